@@ -1,0 +1,1 @@
+"""What MindTrack's services agree on: a library, imported and never run."""

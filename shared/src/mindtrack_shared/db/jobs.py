@@ -1,0 +1,212 @@
+"""Statements on jobs. Each function builds a query; whoever calls it runs and commits it.
+
+Every time is the database's (`clock_timestamp()`), so clocks of workers cannot matter. Every write by a
+worker carries the fence it was given at its claim: after somebody else's claim, it changes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Double, Select, Update, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.sql import TextClause
+from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.expression import cast
+
+from mindtrack_shared.db.models import AnalysisRecord, Job, Recording, job_status
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+
+#: Channel on which a committed job announces itself to the relay.
+QUEUED_CHANNEL = "mindtrack_job_queued"
+
+
+def _now() -> ColumnElement[Any]:
+    return func.clock_timestamp()
+
+
+def _after(delay: timedelta) -> ColumnElement[Any]:
+    return _now() + cast(delay, INTERVAL)
+
+
+def _is(status: JobStatus) -> ColumnElement[bool]:
+    """Compare with a literal, not a parameter: only then can a cached plan use the partial indexes."""
+    return Job.status == literal(status, job_status, literal_execute=True)
+
+
+def _move(current: JobStatus, target: JobStatus) -> Update:
+    """Start an update along one arrow of the table; an arrow that does not exist raises here."""
+    values: dict[str, Any] = {"status": current.to(target)}
+    if current is JobStatus.RUNNING:
+        values |= {"lease_expires_at": None, "worker_id": None}
+    if target.is_terminal:
+        values["finished_at"] = _now()
+    return update(Job).where(_is(current)).values(values)
+
+
+# --- accepting and asking -------------------------------------------------------------------------------
+
+
+def announce() -> TextClause:
+    """Wake the relay when the surrounding transaction commits."""
+    return text(f"NOTIFY {QUEUED_CHANNEL}")
+
+
+def owned(job_id: UUID, user_id: UUID) -> Select[Job]:
+    """One job with all that its owner may see. A foreign job looks like an unknown one."""
+    return (
+        select(Job)
+        .where(Job.id == job_id, Job.user_id == user_id)
+        .options(
+            joinedload(Job.recording),
+            joinedload(Job.analysis).selectinload(AnalysisRecord.windows),
+        )
+    )
+
+
+def page(user_id: UUID, *, before: UUID | None, limit: int, status: JobStatus | None = None) -> Select[Job]:
+    """A person's jobs, newest first, older than the job `before`. Ids sort by time (UUIDv7)."""
+    query = select(Job).where(Job.user_id == user_id).order_by(Job.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Job.id < before)
+    if status is not None:
+        query = query.where(Job.status == status)
+    return query.options(joinedload(Job.recording), selectinload(Job.analysis))
+
+
+def status_of(job_id: UUID) -> Select[JobStatus]:
+    return select(Job.status).where(Job.id == job_id)
+
+
+def backlog() -> Select[JobStatus, int, float]:
+    """For each state that is not terminal: how many jobs, and the age of the oldest in seconds."""
+    age = cast(func.extract("epoch", _now() - func.min(Job.created_at)), Double)
+    return (
+        select(Job.status, func.count(), age)
+        .where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
+        .group_by(Job.status)
+    )
+
+
+# --- ringing --------------------------------------------------------------------------------------------
+
+
+def to_ring(*, limit: int) -> Select[UUID]:
+    """Queued jobs that nobody has rung for, locked so that several relays share the work."""
+    return (
+        select(Job.id)
+        .where(_is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= _now())
+        .order_by(Job.not_before)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def rung(job_ids: list[UUID]) -> Update:
+    return update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=_now())
+
+
+def ring_again(*, after: timedelta) -> ReturningUpdate[UUID]:
+    """Ask for another ring where a message brought no claim: the broker may have lost it."""
+    return (
+        update(Job)
+        .where(_is(JobStatus.QUEUED), Job.dispatched_at < _after(-after))
+        .values(dispatched_at=None)
+        .returning(Job.id)
+    )
+
+
+# --- working --------------------------------------------------------------------------------------------
+
+
+def claim(
+    *, worker_id: UUID, lease: timedelta, job_id: UUID | None = None
+) -> ReturningUpdate[*tuple[Any, ...]]:
+    """Claim `job_id`, or the job that has waited longest. Returns no row if there is nothing to claim."""
+    candidate = (
+        select(Job.id)
+        .where(_is(JobStatus.QUEUED), Job.not_before <= _now(), Job.attempt < Job.max_attempts)
+        .order_by(Job.not_before, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .correlate(None)  # the same table as the update's, on its own
+    )
+    if job_id is not None:
+        candidate = candidate.where(Job.id == job_id)
+    return (
+        _move(JobStatus.QUEUED, JobStatus.RUNNING)
+        .where(Job.id == candidate.scalar_subquery())
+        .where(Recording.id == Job.recording_id)
+        .values(
+            attempt=Job.attempt + 1,
+            fence=Job.fence + 1,
+            worker_id=worker_id,
+            lease_expires_at=_after(lease),
+            started_at=_now(),
+        )
+        .returning(
+            Job.id,
+            Job.user_id,
+            Job.attempt,
+            Job.max_attempts,
+            Job.fence,
+            Recording.object_key,
+            Recording.sha256,
+            Recording.recorded_at,
+            Recording.recorded_on,
+        )
+    )
+
+
+def _held(statement: Update, job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
+    return statement.where(Job.id == job_id, Job.fence == fence).returning(Job.id)
+
+
+def heartbeat(job_id: UUID, fence: int, *, lease: timedelta) -> ReturningUpdate[UUID]:
+    """Renew the lease. No row back means the job is no longer ours."""
+    renewal = update(Job).where(_is(JobStatus.RUNNING)).values(lease_expires_at=_after(lease))
+    return _held(renewal, job_id, fence)
+
+
+def succeed(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
+    return _held(_move(JobStatus.RUNNING, JobStatus.SUCCEEDED), job_id, fence)
+
+
+def reject(job_id: UUID, fence: int, code: RejectionCode) -> ReturningUpdate[UUID]:
+    return _held(_move(JobStatus.RUNNING, JobStatus.REJECTED).values(code=code), job_id, fence)
+
+
+def fail(job_id: UUID, fence: int, code: FailureCode) -> ReturningUpdate[UUID]:
+    return _held(_move(JobStatus.RUNNING, JobStatus.FAILED).values(code=code), job_id, fence)
+
+
+def retry(job_id: UUID, fence: int, *, delay: timedelta) -> ReturningUpdate[UUID]:
+    """Give the job back for another attempt, not before `delay` has passed."""
+    back = _move(JobStatus.RUNNING, JobStatus.QUEUED).values(not_before=_after(delay), dispatched_at=None)
+    return _held(back, job_id, fence)
+
+
+# --- repairing ------------------------------------------------------------------------------------------
+
+
+def requeue_lapsed() -> ReturningUpdate[UUID]:
+    """Take back jobs whose worker fell silent, while attempts remain."""
+    return (
+        _move(JobStatus.RUNNING, JobStatus.QUEUED)
+        .where(Job.lease_expires_at < _now(), Job.attempt < Job.max_attempts)
+        .values(not_before=_now(), dispatched_at=None)
+        .returning(Job.id)
+    )
+
+
+def fail_exhausted() -> ReturningUpdate[UUID]:
+    """End jobs whose last allowed attempt fell silent."""
+    return (
+        _move(JobStatus.RUNNING, JobStatus.FAILED)
+        .where(Job.lease_expires_at < _now(), Job.attempt >= Job.max_attempts)
+        .values(code=FailureCode.WORKER_LOST)
+        .returning(Job.id)
+    )

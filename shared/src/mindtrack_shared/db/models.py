@@ -1,0 +1,271 @@
+"""Tables. Constraints make illegal rows impossible, whoever writes them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Double,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.ids import new_id
+
+SHA256_BYTES = 32
+#: Five float32 softmax outputs add up to one within this much.
+PROBABILITY_SUM_SLACK = 0.001
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        },
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads a plain class attribute
+        datetime: DateTime(timezone=True),
+        float: Double,
+        str: Text,
+        date: Date,
+        bytes: LargeBinary,
+    }
+
+
+job_status = Enum(
+    JobStatus, name="job_status", values_callable=lambda enum: [member.value for member in enum]
+)
+emotion = Enum(Emotion, name="emotion", values_callable=lambda enum: [member.value for member in enum])
+
+
+class User(Base):
+    """A person who records. Known to us by the token's subject and nothing else."""
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    subject: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (CheckConstraint("length(subject) between 1 and 255", name="subject_bounded"),)
+
+
+class Recording(Base):
+    """One uploaded audio object. Its bytes live in object storage under `object_key`."""
+
+    __tablename__ = "recordings"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    object_key: Mapped[str] = mapped_column(unique=True)
+    sha256: Mapped[bytes]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    content_type: Mapped[str]
+    recorded_at: Mapped[datetime]
+    #: The calendar day on which it was recorded where the person was.
+    recorded_on: Mapped[date]
+    #: IANA name of the zone the person was in.
+    time_zone: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("id", "user_id"),  # lets jobs prove that both belong to the same person
+        CheckConstraint(f"octet_length(sha256) = {SHA256_BYTES}", name="sha256_length"),
+        CheckConstraint("size_bytes > 0", name="size_positive"),
+        Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
+    )
+
+
+class Job(Base):
+    """Tracks the analysis of one recording; the queue of record."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    recording_id: Mapped[UUID] = mapped_column(unique=True)
+    user_id: Mapped[UUID]
+    status: Mapped[JobStatus] = mapped_column(job_status, default=JobStatus.QUEUED)
+    #: Attempts begun so far, counted before the work starts so that a killed worker counts too.
+    attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    max_attempts: Mapped[int] = mapped_column(SmallInteger)
+    #: Rises with every claim; a write that carries an older fence changes nothing.
+    fence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    worker_id: Mapped[UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    #: When the relay last rang for this row; null asks for a ring.
+    dispatched_at: Mapped[datetime | None]
+    #: Not to be claimed earlier: how a retry waits.
+    not_before: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: `RejectionCode` or `FailureCode` of a job that ended without an analysis.
+    code: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    recording: Mapped[Recording] = relationship(lazy="raise")
+    analysis: Mapped[AnalysisRecord | None] = relationship(lazy="raise", back_populates="job")
+
+    __table_args__ = (
+        ForeignKeyConstraint(["recording_id", "user_id"], ["recordings.id", "recordings.user_id"]),
+        UniqueConstraint("id", "user_id"),
+        CheckConstraint("max_attempts > 0", name="max_attempts_positive"),
+        CheckConstraint("attempt between 0 and max_attempts", name="attempt_bounded"),
+        CheckConstraint("fence >= attempt", name="fence_counts_claims"),
+        CheckConstraint("status in ('queued', 'canceled') or attempt > 0", name="attempted_once_claimed"),
+        CheckConstraint(
+            "(status = 'running') = (lease_expires_at is not null)"
+            " and (status = 'running') = (worker_id is not null)",
+            name="leased_while_running",
+        ),
+        CheckConstraint(
+            "(status in ('succeeded', 'rejected', 'failed', 'canceled')) = (finished_at is not null)",
+            name="finished_when_terminal",
+        ),
+        CheckConstraint("(status in ('rejected', 'failed')) = (code is not null)", name="code_explains_end"),
+        Index("ix_jobs_user_id_id", "user_id", "id"),
+        Index("ix_jobs_waiting", "not_before", "id", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_jobs_undispatched",
+            "not_before",
+            postgresql_where=text("status = 'queued' and dispatched_at is null"),
+        ),
+        Index("ix_jobs_silent", "dispatched_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_leases", "lease_expires_at", postgresql_where=text("status = 'running'")),
+    )
+
+
+class ProbabilityColumns:
+    """The five probabilities, shared by an analysis and its windows."""
+
+    p_neutral: Mapped[float]
+    p_happy: Mapped[float]
+    p_sad: Mapped[float]
+    p_anxious: Mapped[float]
+    p_stressed: Mapped[float]
+
+
+def _probability_checks() -> tuple[CheckConstraint, ...]:
+    columns = ("p_neutral", "p_happy", "p_sad", "p_anxious", "p_stressed")
+    total = " + ".join(columns)
+    return (
+        *(
+            CheckConstraint(f"{column} between 0 and 1", name=f"{column}_is_probability")
+            for column in columns
+        ),
+        CheckConstraint(f"abs({total} - 1) <= {PROBABILITY_SUM_SLACK}", name="probabilities_sum_to_one"),
+    )
+
+
+class AnalysisRecord(ProbabilityColumns, Base):
+    """The result of one job: at most one, written in the same commit as `succeeded`."""
+
+    __tablename__ = "analyses"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    job_id: Mapped[UUID] = mapped_column(unique=True)
+    user_id: Mapped[UUID]
+    #: The attempt that produced it.
+    attempt: Mapped[int] = mapped_column(SmallInteger)
+    emotion: Mapped[Emotion] = mapped_column(emotion)
+    confidence: Mapped[float]
+    stress_score: Mapped[float]
+    anxiety_index: Mapped[float]
+    depressive_index: Mapped[float]
+    baseline_index: Mapped[float]
+    audio_seconds: Mapped[float]
+    processing_seconds: Mapped[float]
+    bundle_id: Mapped[str]
+    bundle_revision: Mapped[str]
+    engine: Mapped[str]
+    precision: Mapped[str]
+    #: Repeated from the recording so that a history is one index range.
+    recorded_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    job: Mapped[Job] = relationship(lazy="raise", back_populates="analysis")
+    windows: Mapped[list[AnalysisWindow]] = relationship(lazy="raise", order_by="AnalysisWindow.position")
+
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "user_id"], ["jobs.id", "jobs.user_id"]),
+        *_probability_checks(),
+        CheckConstraint("attempt > 0", name="attempt_positive"),
+        *(
+            CheckConstraint(f"{column} between 0 and 1", name=f"{column}_in_unit_interval")
+            for column in (
+                "confidence",
+                "stress_score",
+                "anxiety_index",
+                "depressive_index",
+                "baseline_index",
+            )
+        ),
+        CheckConstraint("audio_seconds > 0", name="audio_seconds_positive"),
+        CheckConstraint("processing_seconds >= 0", name="processing_seconds_not_negative"),
+        Index(
+            "ix_analyses_user_id_recorded_at", "user_id", "recorded_at", postgresql_include=["stress_score"]
+        ),
+    )
+
+
+class AnalysisWindow(ProbabilityColumns, Base):
+    """One window's scores: the timeline over the recording."""
+
+    __tablename__ = "analysis_windows"
+
+    analysis_id: Mapped[UUID] = mapped_column(ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    start_seconds: Mapped[float]
+    end_seconds: Mapped[float]
+
+    __table_args__ = (
+        *_probability_checks(),
+        CheckConstraint("position >= 0", name="position_not_negative"),
+        CheckConstraint("start_seconds >= 0 and end_seconds > start_seconds", name="spans_time"),
+    )
+
+
+class DayRollupRecord(Base):
+    """Running sums of one person's day, kept in the same commit as each analysis."""
+
+    __tablename__ = "day_rollups"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    stress_sum: Mapped[float]
+    stress_square_sum: Mapped[float]
+    stress_min: Mapped[float]
+    stress_max: Mapped[float]
+    anxiety_sum: Mapped[float]
+    depressive_sum: Mapped[float]
+    baseline_sum: Mapped[float]
+
+    __table_args__ = (
+        CheckConstraint("count > 0", name="count_positive"),
+        CheckConstraint("stress_min between 0 and stress_max and stress_max <= 1", name="stress_range"),
+        *(
+            CheckConstraint(f"{column} >= 0 and {column} <= count", name=f"{column}_bounded")
+            for column in ("stress_sum", "stress_square_sum", "anxiety_sum", "depressive_sum", "baseline_sum")
+        ),
+    )

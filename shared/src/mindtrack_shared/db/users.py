@@ -1,0 +1,22 @@
+"""Statements on users."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from mindtrack_shared.db.models import User
+from mindtrack_shared.ids import new_id
+
+
+def by_subject(subject: str) -> Select[UUID]:
+    return select(User.id).where(User.subject == subject)
+
+
+def ensure(subject: str) -> Insert:
+    """Make the row of a person seen for the first time; harmless when it exists."""
+    return (
+        insert(User).values(id=new_id(), subject=subject).on_conflict_do_nothing(index_elements=["subject"])
+    )

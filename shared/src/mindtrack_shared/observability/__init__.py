@@ -1,0 +1,1 @@
+"""Logs and metrics without people's data in them."""

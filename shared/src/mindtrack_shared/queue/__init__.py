@@ -1,0 +1,1 @@
+"""Redis as a doorbell: messages that wake workers, and wake-ups for those who wait. Never the truth."""

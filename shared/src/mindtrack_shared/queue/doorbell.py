@@ -1,0 +1,41 @@
+"""How the relay tells workers that jobs wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+from uuid import UUID
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from mindtrack_shared.queue.names import DRAIN_TASK
+
+
+class DoorbellUnavailableError(Exception):
+    """The broker did not take the message."""
+
+
+class Doorbell(Protocol):
+    def ring(self, job_ids: Iterable[UUID]) -> None:
+        """Send one message per job.
+
+        Raises:
+            DoorbellUnavailableError: the broker is away; some of the messages may have been sent.
+
+        """
+
+
+class CeleryDoorbell:
+    """Rings by publishing `DRAIN_TASK`."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def ring(self, job_ids: Iterable[UUID]) -> None:
+        try:
+            with self._app.producer_pool.acquire(block=True) as producer:
+                for job_id in job_ids:
+                    self._app.send_task(DRAIN_TASK, args=(str(job_id),), producer=producer)
+        except (OperationalError, OSError) as error:
+            raise DoorbellUnavailableError(str(type(error).__name__)) from error

@@ -1,0 +1,40 @@
+"""Wake those who wait for a job. Best effort: whoever waits also looks into Postgres now and then."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from redis import Redis, RedisError
+
+from mindtrack_shared.queue.names import FINISHED_CHANNEL
+from mindtrack_shared.settings import QueueSettings
+
+CONNECT_TIMEOUT = 3.0  # seconds
+REPLY_TIMEOUT = 5.0  # seconds
+
+
+def finished_channel(settings: QueueSettings) -> str:
+    return f"{settings.key_prefix}{FINISHED_CHANNEL}"
+
+
+class Wakeups:
+    """Publishes the ids of jobs that have ended."""
+
+    def __init__(self, settings: QueueSettings) -> None:
+        self._channel = finished_channel(settings)
+        self._redis = Redis.from_url(
+            settings.url.get_secret_value(),
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=REPLY_TIMEOUT,
+        )
+
+    def job_finished(self, job_id: UUID) -> bool:
+        """Say that a job has ended. Returns whether Redis took it."""
+        try:
+            self._redis.publish(self._channel, str(job_id))
+        except RedisError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._redis.close()

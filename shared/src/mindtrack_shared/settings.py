@@ -1,0 +1,97 @@
+"""Settings that more than one service reads, as typed groups filled from the environment.
+
+Every group has its own prefix (`MINDTRACK_DATABASE_URL` is `DatabaseSettings.url`). Groups are built at a
+service's entry point and handed down; nothing reads the environment at import.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def group(prefix: str) -> SettingsConfigDict:
+    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`."""
+    return SettingsConfigDict(env_prefix=f"MINDTRACK_{prefix}_", frozen=True, extra="ignore")
+
+
+class DatabaseSettings(BaseSettings):
+    model_config = group("DATABASE")
+
+    url: Annotated[
+        SecretStr, Field(description="PostgreSQL URL, e.g. postgresql://user:secret@host/mindtrack.")
+    ]
+    pool_size: Annotated[int, Field(gt=0, description="Connections each process keeps open.")] = 5
+    statement_timeout_seconds: Annotated[
+        float,
+        Field(gt=0, description="A statement that runs longer is canceled by the server."),
+    ] = 15.0
+
+
+class StorageSettings(BaseSettings):
+    model_config = group("STORAGE")
+
+    url: Annotated[str, Field(description="Where recordings live: file:///path or s3://bucket.")]
+    endpoint: Annotated[str | None, Field(description="S3 endpoint when it is not Amazon's.")] = None
+    region: Annotated[str, Field(description="S3 region.")] = "us-east-1"
+    access_key_id: Annotated[
+        SecretStr | None, Field(description="S3 access key; default credentials if unset.")
+    ] = None
+    secret_access_key: Annotated[SecretStr | None, Field(description="S3 secret key.")] = None
+
+
+class QueueSettings(BaseSettings):
+    model_config = group("QUEUE")
+
+    url: Annotated[SecretStr, Field(description="Redis or Valkey URL that carries messages and wake-ups.")]
+    key_prefix: Annotated[str, Field(description="Put before every key, queue and channel.")] = "mt:"
+
+
+class JobSettings(BaseSettings):
+    model_config = group("JOB")
+
+    max_attempts: Annotated[int, Field(gt=0, le=100, description="Claims before a job fails for good.")] = 3
+    lease: Annotated[
+        timedelta,
+        Field(description="How long a claim holds without a heartbeat before rescue takes the job back."),
+    ] = timedelta(seconds=60)
+    heartbeat: Annotated[
+        timedelta,
+        Field(description="How often a worker renews its lease; well under a third of it."),
+    ] = timedelta(seconds=15)
+    ring_again_after: Annotated[
+        timedelta,
+        Field(description="A queued job whose message brought no claim within this time is rung again."),
+    ] = timedelta(seconds=60)
+
+    @model_validator(mode="after")
+    def _heartbeat_fits_lease(self) -> JobSettings:
+        if self.heartbeat * 3 > self.lease:
+            raise ValueError("heartbeat must be at most a third of the lease, or one late beat loses the job")
+        return self
+
+
+class LogSettings(BaseSettings):
+    model_config = group("LOG")
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Field(description="Least severe level that is written."),
+    ] = "INFO"
+    format: Annotated[
+        Literal["json", "console"], Field(description="json for machines, console for people.")
+    ] = "json"
+
+
+class IssuerSettings(BaseSettings):
+    """Whose tokens the gateway accepts."""
+
+    model_config = group("AUTH")
+
+    jwks_file: Annotated[Path, Field(description="JSON Web Key Set with the issuer's public keys.")]
+    issuer: Annotated[str, Field(description="Expected `iss` claim.")]
+    audience: Annotated[str, Field(description="Expected `aud` claim.")] = "mindtrack"

@@ -1,0 +1,18 @@
+"""Storage errors, translated at the adapter.
+
+StorageError
+├── ObjectMissingError        the key holds no object
+└── StorageUnavailableError   the store did not answer or refused us
+"""
+
+
+class StorageError(Exception):
+    """Something about object storage went wrong."""
+
+
+class ObjectMissingError(StorageError):
+    """The key holds no object."""
+
+
+class StorageUnavailableError(StorageError):
+    """The store did not answer or refused us; the same call may succeed later."""

@@ -1,0 +1,116 @@
+"""One adapter over obstore, which speaks to folders, S3 and memory through the same calls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import ClientConfig, LocalStore, MemoryStore, ObjectStore, S3Config, S3Store
+
+from mindtrack_shared.settings import StorageSettings
+from mindtrack_shared.storage.errors import ObjectMissingError, StorageUnavailableError
+
+#: Parts of a multipart upload; S3's minimum, so an upload holds little memory.
+PART_BYTES = 5 * 1024 * 1024
+#: Parts in flight per upload.
+PARALLEL_PARTS = 2
+REQUEST_TIMEOUT = timedelta(seconds=30)
+CONNECT_TIMEOUT = timedelta(seconds=3)
+
+
+class RecordingStore:
+    """Writes, reads and deletes recordings by key. A written object is whole or absent, never partial.
+
+    Every method raises `StorageUnavailableError` when the store does not do its part.
+    """
+
+    def __init__(self, backend: ObjectStore) -> None:
+        self._backend = backend
+
+    async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Stream an object into the store. An exception from `chunks` aborts it and passes through."""
+        with _translated(key):
+            await obstore.put_async(
+                self._backend,
+                key,
+                chunks,
+                chunk_size=PART_BYTES,
+                max_concurrency=PARALLEL_PARTS,
+            )
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            return bytes(obstore.get(self._backend, key).bytes())
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; removing what is not there is no error."""
+        try:
+            with _translated(key):
+                await obstore.delete_async(self._backend, key)
+        except ObjectMissingError:
+            return
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        with _translated("/"):
+            await obstore.list_with_delimiter_async(self._backend, prefix="ping")
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise ObjectMissingError(key) from error
+    except (BaseError, OSError) as error:
+        raise StorageUnavailableError(f"{type(error).__name__} at {key}") from error
+
+
+def open_store(settings: StorageSettings) -> RecordingStore:
+    """Open the store that `MINDTRACK_STORAGE_URL` names.
+
+    Raises:
+        ValueError: the URL's scheme is not file, s3 or memory.
+
+    """
+    url = urlsplit(settings.url)
+    match url.scheme:
+        case "file":
+            folder = Path(url.path)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return RecordingStore(LocalStore(folder))
+        case "memory":
+            return RecordingStore(MemoryStore())
+        case "s3":
+            return RecordingStore(_s3(url.netloc, settings))
+        case scheme:
+            raise ValueError(f"storage URL must start with file:// or s3://, got {scheme!r}")
+
+
+def _s3(bucket: str, settings: StorageSettings) -> S3Store:
+    client: ClientConfig = {"timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
+    if settings.endpoint and settings.endpoint.startswith("http://"):
+        client["allow_http"] = True
+    config: S3Config = {"region": settings.region}
+    if settings.access_key_id and settings.secret_access_key:
+        config["access_key_id"] = settings.access_key_id.get_secret_value()
+        config["secret_access_key"] = settings.secret_access_key.get_secret_value()
+    if settings.endpoint:
+        config["endpoint"] = settings.endpoint
+    return S3Store(
+        bucket,
+        config=config,
+        client_options=client,
+        retry_config={"max_retries": 3, "retry_timeout": REQUEST_TIMEOUT},
+    )
