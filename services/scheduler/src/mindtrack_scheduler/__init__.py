@@ -1,0 +1,1 @@
+"""Keeps jobs moving: the relay rings for them, beat and a light worker repair what got stuck."""

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from mindtrack_shared.db.models import AnalysisRecord, AnalysisWindow, DayRollupRecord
+from mindtrack_shared.db.models import AnalysisRecord, AnalysisWindow, DayRollupRecord, Job, Recording
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.emotions import Probabilities
-from mindtrack_shared.domain.trends import DayRollup, LatestScore
+from mindtrack_shared.domain.trends import DayRollup
 
 
 def _columns(probabilities: Probabilities) -> dict[str, float]:
@@ -93,9 +93,12 @@ def days(user_id: UUID, *, first_day: date, last_day: date) -> Select[DayRollupR
     )
 
 
-def latest(user_id: UUID) -> Select[datetime, float]:
+def latest(user_id: UUID) -> Select[datetime, float, str]:
+    """The newest analysis: when it was recorded, its stress score, and the zone the person was in."""
     return (
-        select(AnalysisRecord.recorded_at, AnalysisRecord.stress_score)
+        select(AnalysisRecord.recorded_at, AnalysisRecord.stress_score, Recording.time_zone)
+        .join(Job, Job.id == AnalysisRecord.job_id)
+        .join(Recording, Recording.id == Job.recording_id)
         .where(AnalysisRecord.user_id == user_id)
         .order_by(AnalysisRecord.recorded_at.desc())
         .limit(1)
@@ -118,7 +121,3 @@ def to_rollup(row: DayRollupRecord) -> DayRollup:
 
 def to_probabilities(row: AnalysisRecord | AnalysisWindow) -> Probabilities:
     return Probabilities(row.p_neutral, row.p_happy, row.p_sad, row.p_anxious, row.p_stressed)
-
-
-def to_latest(row: tuple[datetime, float] | None) -> LatestScore | None:
-    return None if row is None else LatestScore(recorded_at=row[0], stress_score=row[1])

@@ -55,6 +55,11 @@ def announce() -> TextClause:
     return text(f"NOTIFY {QUEUED_CHANNEL}")
 
 
+def listen() -> TextClause:
+    """Subscribe this connection to announcements."""
+    return text(f"LISTEN {QUEUED_CHANNEL}")
+
+
 def owned(job_id: UUID, user_id: UUID) -> Select[Job]:
     """One job with all that its owner may see. A foreign job looks like an unknown one."""
     return (

@@ -6,14 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import ClientConfig, LocalStore, MemoryStore, ObjectStore, S3Config, S3Store
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from mindtrack_shared.settings import StorageSettings
 from mindtrack_shared.storage.errors import ObjectMissingError, StorageUnavailableError
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Config  # these exist for type checkers only
 
 #: Parts of a multipart upload; S3's minimum, so an upload holds little memory.
 PART_BYTES = 5 * 1024 * 1024

@@ -1,0 +1,71 @@
+"""`POST /analyze-stress`: the synchronous endpoint, over the same queued job."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.jobs.routes import owned_job
+from mindtrack_gateway.jobs.schemas import JobView, ending
+from mindtrack_gateway.problems import AnalysisFailedError, RecordingRejectedError, documented
+from mindtrack_gateway.recordings.routes import UPLOAD_PROBLEMS, upload_form
+from mindtrack_shared.db import jobs
+from mindtrack_shared.domain.emotions import Emotion
+
+router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
+
+
+class StressAnswer(BaseModel):
+    emotion: Emotion
+    #: Probability of `emotion`.
+    confidence: float
+    #: P(Anxious) + P(Stressed).
+    stress_score: float
+
+
+@router.post(
+    "/analyze-stress",
+    operation_id="analyzeStress",
+    summary="Upload a recording and wait for its scores",
+    response_model=StressAnswer,
+    responses={
+        **UPLOAD_PROBLEMS,
+        **documented(RecordingRejectedError, AnalysisFailedError),
+        HTTPStatus.ACCEPTED: {"model": JobView, "description": "It takes longer: ask for the job."},
+    },
+    openapi_extra=upload_form(),
+)
+async def analyze_stress(
+    request: Request,
+    parts: PartsDep,
+    user_id: CurrentUser,
+) -> StressAnswer | Response:
+    """Queue the recording like `POST /v1/jobs` and wait for its job; answer 202 if that takes too long."""
+    accepted = await parts.intake.accept(request, user_id)
+    await parts.finished.wait(
+        accepted.id,
+        timeout=parts.settings.analyze_wait.total_seconds(),
+        has_ended=lambda: _has_ended(parts, accepted.id),
+    )
+    async with parts.sessions() as session:
+        job = await owned_job(session, accepted.id, user_id)
+        problem = ending(job)
+        if problem is not None:
+            raise problem
+        if job.analysis is not None:
+            return StressAnswer.model_validate(job.analysis, from_attributes=True)
+        view = JobView.of(job, windows=True)
+    later = Response(view.model_dump_json(), status_code=HTTPStatus.ACCEPTED, media_type="application/json")
+    later.headers["Location"] = f"/v1/jobs/{view.id}"
+    view.put_retry_after(later)
+    return later
+
+
+async def _has_ended(parts: Parts, job_id: UUID) -> bool:
+    async with parts.sessions() as session:
+        status = await session.scalar(jobs.status_of(job_id))
+    return status is not None and status.is_terminal

@@ -1,0 +1,91 @@
+"""Builds the application: the only module of the gateway that knows concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import async_sessionmaker
+
+from mindtrack_gateway import analyze, problems
+from mindtrack_gateway.dependencies import Parts
+from mindtrack_gateway.health import routes as health
+from mindtrack_gateway.identity import TokenVerifier
+from mindtrack_gateway.jobs import routes as jobs
+from mindtrack_gateway.jobs.waiting import FinishedJobs
+from mindtrack_gateway.metrics import RequestMetrics
+from mindtrack_gateway.recordings import routes as recordings
+from mindtrack_gateway.recordings.intake import Intake
+from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.trends import routes as trends
+from mindtrack_gateway.trends.schemas import NOTICE
+from mindtrack_gateway.users import People
+from mindtrack_shared.db.engine import async_engine
+from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
+from mindtrack_shared.settings import (
+    DatabaseSettings,
+    IssuerSettings,
+    JobSettings,
+    QueueSettings,
+    StorageSettings,
+)
+from mindtrack_shared.storage import open_store
+
+DESCRIPTION = f"""
+Upload a voice log, follow its job, read how the stress score goes over the days.
+
+{NOTICE}
+"""
+
+
+def build_parts(settings: GatewaySettings) -> Parts:
+    engine = async_engine(DatabaseSettings(), application_name="mindtrack-gateway")
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    store = open_store(StorageSettings())
+    queue = QueueSettings()
+    # No read timeout: a subscription may be silent for long.
+    redis = Redis.from_url(
+        queue.url.get_secret_value(),
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=None,
+        health_check_interval=15,
+    )
+    return Parts(
+        settings=settings,
+        engine=engine,
+        sessions=sessions,
+        store=store,
+        redis=redis,
+        verifier=TokenVerifier(IssuerSettings()),
+        people=People(sessions),
+        intake=Intake(
+            store=store,
+            sessions=sessions,
+            job_settings=JobSettings(),
+            max_bytes=settings.max_recording_bytes,
+        ),
+        finished=FinishedJobs(redis, finished_channel(queue)),
+    )
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts = build_parts(GatewaySettings())
+    app.state.parts = parts
+    async with parts.finished.listening():
+        yield
+    await parts.redis.aclose()
+    await parts.engine.dispose()
+
+
+def create_app() -> FastAPI:
+    app = FastAPI(title="MindTrack", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(RequestMetrics)
+    app.add_middleware(CorrelationIdMiddleware)
+    return app

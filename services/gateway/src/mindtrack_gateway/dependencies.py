@@ -1,0 +1,56 @@
+"""What routes ask for: the caller, and the parts that `app.py` built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from mindtrack_gateway.identity import TokenVerifier, bearer, bearer_token
+from mindtrack_gateway.jobs.waiting import FinishedJobs
+from mindtrack_gateway.recordings.intake import Intake
+from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.users import People
+from mindtrack_shared.storage import RecordingStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything concrete, built once per process."""
+
+    settings: GatewaySettings
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    store: RecordingStore
+    redis: Redis
+    verifier: TokenVerifier
+    people: People
+    intake: Intake
+    finished: FinishedJobs
+
+
+def parts(request: Request) -> Parts:
+    found: Parts = request.app.state.parts
+    return found
+
+
+async def current_user(request: Request, parts: PartsDep) -> UUID:
+    """Identify the caller and return their user id; first-time callers get a row.
+
+    Raises:
+        UnauthorizedError: there is no valid token.
+
+    """
+    principal = parts.verifier.verify(bearer_token(request))
+    return await parts.people.user_id(principal.subject)
+
+
+PartsDep = Annotated[Parts, Depends(parts)]
+CurrentUser = Annotated[UUID, Depends(current_user)]
+
+#: Put on routers so that OpenAPI shows the padlock; the check is `current_user`.
+documented_bearer = Depends(bearer)

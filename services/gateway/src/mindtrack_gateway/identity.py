@@ -1,0 +1,80 @@
+"""Who is asking: bearer tokens, verified against the issuer's public keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jwt
+from fastapi import Request
+from fastapi.security import HTTPBearer
+from jwt import InvalidTokenError, PyJWKSet
+
+from mindtrack_gateway.problems import UnauthorizedError
+from mindtrack_shared.settings import IssuerSettings
+
+#: One asymmetric family only: a token can never be verified with a public key taken for an HMAC secret.
+ALGORITHM = "ES256"
+#: RFC 9068: keeps an identity token from passing for an access token.
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
+LEEWAY = 30  # seconds of difference between the issuer's clock and ours
+REQUIRED_CLAIMS = ["iss", "aud", "sub", "iat", "exp"]
+
+#: Shown in OpenAPI; the check itself is `TokenVerifier`.
+bearer = HTTPBearer(
+    auto_error=False, bearerFormat="JWT", description="Access token of the configured issuer."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified caller."""
+
+    subject: str
+    roles: frozenset[str]
+
+
+class TokenVerifier:
+    """Turns an access token into a principal, or refuses it."""
+
+    def __init__(self, settings: IssuerSettings) -> None:
+        self._settings = settings
+        keys = PyJWKSet.from_json(settings.jwks_file.read_text())
+        self._keys = {key.key_id: key for key in keys.keys if key.key_id}
+
+    def verify(self, token: str) -> Principal:
+        """Check signature, type, issuer, audience and times.
+
+        Raises:
+            UnauthorizedError: the token is not one we accept; the answer does not say why.
+
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            key = self._keys.get(str(header.get("kid")))
+            if key is None or header.get("typ") != TOKEN_TYPE:
+                raise UnauthorizedError("The access token is not valid.")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                leeway=LEEWAY,
+                options={"require": REQUIRED_CLAIMS},
+            )
+        except InvalidTokenError as error:
+            raise UnauthorizedError("The access token is not valid.") from error
+        return Principal(subject=claims["sub"], roles=frozenset(claims.get("roles", ())))
+
+
+def bearer_token(request: Request) -> str:
+    """Take the token out of the Authorization header.
+
+    Raises:
+        UnauthorizedError: there is none.
+
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise UnauthorizedError("Send an access token: `Authorization: Bearer ...`.")
+    return token.strip()

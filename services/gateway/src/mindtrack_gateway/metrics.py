@@ -1,0 +1,66 @@
+"""What operators watch. Labels are route templates and states, never ids."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mindtrack_shared.db import jobs
+from mindtrack_shared.domain.jobs import JobStatus
+
+REGISTRY = CollectorRegistry()
+
+REQUEST_SECONDS = Histogram(
+    "mindtrack_http_request_seconds",
+    "Time from a request's first byte to its answer's last.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+JOBS = Gauge("mindtrack_jobs", "Jobs that have not ended, by state.", ["status"], registry=REGISTRY)
+OLDEST_JOB_SECONDS = Gauge(
+    "mindtrack_oldest_job_seconds",
+    "Age of the oldest job in each state that is not terminal.",
+    ["status"],
+    registry=REGISTRY,
+)
+
+
+async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
+    async with sessions() as session:
+        rows = {status: (count, age) for status, count, age in await session.execute(jobs.backlog())}
+    for status in (JobStatus.QUEUED, JobStatus.RUNNING):
+        count, age = rows.get(status, (0, 0.0))
+        JOBS.labels(status).set(count)
+        OLDEST_JOB_SECONDS.labels(status).set(age)
+
+
+class RequestMetrics:
+    """ASGI middleware that times every request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            seconds = time.perf_counter() - started
+            REQUEST_SECONDS.labels(scope["method"], route, status).observe(seconds)

@@ -1,0 +1,232 @@
+"""Every way a request can fail, and how each is told: RFC 9457 problem documents.
+
+ProblemError
+├── MalformedRequestError        400  the body could not be parsed
+├── UnauthorizedError            401  no valid bearer token
+├── NotFoundError                404  unknown, or somebody else's: both look alike
+├── RecordingTooLargeError       413
+├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
+├── InvalidRequestError          422  well-formed, but a value is not acceptable
+├── RecordingEmptyError          422
+├── RecordingRejectedError       422  accepted, but it cannot be analysed
+├── InternalError                500  a bug of ours; the log knows more
+├── AnalysisFailedError          500  accepted, and we could not do our part
+└── DependencyUnavailableError   503  database or storage is away; nothing was promised
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.storage import StorageUnavailableError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of the request."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document. `docs/problems.md` explains each type."""
+
+    type: Annotated[str, Field(examples=["urn:mindtrack:problem:not-found"])]
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    #: The code of a job that ended without an analysis.
+    code: str | None = None
+    errors: list[FieldError] | None = None
+
+
+class ProblemError(Exception):
+    """Base of every expected failure. A subclass's docstring is its title."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    slug: ClassVar[str] = "internal-error"
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(
+        self, detail: str, *, code: str | None = None, errors: list[FieldError] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+        self.errors = errors
+
+    def document(self, instance: str | None = None) -> Problem:
+        return Problem(
+            type=problem_type(self.slug),
+            title=(type(self).__doc__ or "").strip(),
+            status=self.status,
+            detail=self.detail,
+            instance=instance,
+            code=self.code,
+            errors=self.errors,
+        )
+
+
+class InternalError(ProblemError):
+    """Something went wrong on our side"""
+
+
+class MalformedRequestError(ProblemError):
+    """The request could not be parsed"""
+
+    status = HTTPStatus.BAD_REQUEST
+    slug = "malformed-request"
+
+
+class UnauthorizedError(ProblemError):
+    """A valid access token is needed"""
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "unauthorized"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="mindtrack"'}
+
+
+class NotFoundError(ProblemError):
+    """There is no such resource, or it is not yours"""
+
+    status = HTTPStatus.NOT_FOUND
+    slug = "not-found"
+
+
+class RecordingTooLargeError(ProblemError):
+    """The recording is too large"""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "recording-too-large"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the rest of the body is not wanted
+
+
+class UnsupportedMediaTypeError(ProblemError):
+    """The content is of a type this service cannot analyse"""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    slug = "unsupported-media-type"
+
+
+class InvalidRequestError(ProblemError):
+    """The request holds values that are not acceptable"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "invalid-request"
+
+
+class RecordingEmptyError(ProblemError):
+    """The recording is empty"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "recording-empty"
+
+
+class RecordingRejectedError(ProblemError):
+    """The recording cannot be analysed"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "recording-rejected"
+
+
+class AnalysisFailedError(ProblemError):
+    """The analysis failed"""
+
+    slug = "analysis-failed"
+
+
+class DependencyUnavailableError(ProblemError):
+    """The service is temporarily unavailable"""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "unavailable"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
+def problem_type(slug: str) -> str:
+    return f"urn:mindtrack:problem:{slug}"
+
+
+def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems a route may answer with, for OpenAPI."""
+    titles: dict[int | str, list[str]] = {}
+    every: tuple[type[ProblemError], ...] = (UnauthorizedError, *problems)
+    for problem in every:
+        titles.setdefault(int(problem.status), []).append((problem.__doc__ or "").strip())
+    return {
+        status: {"model": Problem, "description": "; ".join(texts), "content": {MEDIA_TYPE: {}}}
+        for status, texts in titles.items()
+    }
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=problem.status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error, expected or not, with a problem document."""
+    app.add_exception_handler(ProblemError, _expected)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StorageUnavailableError, _dependency)
+    app.add_exception_handler(DBAPIError, _dependency)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _expected(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)  # noqa: S101 - registered for nothing else
+    return answer(error.document(request.url.path), error.headers)
+
+
+def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    # The rejected input itself is left out: it may be a person's data.
+    fields = [
+        FieldError(field=".".join(str(part) for part in item["loc"]), detail=item["msg"])
+        for item in error.errors()
+    ]
+    return _expected(request, InvalidRequestError("See `errors` for each value.", errors=fields))
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework raises itself: unknown paths, wrong methods."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    status = HTTPStatus(error.status_code)
+    problem = Problem(
+        type=problem_type(status.name.lower().replace("_", "-")),
+        title=status.phrase,
+        status=status,
+        detail=status.description or status.phrase,
+        instance=request.url.path,
+    )
+    return answer(problem, dict(error.headers or {}))
+
+
+def _dependency(request: Request, error: Exception) -> JSONResponse:
+    get_logger().error(events.REQUEST_FAILED, error=type(error).__name__, path=request.url.path)
+    return _expected(
+        request, DependencyUnavailableError("Please send the same request again in a few seconds.")
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    get_logger().error(events.REQUEST_FAILED, path=request.url.path, exc_info=error)
+    return _expected(request, InternalError("The error was logged. Please try again."))

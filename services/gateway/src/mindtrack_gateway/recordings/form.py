@@ -1,0 +1,82 @@
+"""Read a multipart form as it arrives (RFC 7578): nothing is buffered, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import Request
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from mindtrack_gateway.problems import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
+
+#: A form holds the recording and a handful of short fields.
+MAX_PARTS = 16
+MAX_FIELD_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the form. Its content can be read once, before the next part is asked for."""
+
+    name: str
+    content_type: str | None
+    chunks: AsyncIterator[bytes]
+
+    async def text(self) -> str:
+        """Read a short field.
+
+        Raises:
+            InvalidRequestError: the field is longer than any this service knows, or not UTF-8.
+
+        """
+        content = b""
+        async for chunk in self.chunks:
+            content += chunk
+            if len(content) > MAX_FIELD_BYTES:
+                raise InvalidRequestError(f"The field {self.name!r} is too long.")
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequestError(f"The field {self.name!r} is not UTF-8 text.") from error
+
+
+async def parts(request: Request) -> AsyncIterator[Part]:
+    """Yield the form's parts in the order they arrive.
+
+    Raises:
+        UnsupportedMediaTypeError: the body is not declared as multipart/form-data.
+        MalformedRequestError: it is, but does not parse or ends too early.
+
+    """
+    content_type, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get("boundary")
+    if content_type != "multipart/form-data" or not boundary:
+        raise UnsupportedMediaTypeError("Send the recording as multipart/form-data.")
+    pieces = _pieces(request, boundary)
+    async for piece in pieces:
+        if isinstance(piece, MultipartSegment):
+            part = Part(name=piece.name or "", content_type=piece.content_type, chunks=_content(pieces))
+            yield part
+            async for _ in part.chunks:  # skip what the caller left unread
+                pass
+
+
+async def _pieces(request: Request, boundary: str) -> AsyncIterator[MultipartSegment | bytes | None]:
+    """Yield a part's head, its content in pieces, and None at its end."""
+    try:
+        with PushMultipartParser(boundary, max_segment_count=MAX_PARTS, strict=True) as parser:
+            async for data in request.stream():
+                for piece in parser.parse(data):
+                    yield bytes(piece) if isinstance(piece, bytearray) else piece
+                if parser.closed:
+                    return
+    except MultipartError as error:
+        raise MalformedRequestError("The multipart form could not be parsed to its end.") from error
+
+
+async def _content(pieces: AsyncIterator[MultipartSegment | bytes | None]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        if not isinstance(piece, bytes):
+            return
+        yield piece

@@ -1,0 +1,45 @@
+"""Recognise a recording by its first bytes. The name and the declared type are never believed."""
+
+from __future__ import annotations
+
+#: Bytes needed to tell all formats apart.
+SNIFF_BYTES = 16
+
+
+def sniff(head: bytes) -> str | None:
+    """Return the media type of a recording that starts with `head`, or None if it is none we know.
+
+    Signatures: RFC 2361 (WAVE), RFC 9639 (FLAC), RFC 3533 (Ogg), ISO/IEC 14496-12 (MP4), RFC 8794 (EBML),
+    RFC 4867 (AMR), ISO/IEC 11172-3 and 13818-7 (MPEG audio and ADTS frame sync), id3.org (ID3v2).
+    """
+    if head[:4] in {b"RIFF", b"RF64"} and head[8:12] == b"WAVE":
+        return "audio/wav"
+    if head[4:8] == b"ftyp":
+        return "audio/mp4"
+    for signature, media_type in _SIGNATURES:
+        if head.startswith(signature):
+            return media_type
+    return _mpeg(head)
+
+
+_SIGNATURES = (
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"\x1aE\xdf\xa3", "audio/webm"),
+    (b"ID3", "audio/mpeg"),
+    (b"#!AMR", "audio/amr"),
+)
+
+
+def _mpeg(head: bytes) -> str | None:
+    """Tell MPEG audio (layer bits set) from ADTS AAC (layer bits zero) by the frame header."""
+    if len(head) < 2 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004 - the sync word
+        return None
+    return "audio/mpeg" if head[1] & 0x06 else "audio/aac"
+
+
+def is_acceptable_declaration(content_type: str | None) -> bool:
+    """Tell whether a part's declared type leaves room for a recording. Phones often declare none."""
+    if content_type is None or content_type == "application/octet-stream":
+        return True
+    return content_type.startswith("audio/") or content_type in {"video/webm", "video/mp4", "video/ogg"}

@@ -1,0 +1,193 @@
+"""Accept a recording: store the object, then commit its row and job. The heart of the gateway.
+
+No row without its object: the object is written first. An upload that is refused is removed again. When the
+commit fails, the object stays: the commit may have happened although its answer got lost, and an orphan is
+harmless where a row without its object is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mindtrack_gateway.problems import (
+    FieldError,
+    InvalidRequestError,
+    RecordingEmptyError,
+    RecordingTooLargeError,
+    UnsupportedMediaTypeError,
+)
+from mindtrack_gateway.recordings import form
+from mindtrack_gateway.recordings.formats import SNIFF_BYTES, is_acceptable_declaration, sniff
+from mindtrack_gateway.recordings.metadata import FIELDS, CaptureMetadata, capture_metadata
+from mindtrack_shared.db import jobs
+from mindtrack_shared.db.models import Job, Recording
+from mindtrack_shared.ids import new_id
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.settings import JobSettings
+from mindtrack_shared.storage import RecordingStore, StorageUnavailableError
+
+#: The form's own bytes around the recording.
+FORM_OVERHEAD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    content_type: str
+    sha256: bytes
+    size_bytes: int
+
+
+class Intake:
+    def __init__(
+        self,
+        *,
+        store: RecordingStore,
+        sessions: async_sessionmaker[AsyncSession],
+        job_settings: JobSettings,
+        max_bytes: int,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._max_attempts = job_settings.max_attempts
+        self._max_bytes = max_bytes
+
+    async def accept(self, request: Request, user_id: UUID) -> Job:
+        """Take a multipart upload and promise its analysis.
+
+        Raises:
+            ProblemError: the upload is not acceptable; nothing was kept.
+            StorageUnavailableError: the store is away; nothing was kept.
+
+        """
+        self._refuse_declared_size(request)
+        key = f"recordings/{new_id()}"
+        try:
+            stored, fields = await self._receive(request, key)
+            metadata = capture_metadata(fields, now=datetime.now(UTC))
+        except BaseException:
+            await self._discard(key)
+            raise
+        job = await self._commit(stored, metadata, user_id)
+        get_logger().info(events.JOB_ACCEPTED, job_id=str(job.id), size_bytes=stored.size_bytes)
+        return job
+
+    def _refuse_declared_size(self, request: Request) -> None:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._max_bytes + FORM_OVERHEAD_BYTES:
+            raise self._too_large()
+
+    async def _receive(self, request: Request, key: str) -> tuple[StoredObject, dict[str, str]]:
+        """Read the form to its end, streaming the recording into the store on the way."""
+        stored: StoredObject | None = None
+        fields: dict[str, str] = {}
+        async for part in form.parts(request):
+            if part.name == "file" and stored is None:
+                stored = await self._write(part, key)
+            elif part.name in FIELDS and part.name not in fields:
+                fields[part.name] = await part.text()
+            else:
+                known = ", ".join(sorted(FIELDS | {"file"}))
+                raise InvalidRequestError(
+                    "See `errors` for each value.",
+                    errors=[FieldError(field=part.name, detail=f"must be one of {known}, each at most once")],
+                )
+        if stored is None:
+            missing = FieldError(field="file", detail="must hold the recording")
+            raise InvalidRequestError("See `errors` for each value.", errors=[missing])
+        return stored, fields
+
+    async def _write(self, part: form.Part, key: str) -> StoredObject:
+        if not is_acceptable_declaration(part.content_type):
+            raise UnsupportedMediaTypeError(
+                f"The part `file` is declared as {part.content_type}, not as audio."
+            )
+        upload = _Upload(part.chunks, max_bytes=self._max_bytes, too_large=self._too_large())
+        await self._store.write(key, upload.checked())
+        return StoredObject(key, upload.content_type, upload.sha256.digest(), upload.size_bytes)
+
+    async def _commit(self, stored: StoredObject, metadata: CaptureMetadata, user_id: UUID) -> Job:
+        recording = Recording(
+            id=new_id(),
+            user_id=user_id,
+            object_key=stored.key,
+            sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            content_type=stored.content_type,
+            recorded_at=metadata.recorded_at,
+            recorded_on=metadata.recorded_on,
+            time_zone=metadata.time_zone,
+        )
+        job = Job(user_id=user_id, recording=recording, max_attempts=self._max_attempts, analysis=None)
+        async with self._sessions.begin() as session:
+            session.add(job)
+            await session.flush()
+            await session.execute(jobs.announce())
+        return job
+
+    async def _discard(self, key: str) -> None:
+        try:
+            await self._store.delete(key)
+        except StorageUnavailableError:
+            get_logger().warning(events.UPLOAD_ABANDONED, object_key=key)
+
+    def _too_large(self) -> RecordingTooLargeError:
+        return RecordingTooLargeError(f"A recording may have at most {self._max_bytes} bytes.")
+
+
+class _Upload:
+    """A recording on its way to the store: recognised, counted and hashed as it passes."""
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], *, max_bytes: int, too_large: RecordingTooLargeError
+    ) -> None:
+        self._chunks = chunks
+        self._max_bytes = max_bytes
+        self._too_large = too_large
+        self.content_type = ""
+        self.sha256 = hashlib.sha256()
+        self.size_bytes = 0
+
+    async def checked(self) -> AsyncIterator[bytes]:
+        """Yield the content.
+
+        Raises:
+            RecordingEmptyError: there is none.
+            UnsupportedMediaTypeError: it does not start like any recording we know.
+            RecordingTooLargeError: it goes on for too long.
+
+        """
+        head = b""
+        async for chunk in self._chunks:
+            self.size_bytes += len(chunk)
+            if self.size_bytes > self._max_bytes:
+                raise self._too_large
+            self.sha256.update(chunk)
+            if self.content_type:
+                yield chunk
+                continue
+            head += chunk
+            if len(head) >= SNIFF_BYTES:
+                self._recognise(head)
+                yield head
+        if not self.content_type:
+            self._recognise(head)
+            yield head
+
+    def _recognise(self, head: bytes) -> None:
+        if not head:
+            raise RecordingEmptyError("The part `file` holds no bytes.")
+        content_type = sniff(head)
+        if content_type is None:
+            raise UnsupportedMediaTypeError(
+                "The part `file` is not a WAV, FLAC, MP3, Ogg, MP4/M4A, WebM, AAC or AMR recording.",
+            )
+        self.content_type = content_type

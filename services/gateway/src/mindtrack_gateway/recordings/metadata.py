@@ -1,0 +1,72 @@
+"""What the phone says about a recording, checked and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from mindtrack_gateway.problems import FieldError, InvalidRequestError
+
+#: Phones' clocks run ahead by a little; more than this is a mistake.
+CLOCK_SLACK = timedelta(minutes=5)
+#: Older recordings belong to an import, not to a log of how somebody is.
+OLDEST = timedelta(days=3653)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureMetadata:
+    recorded_at: datetime
+    #: IANA name of the zone the person was in.
+    time_zone: str
+
+    @property
+    def recorded_on(self) -> date:
+        """The calendar day where the person was."""
+        return self.recorded_at.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+FIELDS = frozenset({"recorded_at", "time_zone"})
+
+
+def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMetadata:
+    """Validate the form's fields; `recorded_at` defaults to now, `time_zone` to UTC.
+
+    Raises:
+        InvalidRequestError: lists everything that is wrong at once.
+
+    """
+    errors: list[FieldError] = []
+    recorded_at = now
+    try:
+        if "recorded_at" in fields:
+            recorded_at = _moment(fields["recorded_at"], now=now)
+    except ValueError as error:
+        errors.append(FieldError(field="recorded_at", detail=str(error)))
+    time_zone = fields.get("time_zone", "UTC")
+    if time_zone not in _zones():
+        errors.append(FieldError(field="time_zone", detail="must be an IANA time zone such as Europe/Berlin"))
+    if errors:
+        raise InvalidRequestError("See `errors` for each value.", errors=errors)
+    return CaptureMetadata(recorded_at=recorded_at, time_zone=time_zone)
+
+
+def _moment(text: str, *, now: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("must be an RFC 3339 date and time such as 2026-03-01T18:00:00+01:00") from error
+    if moment.tzinfo is None:
+        raise ValueError("needs an offset from UTC such as Z or +01:00")
+    if moment > now + CLOCK_SLACK:
+        raise ValueError("must not lie in the future")
+    if moment < now - OLDEST:
+        raise ValueError(f"must not lie more than {OLDEST.days} days in the past")
+    return moment.astimezone(UTC)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())

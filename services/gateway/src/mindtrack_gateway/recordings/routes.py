@@ -1,0 +1,62 @@
+"""Upload a recording."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway.jobs.schemas import JobView
+from mindtrack_gateway.problems import (
+    DependencyUnavailableError,
+    InvalidRequestError,
+    MalformedRequestError,
+    RecordingEmptyError,
+    RecordingTooLargeError,
+    UnsupportedMediaTypeError,
+    documented,
+)
+
+router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
+
+UPLOAD_PROBLEMS = documented(
+    MalformedRequestError,
+    RecordingTooLargeError,
+    UnsupportedMediaTypeError,
+    InvalidRequestError,
+    RecordingEmptyError,
+    DependencyUnavailableError,
+)
+
+
+def upload_form(**fields: dict[str, Any]) -> dict[str, Any]:
+    """Describe a streamed multipart body, which FastAPI cannot see, for OpenAPI."""
+    file = {
+        "type": "string",
+        "format": "binary",
+        "description": "WAV, FLAC, MP3, Ogg, M4A, WebM, AAC or AMR.",
+    }
+    schema = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+@router.post(
+    "/v1/jobs",
+    operation_id="submitRecording",
+    summary="Upload a recording for analysis",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=UPLOAD_PROBLEMS,
+    openapi_extra=upload_form(
+        recorded_at={"type": "string", "format": "date-time", "description": "Defaults to now."},
+        time_zone={"type": "string", "default": "UTC", "description": "IANA zone where the person was."},
+    ),
+)
+async def submit(request: Request, response: Response, parts: PartsDep, user_id: CurrentUser) -> JobView:
+    """Store the recording and queue its analysis. The answer is a promise: the job will reach an end."""
+    job = await parts.intake.accept(request, user_id)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    view = JobView.of(job)
+    view.put_retry_after(response)
+    return view

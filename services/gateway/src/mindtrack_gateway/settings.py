@@ -1,0 +1,31 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from mindtrack_shared.settings import group
+
+MEBIBYTE = 1024 * 1024
+
+
+class GatewaySettings(BaseSettings):
+    model_config = group("GATEWAY")
+
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on.")] = 8000
+    max_recording_bytes: Annotated[
+        int, Field(gt=0, description="Larger recordings are refused with 413.")
+    ] = 25 * MEBIBYTE
+    analyze_wait: Annotated[
+        timedelta,
+        Field(description="How long POST /analyze-stress waits for its job before it answers 202."),
+    ] = timedelta(seconds=25)
+    shutdown_grace: Annotated[
+        timedelta,
+        Field(description="How long open requests may take to finish after SIGTERM."),
+    ] = timedelta(seconds=30)

@@ -1,0 +1,79 @@
+"""A person's trend as the API tells it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from mindtrack_shared.domain.trends import DayRollup, LatestScore, Trend
+
+NOTICE = (
+    "Wellness decision support, not a diagnosis. Scores describe how a voice sounded to a model; "
+    "they do not say how somebody is."
+)
+
+
+class DayView(BaseModel):
+    """One calendar day where the person was. Days without recordings are absent."""
+
+    day: date
+    count: int
+    stress_mean: float
+    #: Sample standard deviation; null for a single recording.
+    stress_sd: float | None
+    stress_min: float
+    stress_max: float
+    anxiety_mean: float
+    depressive_mean: float
+    baseline_mean: float
+
+    @classmethod
+    def of(cls, day: DayRollup) -> Self:
+        return cls(
+            day=day.day,
+            count=day.count,
+            stress_mean=day.stress_mean,
+            stress_sd=day.stress_sd,
+            stress_min=day.stress_min,
+            stress_max=day.stress_max,
+            anxiety_mean=day.anxiety_sum / day.count,
+            depressive_mean=day.depressive_sum / day.count,
+            baseline_mean=day.baseline_sum / day.count,
+        )
+
+
+class LatestView(BaseModel):
+    recorded_at: datetime
+    stress_score: float
+
+    @classmethod
+    def of(cls, latest: LatestScore) -> Self:
+        return cls(recorded_at=latest.recorded_at, stress_score=latest.stress_score)
+
+
+class TrendView(BaseModel):
+    user_id: UUID
+    first_day: date
+    last_day: date
+    #: Recordings in the period.
+    count: int
+    #: Mean of the daily means; null without recordings.
+    stress_mean: float | None
+    latest: LatestView | None
+    days: list[DayView]
+    notice: str = NOTICE
+
+    @classmethod
+    def of(cls, trend: Trend, user_id: UUID) -> Self:
+        return cls(
+            user_id=user_id,
+            first_day=trend.first_day,
+            last_day=trend.last_day,
+            count=trend.count,
+            stress_mean=trend.stress_mean,
+            latest=LatestView.of(trend.latest) if trend.latest else None,
+            days=[DayView.of(day) for day in trend.days],
+        )

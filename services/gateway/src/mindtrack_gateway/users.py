@@ -1,0 +1,46 @@
+"""From a token's subject to the person's row."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mindtrack_gateway.problems import NotFoundError
+from mindtrack_shared.db import users
+
+#: Subjects remembered per process. The mapping never changes, so nothing needs to expire.
+REMEMBERED = 100_000
+
+
+class People:
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self._sessions = sessions
+        self._known: dict[str, UUID] = {}
+
+    async def user_id(self, subject: str) -> UUID:
+        """Return the person's id, making their row when they are seen for the first time."""
+        known = self._known.get(subject)
+        if known is not None:
+            return known
+        async with self._sessions.begin() as session:
+            found = await session.scalar(users.by_subject(subject))
+            if found is None:
+                await session.execute(users.ensure(subject))
+                found = (await session.scalars(users.by_subject(subject))).one()
+        if len(self._known) >= REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[subject] = found
+        return found
+
+
+def own_history(asked_for: UUID | None, user_id: UUID) -> UUID:
+    """Decide whose history may be read: for now, one's own. `None` stands for "me".
+
+    Raises:
+        NotFoundError: it is somebody else's, or nobody's; the answer does not tell which.
+
+    """
+    if asked_for is not None and asked_for != user_id:
+        raise NotFoundError("No such person.")
+    return user_id

@@ -1,0 +1,173 @@
+"""From a ring to settled jobs: claim, analyse, and complete or fail in one commit guarded by the fence.
+
+Three short transactions per job, none held open across the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from mindtrack_inference.errors import AbandonedError, RecordingCorruptedError, RecordingRejectedError
+from mindtrack_inference.lease import ClaimedJob, Lease, held
+from mindtrack_inference.pipeline import Analyzer
+from mindtrack_inference.retry import GiveUp, Retry, decide
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_shared.db import analyses, jobs
+from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.jobs import FailureCode, RejectionCode
+from mindtrack_shared.ids import new_id
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import JobSettings
+from mindtrack_shared.storage import ObjectMissingError, RecordingStore, StorageUnavailableError
+
+#: What an error means for the job; anything else is an internal error.
+FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
+    (ObjectMissingError, FailureCode.RECORDING_LOST),
+    (RecordingCorruptedError, FailureCode.RECORDING_LOST),
+    (StorageUnavailableError, FailureCode.DEPENDENCY),
+    (DBAPIError, FailureCode.DEPENDENCY),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    code: RejectionCode
+
+
+class StaleAttemptError(Exception):
+    """Somebody else has claimed the job since; nothing was written."""
+
+
+Outcome = Analysis | Reject | Retry | GiveUp
+
+#: The guarded update an outcome calls for, the event that reports it, and the event's fields.
+Conclusion = tuple[ReturningUpdate[UUID], str, dict[str, str | float]]
+
+
+class Runner:
+    """Works through claimed jobs, one at a time, with one model."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators of the one place where everything meets
+        self,
+        *,
+        engine: Engine,
+        store: RecordingStore,
+        analyzer: Analyzer,
+        wakeups: Wakeups,
+        job_settings: JobSettings,
+        settings: InferenceSettings,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._analyzer = analyzer
+        self._wakeups = wakeups
+        self._job_settings = job_settings
+        self._budget = settings.drain_budget
+        self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        #: Fresh for every process: a restarted worker is never mistaken for the one before it.
+        self.worker_id = new_id()
+
+    def drain(self, rung_by: UUID) -> int:
+        """Work through the job that rang and those waiting behind it, until none waits or time is up.
+
+        Returns how many jobs were claimed; none is usual when another drain was faster.
+        """
+        deadline = time.monotonic() + self._budget.total_seconds()
+        count = 0
+        job = self._claim(rung_by) or self._claim()
+        while job is not None:
+            self._run(job)
+            count += 1
+            job = self._claim() if time.monotonic() < deadline else None
+        return count
+
+    def _claim(self, job_id: UUID | None = None) -> ClaimedJob | None:
+        statement = jobs.claim(worker_id=self.worker_id, lease=self._job_settings.lease, job_id=job_id)
+        with self._engine.begin() as connection:
+            row = connection.execute(statement).one_or_none()
+        return None if row is None else ClaimedJob(*row)
+
+    def _run(self, job: ClaimedJob) -> None:
+        with structlog.contextvars.bound_contextvars(job_id=str(job.id), attempt=job.attempt):
+            get_logger().info(events.JOB_CLAIMED)
+            try:
+                with held(self._engine, job, self._job_settings) as lease:
+                    outcome = self._attempt(job, lease)
+                    self._settle(job, outcome)
+            except AbandonedError:
+                get_logger().warning(events.JOB_LEASE_LOST)
+            except StaleAttemptError:
+                get_logger().warning(events.JOB_STALE_WRITE_REFUSED)
+
+    def _attempt(self, job: ClaimedJob, lease: Lease) -> Outcome:
+        try:
+            return self._analyzer.analyze(self._fetch(job), should_stop=lambda: lease.is_lost)
+        except RecordingRejectedError as rejection:
+            return Reject(rejection.code)
+        except AbandonedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
+            code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
+            get_logger().exception(events.ATTEMPT_FAILED, code=code)
+            return decide(code, attempt=job.attempt, max_attempts=job.max_attempts, jitter=self._jitter)
+
+    def _fetch(self, job: ClaimedJob) -> bytes:
+        audio = self._store.read(job.object_key)
+        if hashlib.sha256(audio).digest() != job.sha256:
+            raise RecordingCorruptedError(job.object_key)
+        return audio
+
+    def _settle(self, job: ClaimedJob, outcome: Outcome) -> None:
+        """Write the outcome, and only then say so.
+
+        Raises:
+            StaleAttemptError: the job has been claimed again; nothing was written.
+
+        """
+        statement, event, fields = _conclusion(job, outcome)
+        with Session(self._engine) as session, session.begin():
+            if session.execute(statement).first() is None:
+                raise StaleAttemptError
+            if isinstance(outcome, Analysis):
+                self._add_analysis(session, job, outcome)
+        get_logger().info(event, **fields)
+        if not isinstance(outcome, Retry) and not self._wakeups.job_finished(job.id):
+            get_logger().warning(events.WAKEUP_LOST)
+
+    def _add_analysis(self, session: Session, job: ClaimedJob, analysis: Analysis) -> None:
+        session.add(
+            analyses.record(
+                analysis,
+                job_id=job.id,
+                user_id=job.user_id,
+                attempt=job.attempt,
+                recorded_at=job.recorded_at,
+            ),
+        )
+        session.execute(analyses.add_to_day(job.user_id, job.recorded_on, analysis.probabilities))
+
+
+def _conclusion(job: ClaimedJob, outcome: Outcome) -> Conclusion:
+    match outcome:
+        case Analysis():
+            seconds = round(outcome.processing_seconds, 3)
+            return jobs.succeed(job.id, job.fence), events.JOB_SUCCEEDED, {"processing_seconds": seconds}
+        case Reject(code):
+            return jobs.reject(job.id, job.fence, code), events.JOB_REJECTED, {"code": code}
+        case Retry(delay):
+            seconds = round(delay.total_seconds(), 1)
+            return jobs.retry(job.id, job.fence, delay=delay), events.JOB_RETRIED, {"delay_seconds": seconds}
+        case GiveUp(code):
+            return jobs.fail(job.id, job.fence, code), events.JOB_FAILED, {"code": code}

@@ -1,0 +1,78 @@
+"""Builds the Celery worker, and one runner with one model in each of its child processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from mindtrack_inference.bundle import load_bundle
+from mindtrack_inference.classifier import Classifier
+from mindtrack_inference.pipeline import Analyzer
+from mindtrack_inference.runner import Runner
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import configure_logging, get_logger
+from mindtrack_shared.queue.celery import celery_app
+from mindtrack_shared.queue.names import DRAIN_QUEUE
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import (
+    DatabaseSettings,
+    JobSettings,
+    LogSettings,
+    QueueSettings,
+    StorageSettings,
+)
+from mindtrack_shared.storage import open_store
+
+SERVICE = "inference"
+
+_runner: Runner | None = None
+
+
+def runner() -> Runner:
+    """Return this process's runner."""
+    if _runner is None:
+        raise RuntimeError("the runner is built when a worker process starts; this is none, or it failed to")
+    return _runner
+
+
+def build_app(settings: InferenceSettings, queue: QueueSettings) -> Celery:
+    app = celery_app("mindtrack-inference", queue)
+    app.conf.update(
+        imports=["mindtrack_inference.tasks"],
+        worker_concurrency=settings.concurrency,
+        task_default_queue=DRAIN_QUEUE,
+    )
+    return app
+
+
+def build_runner(settings: InferenceSettings) -> Runner:
+    classifier = Classifier.load(load_bundle(settings.bundle), threads=settings.threads)
+    queue = QueueSettings()
+    return Runner(
+        engine=sync_engine(DatabaseSettings(), application_name=f"mindtrack-{SERVICE}"),
+        store=open_store(StorageSettings()),
+        analyzer=Analyzer(classifier, max_seconds=settings.max_recording_seconds),
+        wakeups=Wakeups(queue),
+        job_settings=JobSettings(),
+        settings=settings,
+    )
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def set_up_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    configure_logging(LogSettings(), service=SERVICE)
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    global _runner  # noqa: PLW0603 - one runner per process is the point
+    settings = InferenceSettings()
+    _runner = build_runner(settings)
+    structlog.contextvars.bind_contextvars(worker_id=str(_runner.worker_id))
+    get_logger().info(events.SERVICE_STARTED, bundle=settings.bundle)
+    if settings.ready_file is not None:
+        settings.ready_file.touch()

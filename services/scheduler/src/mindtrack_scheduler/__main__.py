@@ -1,0 +1,67 @@
+"""`mindtrack-scheduler`: migrate the database, or run the relay, beat or the maintenance worker."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import typer
+
+from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_shared.db import migrate as migrations
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import configure_logging, get_logger
+from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
+from mindtrack_shared.settings import DatabaseSettings, LogSettings, QueueSettings
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this release's schema, then exit."""
+    configure_logging(LogSettings(), service="migrate")
+    migrations.upgrade(sync_engine(DatabaseSettings(), application_name="mindtrack-migrate"))
+
+
+@app.command()
+def relay() -> None:
+    """Ring the workers for every accepted job."""
+    from mindtrack_scheduler.relay import Relay
+    from mindtrack_shared.queue.celery import celery_app
+    from mindtrack_shared.queue.doorbell import CeleryDoorbell
+
+    configure_logging(LogSettings(), service="relay")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    get_logger().info(events.SERVICE_STARTED)
+    Relay(
+        engine=sync_engine(DatabaseSettings(), application_name="mindtrack-relay"),
+        doorbell=CeleryDoorbell(celery_app("mindtrack-relay", QueueSettings())),
+        settings=SchedulerSettings(),
+    ).run(stop)
+    get_logger().info(events.SERVICE_STOPPED)
+
+
+@app.command()
+def beat() -> None:
+    """Send the periodic tasks. Run exactly one."""
+    from mindtrack_scheduler.maintenance import build_app
+
+    celery = build_app(SchedulerSettings(), QueueSettings())
+    celery.Beat(quiet=True).run()
+
+
+@app.command()
+def maintenance() -> None:
+    """Carry out the periodic tasks."""
+    from mindtrack_scheduler.maintenance import build_app
+
+    celery = build_app(SchedulerSettings(), QueueSettings())
+    celery.worker_main(["worker", "--queues", MAINTENANCE_QUEUE, "--without-gossip", "--without-mingle"])
+
+
+if __name__ == "__main__":
+    app()

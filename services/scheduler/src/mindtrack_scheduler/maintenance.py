@@ -1,0 +1,60 @@
+"""Builds the maintenance worker and beat, which sends it its periodic tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from celery import Celery, signals
+from sqlalchemy import Engine
+
+from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.observability.logging import configure_logging
+from mindtrack_shared.queue.celery import celery_app
+from mindtrack_shared.queue.names import MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import DatabaseSettings, JobSettings, LogSettings, QueueSettings
+
+SERVICE = "scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    engine: Engine
+    wakeups: Wakeups
+    job_settings: JobSettings
+
+
+@cache
+def parts() -> Parts:
+    """Return what the periodic tasks of this process work with."""
+    return Parts(
+        engine=sync_engine(DatabaseSettings(), application_name="mindtrack-maintenance"),
+        wakeups=Wakeups(QueueSettings()),
+        job_settings=JobSettings(),
+    )
+
+
+def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
+    app = celery_app("mindtrack-scheduler", queue)
+    every = settings.rescue_every.total_seconds()
+    app.conf.update(
+        imports=["mindtrack_scheduler.tasks"],
+        # One process is plenty for short statements, and it has no model whose limits need a child to kill.
+        worker_pool="solo",
+        task_default_queue=MAINTENANCE_QUEUE,
+        beat_schedule={
+            # An unread rescue is worthless once the next one is due.
+            "rescue": {"task": RESCUE_TASK, "schedule": every, "options": {"expires": every}},
+        },
+        beat_schedule_filename=str(settings.beat_file),
+        beat_max_loop_interval=min(5.0, every),
+    )
+    return app
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def set_up_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    configure_logging(LogSettings(), service=SERVICE)

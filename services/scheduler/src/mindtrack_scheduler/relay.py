@@ -1,0 +1,65 @@
+"""Rings the doorbell for every committed job: LISTEN for the news, and a poll should it get lost.
+
+The job row is its own outbox. A ring is stamped only after the broker took it, so a crash in between rings
+twice, which is harmless.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_shared.db import jobs
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.queue.doorbell import Doorbell, DoorbellUnavailableError
+
+
+class Relay:
+    def __init__(self, *, engine: Engine, doorbell: Doorbell, settings: SchedulerSettings) -> None:
+        self._engine = engine
+        self._doorbell = doorbell
+        self._poll = settings.relay_poll.total_seconds()
+        self._batch = settings.relay_batch
+
+    def run(self, stop: threading.Event) -> None:
+        """Ring until told to stop. Outages of the database or the broker are waited out."""
+        while not stop.is_set():
+            try:
+                self._listen(stop)
+            except (DBAPIError, psycopg.Error) as error:
+                get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+            except DoorbellUnavailableError as error:
+                get_logger().warning(events.BROKER_UNAVAILABLE, error=str(error))
+            stop.wait(self._poll)
+
+    def ring(self) -> int:
+        """Ring for the jobs that wait for it, one batch. Returns how many.
+
+        Raises:
+            DoorbellUnavailableError: the broker is away; nothing was stamped.
+
+        """
+        with self._engine.begin() as connection:
+            job_ids = list(connection.scalars(jobs.to_ring(limit=self._batch)))
+            if job_ids:
+                self._doorbell.ring(job_ids)
+                connection.execute(jobs.rung(job_ids))
+                get_logger().info(events.JOBS_RUNG, count=len(job_ids))
+        return len(job_ids)
+
+    def _listen(self, stop: threading.Event) -> None:
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(jobs.listen())
+            driver = connection.connection.driver_connection
+            if not isinstance(driver, psycopg.Connection):
+                raise TypeError(f"the relay listens through psycopg, got {type(driver)}")
+            while not stop.is_set():
+                while self.ring() == self._batch:
+                    pass
+                for _ in driver.notifies(timeout=self._poll, stop_after=1):
+                    pass

@@ -1,0 +1,36 @@
+"""Repairs what got stuck: work whose worker fell silent, and messages that brought no claim."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Engine
+
+from mindtrack_shared.db import jobs
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import JobSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """How many jobs each repair touched."""
+
+    requeued: int
+    failed: int
+    rung_again: int
+
+
+def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings) -> Rescued:
+    """Look once for stuck jobs and move them on. Several at a time do no harm."""
+    with engine.begin() as connection:
+        failed = connection.scalars(jobs.fail_exhausted()).all()
+        requeued = connection.scalars(jobs.requeue_lapsed()).all()
+        rung_again = connection.scalars(jobs.ring_again(after=settings.ring_again_after)).all()
+    for job_id in failed:
+        wakeups.job_finished(job_id)
+    rescued = Rescued(requeued=len(requeued), failed=len(failed), rung_again=len(rung_again))
+    if any(asdict(rescued).values()):
+        get_logger().warning(events.JOBS_RESCUED, **asdict(rescued))
+    return rescued
