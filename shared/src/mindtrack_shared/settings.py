@@ -6,17 +6,30 @@ service's entry point and handed down; nothing reads the environment at import.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def group(prefix: str) -> SettingsConfigDict:
     """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`."""
     return SettingsConfigDict(env_prefix=f"MINDTRACK_{prefix}_", frozen=True, extra="ignore")
+
+
+def _plain_seconds(value: object) -> object:
+    """Let environment variables say `90` where pydantic would insist on `PT90S`."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
+    return value
+
+
+#: A length of time: plain seconds or ISO 8601.
+Duration = Annotated[timedelta, BeforeValidator(_plain_seconds)]
 
 
 class DatabaseSettings(BaseSettings):
@@ -56,15 +69,15 @@ class JobSettings(BaseSettings):
 
     max_attempts: Annotated[int, Field(gt=0, le=100, description="Claims before a job fails for good.")] = 3
     lease: Annotated[
-        timedelta,
+        Duration,
         Field(description="How long a claim holds without a heartbeat before rescue takes the job back."),
     ] = timedelta(seconds=60)
     heartbeat: Annotated[
-        timedelta,
+        Duration,
         Field(description="How often a worker renews its lease; well under a third of it."),
     ] = timedelta(seconds=15)
     ring_again_after: Annotated[
-        timedelta,
+        Duration,
         Field(description="A queued job whose message brought no claim within this time is rung again."),
     ] = timedelta(seconds=60)
 

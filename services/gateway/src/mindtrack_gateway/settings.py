@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from mindtrack_shared.settings import group
+from mindtrack_shared.settings import Duration, group
 
 MEBIBYTE = 1024 * 1024
 
@@ -22,10 +22,10 @@ class GatewaySettings(BaseSettings):
         int, Field(gt=0, description="Larger recordings are refused with 413.")
     ] = 25 * MEBIBYTE
     analyze_wait: Annotated[
-        timedelta,
+        Duration,
         Field(description="How long POST /analyze-stress waits for its job before it answers 202."),
     ] = timedelta(seconds=25)
     shutdown_grace: Annotated[
-        timedelta,
+        Duration,
         Field(description="How long open requests may take to finish after SIGTERM."),
     ] = timedelta(seconds=30)

@@ -38,5 +38,5 @@ def decide(
     """Decide what follows attempt number `attempt` (counted from 1), which failed with `code`."""
     if code in PERMANENT or attempt >= max_attempts:
         return GiveUp(code)
-    delay = min(LONGEST_DELAY, FIRST_DELAY * GROWTH ** (attempt - 1))
-    return Retry(delay * (1 + jitter.uniform(0, JITTER)))
+    seconds = min(LONGEST_DELAY.total_seconds(), FIRST_DELAY.total_seconds() * GROWTH ** (attempt - 1))
+    return Retry(timedelta(seconds=seconds * (1 + jitter.uniform(0, JITTER))))

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from mindtrack_shared.settings import group
+from mindtrack_shared.settings import Duration, group
 
 
 class InferenceSettings(BaseSettings):
@@ -29,7 +29,7 @@ class InferenceSettings(BaseSettings):
         Field(gt=0, description="Longer recordings are rejected as too_long."),
     ] = 300.0
     drain_budget: Annotated[
-        timedelta,
+        Duration,
         Field(description="A drain claims no further job after this time; other messages carry on."),
     ] = timedelta(seconds=20)
     ready_file: Annotated[

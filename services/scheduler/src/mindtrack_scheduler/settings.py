@@ -9,19 +9,19 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from mindtrack_shared.settings import group
+from mindtrack_shared.settings import Duration, group
 
 
 class SchedulerSettings(BaseSettings):
     model_config = group("SCHEDULER")
 
     relay_poll: Annotated[
-        timedelta,
+        Duration,
         Field(description="The relay looks for jobs this often, should a notification get lost."),
     ] = timedelta(seconds=1)
     relay_batch: Annotated[int, Field(gt=0, description="Jobs the relay rings for in one transaction.")] = 500
     rescue_every: Annotated[
-        timedelta,
+        Duration,
         Field(description="How often beat asks for lapsed leases and silent messages to be repaired."),
     ] = timedelta(seconds=15)
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(

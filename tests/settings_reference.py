@@ -1,0 +1,67 @@
+"""Writes docs/settings.md from the settings classes, so that it cannot drift."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_shared.settings import (
+    DatabaseSettings,
+    IssuerSettings,
+    JobSettings,
+    LogSettings,
+    QueueSettings,
+    StorageSettings,
+)
+
+GROUPS: tuple[type[BaseSettings], ...] = (
+    DatabaseSettings,
+    StorageSettings,
+    QueueSettings,
+    JobSettings,
+    LogSettings,
+    IssuerSettings,
+    GatewaySettings,
+    InferenceSettings,
+    SchedulerSettings,
+)
+
+HEAD = """# Settings
+
+Every service reads its settings from the environment when it starts. Durations are seconds or ISO 8601
+(`90`, `PT1M30S`). Written by `make settings`.
+"""
+
+
+def reference() -> str:
+    return "\n".join([HEAD, *(_section(group) for group in GROUPS)])
+
+
+def _section(group: type[BaseSettings]) -> str:
+    prefix = group.model_config["env_prefix"]
+    rows = [
+        f"| `{prefix}{name.upper()}` | {_default(field)} | {field.description} |"
+        for name, field in group.model_fields.items()
+    ]
+    title = group.__name__.removesuffix("Settings")
+    return "\n".join(
+        [f"## {title}", "", "| Variable | Default | Meaning |", "| --- | --- | --- |", *rows, ""]
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, timedelta):
+        return f"`{field.default.total_seconds():g}`"
+    return "unset" if field.default is None else f"`{field.default}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

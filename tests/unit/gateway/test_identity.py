@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm
+
+from mindtrack_gateway.identity import TokenVerifier
+from mindtrack_gateway.problems import UnauthorizedError
+from mindtrack_shared.settings import IssuerSettings
+
+ISSUER = "https://issuer.example"
+KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+NOW = int(time.time())
+CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": "mindtrack", "sub": "ada", "iat": NOW, "exp": NOW + 600}
+HEADER: dict[str, Any] = {"kid": "one", "typ": "at+jwt"}
+
+
+@pytest.fixture(scope="module")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> TokenVerifier:
+    jwk = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "one", "alg": "ES256", "use": "sig"}
+    path: Path = tmp_path_factory.mktemp("issuer") / "jwks.json"
+    path.write_text(json.dumps({"keys": [jwk]}))
+    return TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
+
+
+def token(
+    claims: dict[str, Any] | None = None,
+    header: dict[str, Any] | None = None,
+    key: Any = KEY,  # noqa: ANN401 - whatever kind of key an attacker tries
+    algorithm: str = "ES256",
+) -> str:
+    merged = {name: value for name, value in {**CLAIMS, **(claims or {})}.items() if value is not None}
+    headers = {name: value for name, value in {**HEADER, **(header or {})}.items() if value is not None}
+    return jwt.encode(merged, key, algorithm, headers=headers)
+
+
+def public_key_as_secret() -> str:
+    """Forge the classic: sign with HMAC, taking the public key for the secret."""
+    import hashlib  # noqa: PLC0415
+    import hmac  # noqa: PLC0415
+
+    def part(value: dict[str, Any]) -> bytes:
+        return jwt.utils.base64url_encode(json.dumps(value).encode())
+
+    secret = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signed = part({**HEADER, "alg": "HS256"}) + b"." + part(CLAIMS)
+    signature = hmac.new(secret, signed, hashlib.sha256).digest()
+    return (signed + b"." + jwt.utils.base64url_encode(signature)).decode()
+
+
+def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
+    principal = verifier.verify(token({"roles": ["user", "clinician"]}))
+
+    assert principal.subject == "ada"
+    assert principal.roles == {"user", "clinician"}
+
+
+BAD_TOKENS: dict[str, Callable[[], str]] = {
+    "not a token": lambda: "abc",
+    "unsigned": lambda: token(key="", algorithm="none"),
+    "public key taken for a secret": public_key_as_secret,
+    "another issuer's key": lambda: token(key=OTHER_KEY),
+    "unknown kid": lambda: token(header={"kid": "two"}),
+    "no kid": lambda: token(header={"kid": None}),
+    "identity token": lambda: token(header={"typ": "JWT"}),
+    "expired": lambda: token({"exp": NOW - 60}),
+    "not yet valid": lambda: token({"nbf": NOW + 600}),
+    "issued in the future": lambda: token({"iat": NOW + 600}),
+    "another audience": lambda: token({"aud": "elsewhere"}),
+    "another issuer": lambda: token({"iss": "https://elsewhere.example"}),
+    **{f"no {claim}": partial(token, {claim: None}) for claim in ("iss", "aud", "sub", "iat", "exp")},
+    "tampered": lambda: token()[:-4] + "AAAA",
+}
+
+
+@pytest.mark.parametrize("forge", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
+def test_a_bad_token_is_refused_without_a_hint(verifier: TokenVerifier, forge: Callable[[], str]) -> None:
+    with pytest.raises(UnauthorizedError, match=r"^The access token is not valid\.$"):
+        verifier.verify(forge())

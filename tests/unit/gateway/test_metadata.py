@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from mindtrack_gateway.problems import InvalidRequestError
+from mindtrack_gateway.recordings.metadata import capture_metadata
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def test_defaults_are_now_and_utc() -> None:
+    metadata = capture_metadata({}, now=NOW)
+
+    assert metadata.recorded_at == NOW
+    assert metadata.time_zone == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "time_zone", "day"),
+    [
+        ("2026-02-28T23:30:00Z", "UTC", date(2026, 2, 28)),
+        ("2026-02-28T23:30:00Z", "Europe/Berlin", date(2026, 3, 1)),
+        ("2026-02-28T23:30:00Z", "America/Los_Angeles", date(2026, 2, 28)),
+        ("2026-02-28T11:30:00+13:00", "Pacific/Auckland", date(2026, 2, 28)),
+    ],
+)
+def test_the_day_is_the_persons_day(recorded_at: str, time_zone: str, day: date) -> None:
+    metadata = capture_metadata({"recorded_at": recorded_at, "time_zone": time_zone}, now=NOW)
+
+    assert metadata.recorded_on == day
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "detail"),
+    [
+        ("yesterday", "RFC 3339"),
+        ("2026-02-28T10:00:00", "offset"),
+        ((NOW + timedelta(minutes=6)).isoformat(), "future"),
+        ("1996-02-28T10:00:00Z", "in the past"),
+    ],
+)
+def test_impossible_moments_are_refused(recorded_at: str, detail: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        capture_metadata({"recorded_at": recorded_at}, now=NOW)
+
+    assert refused.value.errors is not None
+    assert [error.field for error in refused.value.errors] == ["recorded_at"]
+    assert detail in refused.value.errors[0].detail
+
+
+def test_a_clock_that_runs_ahead_a_little_is_forgiven() -> None:
+    soon = NOW + timedelta(minutes=4)
+
+    assert capture_metadata({"recorded_at": soon.isoformat()}, now=NOW).recorded_at == soon
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        capture_metadata({"recorded_at": "x", "time_zone": "Mars/Olympus"}, now=NOW)
+
+    assert refused.value.errors is not None
+    assert {error.field for error in refused.value.errors} == {"recorded_at", "time_zone"}

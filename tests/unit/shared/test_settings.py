@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mindtrack_shared.settings import DatabaseSettings, JobSettings
+from settings_reference import GROUPS, reference
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "settings.md"
+
+
+def test_the_reference_lists_what_the_classes_say() -> None:
+    assert REFERENCE.read_text() == reference(), "run `make settings`"
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+def test_every_field_is_explained_in_a_sentence(group: type[DatabaseSettings]) -> None:
+    for name, field in group.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+def test_fields_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINDTRACK_JOB_LEASE", "90")
+    monkeypatch.setenv("MINDTRACK_JOB_HEARTBEAT", "PT20S")
+
+    settings = JobSettings()
+
+    assert settings.lease == timedelta(seconds=90)
+    assert settings.heartbeat == timedelta(seconds=20)
+
+
+def test_a_heartbeat_that_one_delay_could_outlast_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at most a third"):
+        JobSettings(lease=timedelta(seconds=30), heartbeat=timedelta(seconds=15))
+
+
+def test_secrets_do_not_show() -> None:
+    settings = DatabaseSettings.model_validate({"url": "postgresql://user:hunter2@host/db"})
+
+    assert "hunter2" not in repr(settings)
