@@ -1,7 +1,7 @@
 """Statements on jobs. Each function builds a query; whoever calls it runs and commits it.
 
-Every time is the database's (`clock_timestamp()`), so clocks of workers cannot matter. Every write by a
-worker carries the fence it was given at its claim: after somebody else's claim, it changes nothing.
+Every time is the database's, so clocks of workers cannot matter. Every write by a worker carries the fence
+it was given at its claim: after somebody else's claim, it changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ QUEUED_CHANNEL = "mindtrack_job_queued"
 
 
 def _now() -> ColumnElement[Any]:
-    return func.clock_timestamp()
+    # Stable within a statement, so that indexes can be searched with it; `clock_timestamp()` is not.
+    return func.statement_timestamp()
 
 
 def _after(delay: timedelta) -> ColumnElement[Any]:

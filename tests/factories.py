@@ -1,0 +1,92 @@
+"""Rows and analyses for tests: valid by default, one keyword away from the case at hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from mindtrack_inference.errors import AbandonedError
+from mindtrack_shared.db import users
+from mindtrack_shared.db.models import Job, Recording
+from mindtrack_shared.domain.analysis import Analysis, Provenance, WindowScore
+from mindtrack_shared.domain.emotions import Probabilities
+from mindtrack_shared.ids import new_id
+
+CALM = Probabilities(neutral=0.7, happy=0.1, sad=0.1, anxious=0.05, stressed=0.05)
+TENSE = Probabilities(neutral=0.1, happy=0.05, sad=0.05, anxious=0.3, stressed=0.5)
+AUDIO = b"RIFF0000WAVE, or so it claims"
+
+
+def add_user(engine: Engine, subject: str = "ada") -> UUID:
+    with Session(engine) as session, session.begin():
+        session.execute(users.ensure(subject))
+        return session.scalars(users.by_subject(subject)).one()
+
+
+def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401
+    """Add a queued job with its recording; `fields` go to the recording or the job, by name."""
+    recording_fields = {name: fields.pop(name) for name in ("recorded_at", "recorded_on") if name in fields}
+    recording = Recording(
+        user_id=user_id,
+        object_key=f"recordings/{new_id()}",
+        sha256=hashlib.sha256(audio).digest(),
+        size_bytes=len(audio),
+        content_type="audio/wav",
+        time_zone="UTC",
+        **(
+            {"recorded_at": datetime(2026, 3, 1, 18, tzinfo=UTC), "recorded_on": date(2026, 3, 1)}
+            | recording_fields
+        ),
+    )
+    job = Job(user_id=user_id, recording=recording, **({"max_attempts": 3} | fields))
+    with Session(engine) as session, session.begin():
+        session.add(job)
+        session.flush()
+        return job.id
+
+
+def load_job(engine: Engine, job_id: UUID) -> Job:
+    with Session(engine) as session:
+        return session.scalars(select(Job).where(Job.id == job_id)).one()
+
+
+def object_key(engine: Engine, job_id: UUID) -> str:
+    with Session(engine) as session:
+        return session.scalars(select(Recording.object_key).join(Job).where(Job.id == job_id)).one()
+
+
+def analysis(probabilities: Probabilities = CALM) -> Analysis:
+    return Analysis(
+        probabilities=probabilities,
+        windows=(
+            WindowScore(start_seconds=0.0, end_seconds=4.0, probabilities=probabilities),
+            WindowScore(start_seconds=2.0, end_seconds=6.0, probabilities=probabilities),
+        ),
+        audio_seconds=6.0,
+        processing_seconds=0.05,
+        provenance=Provenance("test", "0123456789ab", "scripted", "fp32"),
+    )
+
+
+class ScriptedAnalyzer:
+    """Stands where the model stands: says what the test tells it to, in order; the last word stays."""
+
+    def __init__(self, *script: Analysis | Exception | Callable[[], Analysis]) -> None:
+        self._script = list(script)
+        self.heard: list[bytes] = []
+
+    def analyze(self, audio: bytes, *, should_stop: Callable[[], bool]) -> Analysis:
+        self.heard.append(audio)
+        word = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        said = word() if callable(word) else word
+        if should_stop():
+            raise AbandonedError
+        if isinstance(said, Exception):
+            raise said
+        return said

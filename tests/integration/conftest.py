@@ -1,0 +1,75 @@
+"""Real Postgres, Valkey and S3 for the session; an empty database for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import URL, Engine, make_url, text
+
+from integration_support import execute_outside_transactions, settings_for
+from mindtrack_local.config import StackConfig
+from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.db import migrate
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import DatabaseSettings, QueueSettings, StorageSettings
+from mindtrack_shared.storage import RecordingStore, open_store
+
+TEMPLATE = "mindtrack_template"
+DATABASE = "mindtrack_test"
+
+
+@pytest.fixture(scope="session")
+def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrastructure]:
+    config = StackConfig(var=tmp_path_factory.mktemp("var"), storage="s3", durable=False)
+    with Infrastructure(config) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_url(infrastructure: Infrastructure) -> URL:
+    return make_url(infrastructure.database_url).set(drivername="postgresql+psycopg")
+
+
+@pytest.fixture(scope="session")
+def database(server_url: URL) -> DatabaseSettings:
+    """A database cloned from a template that was migrated once."""
+    execute_outside_transactions(server_url, f"CREATE DATABASE {TEMPLATE}")
+    template = sync_engine(settings_for(server_url.set(database=TEMPLATE)), application_name="template")
+    migrate.upgrade(template)
+    template.dispose()
+    execute_outside_transactions(server_url, f"CREATE DATABASE {DATABASE} TEMPLATE {TEMPLATE}")
+    return settings_for(server_url.set(database=DATABASE))
+
+
+@pytest.fixture(scope="session")
+def session_engine(database: DatabaseSettings) -> Iterator[Engine]:
+    engine = sync_engine(database, application_name="tests")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(session_engine: Engine) -> Iterator[Engine]:
+    """The test's database, emptied afterwards: several connections must see each other's commits."""
+    yield session_engine
+    with session_engine.begin() as connection:
+        connection.execute(text("TRUNCATE users, recordings, jobs, analyses, analysis_windows, day_rollups"))
+
+
+@pytest.fixture(scope="session")
+def queue(infrastructure: Infrastructure) -> QueueSettings:
+    return infrastructure.settings(QueueSettings)
+
+
+@pytest.fixture(scope="session")
+def store(infrastructure: Infrastructure) -> RecordingStore:
+    return open_store(infrastructure.settings(StorageSettings))
+
+
+@pytest.fixture
+def wakeups(queue: QueueSettings) -> Iterator[Wakeups]:
+    publisher = Wakeups(queue)
+    yield publisher
+    publisher.close()

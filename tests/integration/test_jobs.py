@@ -1,0 +1,231 @@
+"""The statements that move jobs, on real Postgres: claims, fences, leases, rings."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, text
+
+from factories import add_job, add_user, load_job
+from mindtrack_shared.db import jobs
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.ids import new_id
+
+LEASE = timedelta(seconds=60)
+LAPSED = timedelta(seconds=-1)
+
+
+def run(engine: Engine, statement: Any) -> list[Any]:  # noqa: ANN401 - any statement
+    with engine.begin() as connection:
+        result = connection.execute(statement)
+        return list(result.all()) if result.returns_rows else []
+
+
+def claim(engine: Engine, job_id: UUID | None = None, *, lease: timedelta = LEASE) -> Any:  # noqa: ANN401 - a row
+    rows = run(engine, jobs.claim(worker_id=new_id(), lease=lease, job_id=job_id))
+    return rows[0] if rows else None
+
+
+@pytest.fixture
+def user_id(engine: Engine) -> UUID:
+    return add_user(engine)
+
+
+def test_a_claim_takes_the_job_and_says_all_a_worker_needs(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+
+    claimed = claim(engine)
+
+    job = load_job(engine, job_id)
+    assert (claimed.id, claimed.user_id, claimed.attempt, claimed.fence) == (job_id, user_id, 1, 1)
+    assert len(claimed.sha256) == 32
+    assert job.status is JobStatus.RUNNING
+    assert job.started_at is not None
+
+
+def test_the_job_that_has_waited_longest_comes_first(engine: Engine, user_id: UUID) -> None:
+    waiting = [add_job(engine, user_id) for _ in range(3)]
+
+    assert [claim(engine).id for _ in waiting] == waiting
+    assert claim(engine) is None
+
+
+def test_a_ring_claims_its_own_job_first(engine: Engine, user_id: UUID) -> None:
+    _, rung = add_job(engine, user_id), add_job(engine, user_id)
+
+    assert claim(engine, rung).id == rung
+    assert claim(engine, rung) is None
+
+
+def test_a_claimed_job_cannot_be_claimed_again(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+    claim(engine)
+
+    assert claim(engine, job_id) is None
+
+
+def test_workers_that_claim_at_once_get_different_jobs(engine: Engine, user_id: UUID) -> None:
+    waiting = {add_job(engine, user_id) for _ in range(24)}
+
+    with ThreadPoolExecutor(8) as workers:
+        claimed = list(workers.map(lambda _: claim(engine), range(32)))
+
+    ids = [row.id for row in claimed if row]
+    assert len(ids) == len(set(ids))
+    # A row that another claim holds is skipped, so that nobody waits; it must not be lost, though.
+    left = [row.id for row in iter(lambda: claim(engine), None)]
+    assert set(ids) | set(left) == waiting
+
+
+def test_only_the_newest_holder_can_finish(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+    stale = claim(engine, lease=LAPSED)
+    assert run(engine, jobs.requeue_lapsed())
+    current = claim(engine)
+    assert current.fence == stale.fence + 1
+
+    writes = [
+        jobs.heartbeat(job_id, stale.fence, lease=LEASE),
+        jobs.succeed(job_id, stale.fence),
+        jobs.reject(job_id, stale.fence, RejectionCode.TOO_SHORT),
+        jobs.fail(job_id, stale.fence, FailureCode.INTERNAL),
+        jobs.retry(job_id, stale.fence, delay=timedelta(0)),
+    ]
+    assert [run(engine, write) for write in writes] == [[]] * 5
+    assert load_job(engine, job_id).status is JobStatus.RUNNING
+
+    assert run(engine, jobs.succeed(job_id, current.fence))
+    assert run(engine, jobs.succeed(job_id, current.fence)) == []
+    assert load_job(engine, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_a_retry_waits_and_asks_for_a_ring(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+    run(engine, jobs.rung([job_id]))
+    held = claim(engine)
+
+    run(engine, jobs.retry(job_id, held.fence, delay=timedelta(minutes=1)))
+
+    job = load_job(engine, job_id)
+    assert job.status is JobStatus.QUEUED
+    assert job.dispatched_at is None
+    assert job.lease_expires_at is None
+    assert claim(engine, job_id) is None, "its time has not come"
+    assert run(engine, jobs.to_ring(limit=10)) == []
+
+
+def test_a_heartbeat_keeps_rescue_away(engine: Engine, user_id: UUID) -> None:
+    add_job(engine, user_id)
+    held = claim(engine, lease=LAPSED)
+    run(engine, jobs.heartbeat(held.id, held.fence, lease=LEASE))
+
+    assert run(engine, jobs.requeue_lapsed()) == []
+    assert run(engine, jobs.fail_exhausted()) == []
+
+
+def test_a_job_whose_worker_fell_silent_is_queued_again(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+    claim(engine, lease=LAPSED)
+
+    assert run(engine, jobs.fail_exhausted()) == []
+    assert run(engine, jobs.requeue_lapsed()) == [(job_id,)]
+    assert claim(engine).attempt == 2
+
+
+def test_the_last_silent_attempt_ends_the_job(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id, max_attempts=1)
+    claim(engine, lease=LAPSED)
+
+    assert run(engine, jobs.requeue_lapsed()) == []
+    assert run(engine, jobs.fail_exhausted()) == [(job_id,)]
+    job = load_job(engine, job_id)
+    assert (job.status, job.code) == (JobStatus.FAILED, FailureCode.WORKER_LOST)
+
+
+def test_a_job_is_rung_once_and_again_only_when_it_stays_silent(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+    assert run(engine, jobs.to_ring(limit=10)) == [(job_id,)]
+    run(engine, jobs.rung([job_id]))
+
+    assert run(engine, jobs.to_ring(limit=10)) == []
+    assert run(engine, jobs.ring_again(after=timedelta(minutes=1))) == []
+    assert run(engine, jobs.ring_again(after=timedelta(0))) == [(job_id,)]
+    assert run(engine, jobs.to_ring(limit=10)) == [(job_id,)]
+
+
+def test_a_claimed_job_needs_no_further_ring(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id)
+    run(engine, jobs.rung([job_id]))
+    claim(engine)
+
+    assert run(engine, jobs.ring_again(after=timedelta(0))) == []
+
+
+def test_two_relays_share_the_work(engine: Engine, user_id: UUID) -> None:
+    waiting = {add_job(engine, user_id) for _ in range(4)}
+
+    with engine.begin() as one, engine.begin() as other:
+        first = set(one.scalars(jobs.to_ring(limit=2)))
+        second = set(other.scalars(jobs.to_ring(limit=10)))
+
+    assert len(first) == 2
+    assert first | second == waiting
+    assert not first & second
+
+
+def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) -> None:
+    for _ in range(3):
+        add_job(engine, user_id)
+    claim(engine)
+    run(engine, jobs.succeed((ended := claim(engine)).id, ended.fence))
+
+    backlog = {status: (count, age) for status, count, age in run(engine, jobs.backlog())}
+
+    assert {status: count for status, (count, _) in backlog.items()} == {
+        JobStatus.QUEUED: 1,
+        JobStatus.RUNNING: 1,
+    }
+    assert all(0 <= age < 60 for _, age in backlog.values())
+
+
+#: A busy afternoon: a long tail of ended jobs, and a queue that has all been rung for.
+BUSY = """
+insert into recordings (id, user_id, object_key, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone)
+select uuidv7(), :user_id, 'recordings/' || n, sha256(n::text::bytea), 1, 'audio/wav', now(), now()::date, 'UTC'
+from generate_series(1, 6000) n;
+insert into jobs (id, recording_id, user_id, status, max_attempts, attempt, fence, dispatched_at, finished_at)
+select uuidv7(), id, user_id, (case when row_number() over () > 2000 then 'succeeded' else 'queued' end)::job_status,
+    3, 1, 1, now(), case when row_number() over () > 2000 then now() end
+from recordings
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (jobs.claim(worker_id=new_id(), lease=LEASE), "ix_jobs_waiting"),
+        (jobs.to_ring(limit=100), "ix_jobs_undispatched"),
+        (jobs.ring_again(after=timedelta(minutes=1)), "ix_jobs_silent"),
+        (jobs.requeue_lapsed(), "ix_jobs_leases"),
+        (jobs.page(new_id(), before=new_id(), limit=20), "ix_jobs_user_id_id"),
+    ],
+    ids=["claim", "to_ring", "ring_again", "requeue_lapsed", "page"],
+)
+def test_each_query_finds_its_index_on_a_busy_table(
+    engine: Engine,
+    user_id: UUID,
+    statement: Any,  # noqa: ANN401 - any statement
+    index: str,
+) -> None:
+    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
+    with engine.begin() as connection:
+        for part in BUSY.split(";"):
+            connection.execute(text(part), {"user_id": user_id} if ":user_id" in part else {})
+        connection.execute(text("analyze jobs, recordings"))
+        plan = connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars().all()
+
+    assert index in "\n".join(plan)

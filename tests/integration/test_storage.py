@@ -1,0 +1,106 @@
+"""One contract, three backends: memory, a local folder, and S3 over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.ids import new_id
+from mindtrack_shared.settings import StorageSettings
+from mindtrack_shared.storage import ObjectMissingError, RecordingStore, StorageUnavailableError, open_store
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture(params=["memory", "folder", "s3"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path, infrastructure: Infrastructure) -> RecordingStore:
+    match request.param:
+        case "memory":
+            return open_store(StorageSettings(url="memory://"))
+        case "folder":
+            return open_store(StorageSettings(url=f"file://{tmp_path}/recordings"))
+        case _:
+            return open_store(infrastructure.settings(StorageSettings))
+
+
+@pytest.fixture
+def key() -> str:
+    return f"recordings/{new_id()}"
+
+
+async def chunks(*contents: bytes) -> AsyncIterator[bytes]:
+    for content in contents:
+        yield content
+
+
+async def test_what_was_written_is_read_again(backend: RecordingStore, key: str) -> None:
+    await backend.write(key, chunks(b"one, ", b"two"))
+
+    assert backend.read(key) == b"one, two"
+
+
+async def test_an_object_larger_than_a_part_arrives_whole(backend: RecordingStore, key: str) -> None:
+    pieces = [bytes([n]) * MEBIBYTE for n in range(12)]
+
+    await backend.write(key, chunks(*pieces))
+
+    assert backend.read(key) == b"".join(pieces)
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(backend: RecordingStore, key: str) -> None:
+    class HungUpError(Exception):
+        pass
+
+    async def broken() -> AsyncIterator[bytes]:
+        for _ in range(7):
+            yield b"x" * MEBIBYTE
+        raise HungUpError
+
+    with pytest.raises(HungUpError):
+        await backend.write(key, broken())
+
+    with pytest.raises(ObjectMissingError):
+        backend.read(key)
+
+
+async def test_a_missing_object_is_said_to_be_missing(backend: RecordingStore, key: str) -> None:
+    with pytest.raises(ObjectMissingError, match=key):
+        backend.read(key)
+
+
+async def test_deleting_twice_is_no_error(backend: RecordingStore, key: str) -> None:
+    await backend.write(key, chunks(b"content"))
+
+    await backend.delete(key)
+    await backend.delete(key)
+
+    with pytest.raises(ObjectMissingError):
+        backend.read(key)
+
+
+async def test_a_store_that_answers_pings(backend: RecordingStore) -> None:
+    await backend.ping()
+
+
+async def test_wrong_keys_are_refused(infrastructure: Infrastructure) -> None:
+    settings = infrastructure.settings(StorageSettings)
+    stranger = open_store(
+        StorageSettings.model_validate({**settings.model_dump(), "secret_access_key": "not-the-secret"}),
+    )
+
+    with pytest.raises(StorageUnavailableError):
+        await stranger.ping()
+
+
+async def test_recordings_in_a_folder_are_for_their_owner_only(tmp_path: Path) -> None:
+    open_store(StorageSettings(url=f"file://{tmp_path}/recordings"))
+
+    assert (tmp_path / "recordings").stat().st_mode & 0o077 == 0
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match="'ftp'"):
+        open_store(StorageSettings(url="ftp://host/recordings"))
