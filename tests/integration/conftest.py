@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
+import httpx2 as httpx
 import pytest
 from sqlalchemy import URL, Engine, make_url, text
 
-from integration_support import execute_outside_transactions, settings_for
+from integration_support import execute_outside_transactions, serving, settings_for
+from mindtrack_gateway.app import create_app
 from mindtrack_local.config import StackConfig
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db import migrate
@@ -52,10 +55,13 @@ def session_engine(database: DatabaseSettings) -> Iterator[Engine]:
 
 @pytest.fixture
 def engine(session_engine: Engine) -> Iterator[Engine]:
-    """The test's database, emptied afterwards: several connections must see each other's commits."""
+    """The test's database, emptied afterwards: several connections must see each other's commits.
+
+    People stay: services remember who is who, and nobody is ever forgotten.
+    """
     yield session_engine
     with session_engine.begin() as connection:
-        connection.execute(text("TRUNCATE users, recordings, jobs, analyses, analysis_windows, day_rollups"))
+        connection.execute(text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups"))
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +79,40 @@ def wakeups(queue: QueueSettings) -> Iterator[Wakeups]:
     publisher = Wakeups(queue)
     yield publisher
     publisher.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(infrastructure: Infrastructure, database: DatabaseSettings) -> Iterator[str]:
+    """The base URL of a gateway that serves from a thread, over real sockets."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in infrastructure.environment.variables().items():
+            environment.setenv(name, value)
+        environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+        environment.setenv("MINDTRACK_GATEWAY_ANALYZE_WAIT", "1.5")
+        environment.setenv("MINDTRACK_GATEWAY_MAX_RECORDING_BYTES", str(2 * 1024 * 1024))
+        with serving(create_app()) as base_url:
+            yield base_url
+
+
+@pytest.fixture
+def client(
+    gateway: str, infrastructure: Infrastructure, engine: Engine
+) -> Iterator[Callable[[str], httpx.Client]]:
+    """Make clients by the name of the person they act for."""
+    with ExitStack() as open_clients:
+
+        def make(subject: str) -> httpx.Client:
+            headers = {"Authorization": f"Bearer {infrastructure.issuer.token(subject)}"}
+            return open_clients.enter_context(httpx.Client(base_url=gateway, headers=headers, timeout=30))
+
+        yield make
+
+
+@pytest.fixture
+def ada(client: Callable[[str], httpx.Client]) -> httpx.Client:
+    return client("ada")
+
+
+@pytest.fixture
+def grace(client: Callable[[str], httpx.Client]) -> httpx.Client:
+    return client("grace")

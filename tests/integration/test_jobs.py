@@ -194,13 +194,14 @@ def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) ->
 
 #: A busy afternoon: a long tail of ended jobs, and a queue that has all been rung for.
 BUSY = """
-insert into recordings (id, user_id, object_key, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone)
-select uuidv7(), :user_id, 'recordings/' || n, sha256(n::text::bytea), 1, 'audio/wav', now(), now()::date, 'UTC'
+insert into recordings
+    (id, user_id, object_key, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone)
+select uuidv7(), :user_id, 'key-' || n, sha256(n::text::bytea), 1, 'audio/wav', now(), now()::date, 'UTC'
 from generate_series(1, 6000) n;
 insert into jobs (id, recording_id, user_id, status, max_attempts, attempt, fence, dispatched_at, finished_at)
-select uuidv7(), id, user_id, (case when row_number() over () > 2000 then 'succeeded' else 'queued' end)::job_status,
-    3, 1, 1, now(), case when row_number() over () > 2000 then now() end
-from recordings
+select uuidv7(), id, user_id, (case when ended then 'succeeded' else 'queued' end)::job_status,
+    3, 1, 1, now(), case when ended then now() end
+from (select *, row_number() over () > 2000 as ended from recordings)
 """
 
 
@@ -211,9 +212,8 @@ from recordings
         (jobs.to_ring(limit=100), "ix_jobs_undispatched"),
         (jobs.ring_again(after=timedelta(minutes=1)), "ix_jobs_silent"),
         (jobs.requeue_lapsed(), "ix_jobs_leases"),
-        (jobs.page(new_id(), before=new_id(), limit=20), "ix_jobs_user_id_id"),
     ],
-    ids=["claim", "to_ring", "ring_again", "requeue_lapsed", "page"],
+    ids=["claim", "to_ring", "ring_again", "requeue_lapsed"],
 )
 def test_each_query_finds_its_index_on_a_busy_table(
     engine: Engine,

@@ -23,7 +23,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from mindtrack_shared.observability import events
@@ -186,8 +187,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _expected)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(StorageUnavailableError, _dependency)
-    app.add_exception_handler(DBAPIError, _dependency)
+    for away in (StorageUnavailableError, OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(away, _dependency)
     app.add_exception_handler(Exception, _unexpected)
 
 

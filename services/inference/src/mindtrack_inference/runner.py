@@ -8,18 +8,19 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from mindtrack_inference.errors import AbandonedError, RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob, Lease, held
-from mindtrack_inference.pipeline import Analyzer
 from mindtrack_inference.retry import GiveUp, Retry, decide
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.db import analyses, jobs
@@ -37,13 +38,19 @@ FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
     (ObjectMissingError, FailureCode.RECORDING_LOST),
     (RecordingCorruptedError, FailureCode.RECORDING_LOST),
     (StorageUnavailableError, FailureCode.DEPENDENCY),
-    (DBAPIError, FailureCode.DEPENDENCY),
+    (OperationalError, FailureCode.DEPENDENCY),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
     code: RejectionCode
+
+
+class Analyzes(Protocol):
+    """What the runner needs of `pipeline.Analyzer`."""
+
+    def analyze(self, recording: bytes, /, *, should_stop: Callable[[], bool]) -> Analysis: ...
 
 
 class StaleAttemptError(Exception):
@@ -64,7 +71,7 @@ class Runner:
         *,
         engine: Engine,
         store: RecordingStore,
-        analyzer: Analyzer,
+        analyzer: Analyzes,
         wakeups: Wakeups,
         job_settings: JobSettings,
         settings: InferenceSettings,

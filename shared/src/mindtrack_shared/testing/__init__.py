@@ -1,0 +1,1 @@
+"""Fakes, shipped beside the ports they stand for."""

@@ -10,8 +10,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from mindtrack_gateway.problems import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
 
-#: A form holds the recording and a handful of short fields.
-MAX_PARTS = 16
+#: No field of a form is longer than this; only the recording is.
 MAX_FIELD_BYTES = 1024
 
 
@@ -65,7 +64,7 @@ async def parts(request: Request) -> AsyncIterator[Part]:
 async def _pieces(request: Request, boundary: str) -> AsyncIterator[MultipartSegment | bytes | None]:
     """Yield a part's head, its content in pieces, and None at its end."""
     try:
-        with PushMultipartParser(boundary, max_segment_count=MAX_PARTS, strict=True) as parser:
+        with PushMultipartParser(boundary, strict=True) as parser:
             async for data in request.stream():
                 for piece in parser.parse(data):
                     yield bytes(piece) if isinstance(piece, bytearray) else piece

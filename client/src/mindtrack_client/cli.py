@@ -1,0 +1,203 @@
+"""The `mindtrack` command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+from mindtrack_client import batch, exits, progress, render
+from mindtrack_client.batch import Outcome
+from mindtrack_client.client import WAIT_TIMEOUT
+from mindtrack_client.exits import MEANINGS
+from mindtrack_client.invocation import Globals, Invocation, invocation
+from mindtrack_client.models import JobStatus
+from mindtrack_client.version import __version__
+
+EPILOG = "\n".join(["Exit codes", *(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())])
+#: The largest page we ask the server for.
+PAGE_SIZE = 100
+
+app = typer.Typer(
+    name="mindtrack",
+    help=f"Send voice logs to MindTrack and read the stress indices. {render.NOTICE}",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one document a line.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for results; 0 looks once.")]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature for callbacks
+    if wanted:
+        typer.echo(f"mindtrack {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    *,
+    url: Annotated[str | None, typer.Option(envvar="MINDTRACK_URL", help="The server's address.")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MINDTRACK_TOKEN", help="Your bearer token; the variable keeps it out of `ps`."),
+    ] = None,
+    as_json: AsJson = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    context.obj = Globals(url=url, token=token, as_json=as_json)
+
+
+@app.command()
+def submit(  # noqa: PLR0913 - one parameter per option
+    context: typer.Context,
+    *,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="Recordings."),
+    ],
+    wait: Annotated[bool, typer.Option(help="Wait for the results.")] = True,
+    recorded_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="ISO 8601; without an offset, in --time-zone or else your own."),
+    ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MINDTRACK_TIME_ZONE",
+            metavar="NAME",
+            help="IANA name, e.g. Asia/Tokyo: it decides the day a recording counts for. UTC otherwise.",
+        ),
+    ] = None,
+    timeout: Timeout = WAIT_TIMEOUT,
+    as_json: AsJson = False,
+) -> None:
+    """Upload recordings and show what the voice says."""
+    if recorded_at is not None and len(files) > 1:
+        raise typer.BadParameter("goes with one recording at a time", param_hint="--recorded-at")
+    moment = None if recorded_at is None else _moment(recorded_at, time_zone)
+    with invocation(context, as_json=as_json) as run:
+        outcomes = [Outcome(path) for path in files]
+        try:
+            batch.upload(run.mindtrack, outcomes, recorded_at=moment, time_zone=time_zone, console=run.err)
+            if wait:
+                batch.wait(run.mindtrack, outcomes, timeout=timeout, console=run.err)
+        except KeyboardInterrupt:
+            _hint_unfinished(run, outcomes)
+            raise
+        _report(run, outcomes)
+        raise typer.Exit(max(outcome.exit_code for outcome in outcomes))
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    *,
+    job_id: Annotated[UUID, typer.Argument(metavar="JOB_ID")],
+    timeout: Timeout = WAIT_TIMEOUT,
+    as_json: AsJson = False,
+) -> None:
+    """Wait for a job and show its result."""
+    with invocation(context, as_json=as_json) as run:
+        with progress.waits(run.err) as start:
+            job = run.mindtrack.wait(job_id, timeout, start(str(job_id)))
+        if run.as_json:
+            run.print_json(job)
+        else:
+            render.print_job(run.out, job)
+            if job.analysis:
+                render.print_notice(run.out)
+        raise typer.Exit(exits.for_job(job))
+
+
+@app.command()
+def jobs(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List your jobs, newest first."""
+    with invocation(context, as_json=as_json) as run:
+        found = islice(run.mindtrack.jobs(status=status, page_size=min(limit, PAGE_SIZE)), limit)
+        if run.as_json:
+            for job in found:
+                run.print_json(job)
+        else:
+            render.print_jobs(run.out, found)
+
+
+def _user(value: str) -> str:
+    if value == "me":
+        return value
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise typer.BadParameter("must be a user's id or `me`") from None
+
+
+@app.command()
+def trends(
+    context: typer.Context,
+    *,
+    days: Annotated[int, typer.Option(min=1, help="How many days, today included.")] = 7,
+    user: Annotated[
+        str, typer.Option(parser=_user, metavar="ID", help="Someone who granted you access.")
+    ] = "me",
+    as_json: AsJson = False,
+) -> None:
+    """Show how stress went from day to day."""
+    with invocation(context, as_json=as_json) as run:
+        trend = run.mindtrack.trends(user, days)
+        if run.as_json:
+            run.print_json(trend)
+        else:
+            render.print_trend(run.out, trend)
+
+
+def _report(run: Invocation, outcomes: list[Outcome]) -> None:
+    """Results on stdout: as JSON every accepted job, for people those that need no word of trouble."""
+    for outcome in outcomes:
+        if outcome.job is not None and run.as_json:
+            run.print_json(outcome.job)
+        elif outcome.job is not None and outcome.error is None:
+            render.print_job(run.out, outcome.job, outcome.path.name)
+    if not run.as_json and any(outcome.job and outcome.job.analysis for outcome in outcomes):
+        render.print_notice(run.out)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            run.complain(outcome.error, outcome.path.name)
+    _hint_unfinished(run, outcomes)
+
+
+def _hint_unfinished(run: Invocation, outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.job is not None and not outcome.job.is_finished:
+            run.hint_resume(outcome.job.id)
+
+
+def _moment(text: str, time_zone: str | None) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"not an ISO 8601 time: {text}", param_hint="--recorded-at") from None
+    if moment.utcoffset() is not None:
+        return moment
+    if time_zone is None:
+        return moment.astimezone()
+    try:
+        return moment.replace(tzinfo=ZoneInfo(time_zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise typer.BadParameter(f"unknown time zone: {time_zone}", param_hint="--time-zone") from None

@@ -1,0 +1,163 @@
+"""What people see: plain words and tables. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mindtrack_client.models import Analysis, Job, JobStatus, Recording, Trend, TrendDay
+from mindtrack_client.sparkline import BLOCKS, DIGITS, sparkline
+
+NOTICE = "Wellness decision support, not a diagnosis."
+
+_OUTCOMES = {
+    JobStatus.QUEUED: "Queued",
+    JobStatus.RUNNING: "Running",
+    JobStatus.SUCCEEDED: "Analysed",
+    JobStatus.REJECTED: "Not analysed",
+    JobStatus.FAILED: "Not analysed",
+    JobStatus.CANCELED: "Canceled",
+}
+
+
+def print_job(console: Console, job: Job, label: str | None = None) -> None:
+    title = Text(_OUTCOMES[job.status], style="bold")
+    if label is not None:
+        title.append(f"  {label}", style="not bold")
+    console.print(title)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("  Job", str(job.id))
+    facts.add_row("  Recorded", _moment(job.recording))
+    if job.analysis is not None:
+        _add_analysis(facts, job.analysis)
+    if job.problem is not None:
+        facts.add_row("  Advice", job.problem.detail or job.problem.title)
+        facts.add_row("  Code", job.problem.code)
+    console.print(facts)
+
+
+def print_notice(console: Console, notice: str = NOTICE) -> None:
+    console.print(notice, style="dim")
+
+
+def print_jobs(console: Console, jobs: Iterable[Job]) -> None:
+    # Without a box this fits 80 columns, so that ids survive a pipe in one piece.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("Job", "Recorded", "Status", "Emotion"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("Stress", justify="right", no_wrap=True)
+    for job in jobs:
+        analysis = job.analysis
+        table.add_row(
+            str(job.id),
+            f"{_local(job.recording):%Y-%m-%d %H:%M}",
+            job.status,
+            analysis.emotion if analysis else "",
+            _score(analysis.stress_score) if analysis else "",
+        )
+    if table.row_count == 0:
+        console.print("No jobs.")
+        return
+    console.print(table)
+    print_notice(console)
+
+
+def print_trend(console: Console, trend: Trend) -> None:
+    period = f"{trend.first_day} to {trend.last_day}"
+    if not trend.days:
+        console.print(f"No recordings from {period}.")
+    else:
+        console.print(_summary(trend, period), soft_wrap=True)
+        levels = BLOCKS if console.encoding.lower().startswith("utf") else DIGITS
+        line = sparkline(_every_day(trend), levels)
+        console.print(f"|{line}|", soft_wrap=True)
+        console.print(f"{levels[0]} is 0, {levels[-1]} is 1, a gap is a day without recordings", style="dim")
+        console.print(_days_table(trend.days))
+    print_notice(console, trend.notice)
+
+
+def _add_analysis(facts: Table, analysis: Analysis) -> None:
+    indices = analysis.indices
+    model = analysis.model
+    facts.add_row("  Emotion", f"{analysis.emotion} ({analysis.confidence:.0%})")
+    facts.add_row("  Stress", f"{_score(analysis.stress_score)} of 1")
+    facts.add_row(
+        "  Indices",
+        f"anxiety {_score(indices.anxiety)}, depressive {_score(indices.depressive)}, "
+        f"baseline {_score(indices.baseline)}",
+    )
+    facts.add_row(
+        "  Audio", f"{analysis.audio_seconds:.1f} s, analysed in {analysis.processing_seconds:.1f} s"
+    )
+    facts.add_row(
+        "  Model",
+        f"{model.bundle_id} {model.bundle_revision} ({model.engine}, {model.precision})",
+    )
+
+
+def _summary(trend: Trend, period: str) -> str:
+    recordings = "1 recording" if trend.count == 1 else f"{trend.count} recordings"
+    parts = [f"Stress, {period}: {recordings}"]
+    if trend.stress_mean is not None:
+        parts.append(f"mean {_score(trend.stress_mean)}")
+    if trend.latest is not None:
+        parts.append(
+            f"latest {_score(trend.latest.stress_score)} ({trend.latest.recorded_at:%Y-%m-%d %H:%M %z})"
+        )
+    return ", ".join(parts)
+
+
+def _every_day(trend: Trend) -> list[float | None]:
+    means = {day.day: day.stress_mean for day in trend.days}
+    length = (trend.last_day - trend.first_day).days + 1
+    return [means.get(trend.first_day + timedelta(days=offset)) for offset in range(length)]
+
+
+def _days_table(days: Iterable[TrendDay]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("Day", no_wrap=True)
+    for heading in ("Count", "Stress", "SD", "Min", "Max", "Anxiety", "Depressive", "Baseline"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for day in days:
+        table.add_row(
+            _weekday(day.day),
+            str(day.count),
+            _score(day.stress_mean),
+            "-" if day.stress_sd is None else _score(day.stress_sd),
+            _score(day.stress_min),
+            _score(day.stress_max),
+            _score(day.anxiety_mean),
+            _score(day.depressive_mean),
+            _score(day.baseline_mean),
+        )
+    return table
+
+
+def _score(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _weekday(day: date) -> str:
+    return f"{day:%a %Y-%m-%d}"
+
+
+def _moment(recording: Recording) -> str:
+    zone = f" {recording.time_zone}" if recording.time_zone else ""
+    return f"{_local(recording):%Y-%m-%d %H:%M %z}{zone}"
+
+
+def _local(recording: Recording) -> datetime:
+    """The wall clock of whoever spoke; the server's offset if we do not know the zone."""
+    if recording.time_zone is None:
+        return recording.recorded_at
+    try:
+        return recording.recorded_at.astimezone(ZoneInfo(recording.time_zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return recording.recorded_at

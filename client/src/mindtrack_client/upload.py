@@ -1,0 +1,72 @@
+"""A recording on its way from disk to the server, read in pieces."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path, PurePath
+
+#: Called with (bytes read so far, bytes in all) as a recording goes out.
+UploadProgress = Callable[[int, int], None]
+
+# `mimetypes` depends on the machine, calls .webm a video and does not know some of what phones send.
+_CONTENT_TYPES = {
+    ".3gp": "audio/3gpp",
+    ".aac": "audio/aac",
+    ".amr": "audio/amr",
+    ".caf": "audio/x-caf",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".mp4": "audio/mp4",
+    ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".webm": "audio/webm",
+}
+
+
+def content_type(name: str) -> str:
+    return _CONTENT_TYPES.get(PurePath(name).suffix.lower(), "application/octet-stream")
+
+
+class RecordingFile(io.FileIO):
+    """A file that reports how far it was read and keeps the size it had when it was opened.
+
+    Raises:
+        OSError: the file cannot be opened.
+
+    """
+
+    def __init__(self, path: Path, on_progress: UploadProgress | None = None) -> None:
+        super().__init__(path)
+        self.size_bytes = os.fstat(self.fileno()).st_size
+        self._on_progress = on_progress
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # A recording that still grows must not outgrow the Content-Length already announced.
+        left = max(0, self.size_bytes - self.tell())
+        chunk = super().read(left if size is None or size < 0 else min(size, left)) or b""
+        if chunk and self._on_progress is not None:
+            self._on_progress(self.tell(), self.size_bytes)
+        return chunk
+
+
+def form_fields(recorded_at: datetime | None, time_zone: str | None) -> dict[str, str]:
+    """The text parts that go with the recording.
+
+    Raises:
+        ValueError: `recorded_at` has no offset from UTC.
+
+    """
+    fields: dict[str, str] = {}
+    if recorded_at is not None:
+        if recorded_at.utcoffset() is None:
+            raise ValueError(f"recorded_at needs a UTC offset, got {recorded_at.isoformat()}")
+        fields["recorded_at"] = recorded_at.isoformat()
+    if time_zone is not None:
+        fields["time_zone"] = time_zone
+    return fields

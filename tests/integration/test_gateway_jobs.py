@@ -1,0 +1,321 @@
+"""Submitting, asking, listing: the API over real sockets, Postgres and S3."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2 as httpx
+import pytest
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from factories import TENSE, ScriptedAnalyzer, add_job, add_user, analysis, load_job, object_key
+from mindtrack_inference.runner import Runner
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.db.models import Job, Recording
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import JobSettings
+from mindtrack_shared.storage import RecordingStore
+
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
+
+
+def upload(client: httpx.Client, content: bytes = WAV, **fields: str) -> httpx.Response:
+    return client.post("/v1/jobs", files={"file": ("log.wav", content, "audio/wav")}, data=fields)
+
+
+def work(engine: Engine, store: RecordingStore, wakeups: Wakeups, job_id: str) -> None:
+    """Do what a worker would do, with a scripted model."""
+    Runner(
+        engine=engine,
+        store=store,
+        analyzer=ScriptedAnalyzer(analysis(TENSE)),
+        wakeups=wakeups,
+        job_settings=JobSettings(),
+        settings=InferenceSettings(),
+    ).drain(UUID(job_id))
+
+
+def test_a_submission_is_a_promise_with_an_address(ada: httpx.Client) -> None:
+    response = upload(ada, recorded_at="2026-03-01T18:00:00+01:00", time_zone="Europe/Berlin")
+
+    job = response.json()
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert int(response.headers["Retry-After"]) >= 1
+    assert job["status"] == "queued"
+    assert job["recording"]["recorded_at"] == "2026-03-01T17:00:00Z"
+    assert job["recording"]["content_type"] == "audio/wav"
+    assert UUID(job["id"]).version == 7
+
+
+def test_the_object_is_stored_before_the_row_promises_it(
+    ada: httpx.Client,
+    engine: Engine,
+    store: RecordingStore,
+) -> None:
+    job_id = UUID(upload(ada).json()["id"])
+
+    assert store.read(object_key(engine, job_id)) == WAV
+    with Session(engine) as session:
+        recording = session.scalars(select(Recording)).one()
+    assert recording.sha256 == hashlib.sha256(WAV).digest()
+    assert recording.size_bytes == len(WAV)
+
+
+def test_fields_may_follow_the_file(ada: httpx.Client) -> None:
+    boundary = "limit"
+    body = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'.encode()
+        + WAV
+        + f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="time_zone"\r\n\r\nAsia/Tokyo'.encode()
+        + f"\r\n--{boundary}--\r\n".encode()
+    )
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+    response = ada.post("/v1/jobs", content=body, headers=headers)
+
+    assert response.json()["recording"]["time_zone"] == "Asia/Tokyo"
+
+
+def test_a_job_can_be_followed_to_its_analysis(
+    ada: httpx.Client,
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+) -> None:
+    job_id = upload(ada).json()["id"]
+    waiting = ada.get(f"/v1/jobs/{job_id}")
+    assert waiting.json()["analysis"] is None
+    assert "Retry-After" in waiting.headers
+
+    work(engine, store, wakeups, job_id)
+    done = ada.get(f"/v1/jobs/{job_id}")
+
+    job = done.json()
+    assert "Retry-After" not in done.headers
+    assert job["status"] == "succeeded"
+    found = job["analysis"]
+    assert found["emotion"] == "Stressed"
+    assert found["stress_score"] == pytest.approx(
+        found["probabilities"]["Anxious"] + found["probabilities"]["Stressed"]
+    )
+    assert found["indices"] == {
+        "anxiety": pytest.approx(0.3),
+        "depressive": pytest.approx(0.05),
+        "baseline": pytest.approx(0.15),
+    }
+    assert found["model"]["bundle_revision"] == "0123456789ab"
+    assert [window["start_seconds"] for window in found["windows"]] == [0.0, 2.0]
+
+
+def test_a_person_sees_their_own_jobs_only(ada: httpx.Client, grace: httpx.Client) -> None:
+    job_id = upload(ada).json()["id"]
+
+    foreign = grace.get(f"/v1/jobs/{job_id}")
+    unknown = grace.get("/v1/jobs/00000000-0000-7000-8000-000000000000")
+
+    assert foreign.status_code == unknown.status_code == 404
+    assert {**foreign.json(), "instance": ""} == {**unknown.json(), "instance": ""}
+    assert grace.get("/v1/jobs").json()["items"] == []
+
+
+def test_lists_come_newest_first_page_by_page(ada: httpx.Client, engine: Engine) -> None:
+    user_id = UUID(upload(ada).json()["user_id"])
+    for _ in range(6):
+        add_job(engine, user_id)
+
+    seen = [job["id"] for page in pages(ada, limit=3) for job in page]
+
+    assert len(seen) == 7
+    assert seen == sorted(seen, reverse=True)
+
+
+def pages(client: httpx.Client, **query: Any) -> Iterator[list[dict[str, Any]]]:  # noqa: ANN401 - query values
+    cursor: str | None = None
+    while True:
+        page = client.get("/v1/jobs", params={**query, **({"cursor": cursor} if cursor else {})}).json()
+        yield page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
+
+
+def test_a_page_that_is_exactly_full_is_the_last(ada: httpx.Client) -> None:
+    for _ in range(2):
+        upload(ada)
+
+    assert ada.get("/v1/jobs", params={"limit": 2}).json()["next_cursor"] is None
+
+
+def test_jobs_that_arrive_meanwhile_do_not_shift_the_pages(ada: httpx.Client) -> None:
+    first = [upload(ada).json()["id"] for _ in range(4)]
+    page = ada.get("/v1/jobs", params={"limit": 2}).json()
+    upload(ada)
+
+    rest = ada.get("/v1/jobs", params={"limit": 2, "cursor": page["next_cursor"]}).json()
+
+    assert [job["id"] for job in rest["items"]] == [first[1], first[0]]
+
+
+def test_lists_can_be_narrowed_by_state(
+    ada: httpx.Client,
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+) -> None:
+    done = upload(ada).json()["id"]
+    work(engine, store, wakeups, done)
+    waiting = upload(ada).json()["id"]
+
+    assert [job["id"] for job in ada.get("/v1/jobs?status=succeeded").json()["items"]] == [done]
+    (listed,) = ada.get("/v1/jobs?status=queued").json()["items"]
+    assert listed["id"] == waiting
+    assert ada.get("/v1/jobs?status=succeeded").json()["items"][0]["analysis"]["windows"] is None
+
+
+def test_a_first_visit_by_many_devices_makes_one_person(ada: httpx.Client, engine: Engine) -> None:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    with ThreadPoolExecutor(8) as devices:
+        people = set(devices.map(lambda _: upload(ada).json()["user_id"], range(16)))
+
+    assert len(people) == 1
+
+
+def test_the_trend_tells_the_persons_days(
+    ada: httpx.Client,
+    grace: httpx.Client,
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+) -> None:
+    now = datetime.now(UTC)
+    for days_ago in (6, 2, 2):
+        moment = now - timedelta(days=days_ago, minutes=1)
+        job_id = upload(ada, recorded_at=moment.isoformat()).json()["id"]
+        work(engine, store, wakeups, job_id)
+
+    trend = ada.get("/v1/users/me/trends").json()
+
+    assert [day["count"] for day in trend["days"]] == [1, 2]
+    assert trend["count"] == 3
+    assert trend["stress_mean"] == pytest.approx(0.8)
+    assert trend["latest"]["stress_score"] == pytest.approx(0.8)
+    assert "not a diagnosis" in trend["notice"]
+    assert ada.get(f"/v1/users/{trend['user_id']}/trends").json() == trend
+    foreign = grace.get(f"/v1/users/{trend['user_id']}/trends")
+    unknown = grace.get("/v1/users/00000000-0000-7000-8000-000000000000/trends")
+    assert foreign.status_code == unknown.status_code == 404
+
+
+def test_a_recording_of_a_persons_tomorrow_is_in_their_trend(
+    ada: httpx.Client,
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+) -> None:
+    """On Kiritimati, 14 hours ahead, the day is often another than the server's."""
+    job_id = upload(ada, time_zone="Pacific/Kiritimati").json()["id"]
+    work(engine, store, wakeups, job_id)
+
+    trend = ada.get("/v1/users/me/trends", params={"days": 1}).json()
+
+    assert trend["count"] == 1
+
+
+def test_the_synchronous_endpoint_answers_three_fields(
+    ada: httpx.Client,
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+) -> None:
+    import threading  # noqa: PLC0415
+
+    def worker() -> None:
+        while not (waiting := queued(engine)):
+            time.sleep(0.02)
+        work(engine, store, wakeups, str(waiting[0]))
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    response = ada.post("/analyze-stress", files={"file": ("log.wav", WAV, "audio/wav")})
+    thread.join()
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "emotion": "Stressed",
+        "confidence": pytest.approx(0.5),
+        "stress_score": pytest.approx(0.8),
+    }
+
+
+def queued(engine: Engine) -> list[UUID]:
+    with Session(engine) as session:
+        return list(session.scalars(select(Job.id)))
+
+
+def test_the_synchronous_endpoint_hands_over_a_job_that_takes_too_long(
+    ada: httpx.Client, engine: Engine
+) -> None:
+    response = ada.post("/analyze-stress", files={"file": ("log.wav", WAV, "audio/wav")})
+
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"/v1/jobs/{response.json()['id']}"
+    assert load_job(engine, UUID(response.json()["id"])).status == "queued"
+
+
+def test_health_names_each_dependency(gateway: str) -> None:
+    assert httpx.get(f"{gateway}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{gateway}/readyz").json() == {
+        "status": "ok",
+        "database": "ok",
+        "storage": "ok",
+        "broker": "ok",
+    }
+
+
+def test_without_broker_the_gateway_stays_ready_and_accepts(
+    ada: httpx.Client,
+    infrastructure: Infrastructure,
+    engine: Engine,
+) -> None:
+    infrastructure.process("valkey").pause()
+    try:
+        readiness = ada.get("/readyz")
+        accepted = upload(ada)
+    finally:
+        infrastructure.process("valkey").resume()
+
+    assert (readiness.status_code, readiness.json()["broker"]) == (200, "unavailable")
+    assert accepted.status_code == 202
+
+
+def test_metrics_count_by_route_and_state_never_by_id(ada: httpx.Client, engine: Engine) -> None:
+    job_id = upload(ada).json()["id"]
+    ada.get(f"/v1/jobs/{job_id}")
+
+    metrics = ada.get("/metrics").text
+
+    assert 'mindtrack_jobs{status="queued"} 1.0' in metrics
+    assert 'route="/v1/jobs/{job_id}"' in metrics
+    assert job_id not in metrics
+
+
+def test_an_upload_that_is_refused_leaves_no_object(
+    ada: httpx.Client, infrastructure: Infrastructure, engine: Engine
+) -> None:
+    before = set(infrastructure.recordings.rglob("*"))
+
+    assert upload(ada, time_zone="Mars/Olympus").status_code == 422
+
+    assert set(infrastructure.recordings.rglob("*")) == before
+    with Session(engine) as session:
+        assert session.scalar(select(func.count()).select_from(Job)) == 0
+    assert add_user(engine)

@@ -1,0 +1,146 @@
+"""The relay on real Postgres, and the doorbell on real Valkey."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from redis import Redis
+from sqlalchemy import Engine, text
+
+from factories import add_job, add_user, load_job
+from mindtrack_scheduler.relay import Relay
+from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_shared.db import jobs
+from mindtrack_shared.queue.celery import celery_app
+from mindtrack_shared.queue.doorbell import CeleryDoorbell, Doorbell, DoorbellUnavailableError
+from mindtrack_shared.queue.names import DRAIN_QUEUE, DRAIN_TASK
+from mindtrack_shared.settings import QueueSettings
+from mindtrack_shared.testing.doorbell import SilentDoorbell
+
+
+class BrokenDoorbell:
+    def ring(self, job_ids: Iterable[UUID]) -> None:
+        raise DoorbellUnavailableError(f"{len(list(job_ids))} messages refused")
+
+
+@contextmanager
+def relaying(engine: Engine, doorbell: Doorbell, *, poll: timedelta) -> Iterator[None]:
+    stop = threading.Event()
+    relay = Relay(engine=engine, doorbell=doorbell, settings=SchedulerSettings(relay_poll=poll))
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=poll.total_seconds() + 5)
+
+
+def announce(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(jobs.announce())
+
+
+def eventually_rung(doorbell: SilentDoorbell, job_id: UUID, *, within: float) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if job_id in doorbell.rung:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_committed_job_is_rung_at_once(engine: Engine) -> None:
+    doorbell = SilentDoorbell()
+    with relaying(engine, doorbell, poll=timedelta(seconds=20)):
+        time.sleep(0.3)  # let it listen, so that only the announcement can be the cause
+        job_id = add_job(engine, add_user(engine))
+        announce(engine)
+
+        assert eventually_rung(doorbell, job_id, within=5)
+        announce(engine)  # ends the long poll, so that the test need not wait for it
+
+    assert load_job(engine, job_id).dispatched_at is not None
+
+
+def test_a_lost_announcement_costs_one_poll(engine: Engine) -> None:
+    doorbell = SilentDoorbell()
+    with relaying(engine, doorbell, poll=timedelta(seconds=0.2)):
+        time.sleep(0.3)
+        job_id = add_job(engine, add_user(engine))  # not announced
+
+        assert eventually_rung(doorbell, job_id, within=5)
+
+
+def test_each_job_is_rung_once(engine: Engine) -> None:
+    doorbell = SilentDoorbell()
+    user_id = add_user(engine)
+    waiting = [add_job(engine, user_id) for _ in range(7)]
+    settings = SchedulerSettings(relay_batch=3)
+    relay = Relay(engine=engine, doorbell=doorbell, settings=settings)
+
+    assert [relay.ring() for _ in range(4)] == [3, 3, 1, 0]
+    assert sorted(doorbell.rung) == sorted(waiting)
+
+
+def test_what_the_broker_did_not_take_is_rung_later(engine: Engine) -> None:
+    job_id = add_job(engine, add_user(engine))
+    relay = Relay(engine=engine, doorbell=BrokenDoorbell(), settings=SchedulerSettings())
+
+    with pytest.raises(DoorbellUnavailableError):
+        relay.ring()
+
+    assert load_job(engine, job_id).dispatched_at is None
+
+
+def test_the_relay_outlives_its_database_connection(engine: Engine) -> None:
+    doorbell = SilentDoorbell()
+    with relaying(engine, doorbell, poll=timedelta(seconds=0.2)):
+        time.sleep(0.3)
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where pid <> pg_backend_pid() and query like 'LISTEN%'",
+                ),
+            )
+        job_id = add_job(engine, add_user(engine))
+
+        assert eventually_rung(doorbell, job_id, within=5)
+
+
+def test_a_ring_is_a_message_with_the_jobs_id_and_nothing_else(engine: Engine, queue: QueueSettings) -> None:
+    broker = Redis.from_url(queue.url.get_secret_value())
+    name = f"{queue.key_prefix}{DRAIN_QUEUE}"
+    broker.delete(name)
+    job_id = add_job(engine, add_user(engine))
+
+    app = celery_app("test-relay", queue)
+    Relay(engine=engine, doorbell=CeleryDoorbell(app), settings=SchedulerSettings()).ring()
+    app.close()
+
+    (raw,) = broker.lrange(name, 0, -1)
+    message = json.loads(raw)
+    assert message["headers"]["task"] == DRAIN_TASK
+    assert message["headers"]["argsrepr"] == f"('{job_id}',)"
+    broker.delete(name)
+    broker.close()
+
+
+def test_a_broker_that_is_away_is_noticed_quickly(engine: Engine, queue: QueueSettings) -> None:
+    nowhere = queue.model_copy(update={"url": type(queue.url)("redis://127.0.0.1:1/0")})
+    app = celery_app("test-relay", nowhere)
+    started = time.monotonic()
+
+    with pytest.raises(DoorbellUnavailableError):
+        CeleryDoorbell(app).ring([add_job(engine, add_user(engine))])
+
+    assert time.monotonic() - started < 5
+    app.close()

@@ -1,0 +1,282 @@
+"""The runner on real Postgres, S3 and Valkey; only the model's words are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from redis import Redis
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from factories import AUDIO, CALM, TENSE, ScriptedAnalyzer, add_job, add_user, analysis, load_job, object_key
+from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.runner import Runner
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_scheduler.rescue import Rescued, rescue
+from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job
+from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
+from mindtrack_shared.settings import JobSettings, QueueSettings
+from mindtrack_shared.storage import RecordingStore
+
+QUICK = JobSettings(lease=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.1))
+
+
+class Workshop:
+    """Makes runners and jobs that share one database, store and broker."""
+
+    def __init__(self, engine: Engine, store: RecordingStore, wakeups: Wakeups) -> None:
+        self.engine = engine
+        self.wakeups = wakeups
+        self._store = store
+
+    def runner(self, analyzer: ScriptedAnalyzer, *, job_settings: JobSettings | None = None) -> Runner:
+        return Runner(
+            engine=self.engine,
+            store=self._store,
+            analyzer=analyzer,
+            wakeups=self.wakeups,
+            job_settings=job_settings or JobSettings(),
+            settings=InferenceSettings(),
+        )
+
+    def job(self, *, stored: bytes | None = AUDIO, max_attempts: int = 3, subject: str = "ada") -> UUID:
+        job_id = add_job(self.engine, add_user(self.engine, subject), max_attempts=max_attempts)
+        if stored is not None:
+            asyncio.run(self._store.write(object_key(self.engine, job_id), once(stored)))
+        return job_id
+
+    def analyses(self) -> list[AnalysisRecord]:
+        with Session(self.engine) as session:
+            return list(session.scalars(select(AnalysisRecord).options(selectinload(AnalysisRecord.windows))))
+
+    def make_due(self, job_id: UUID) -> None:
+        with self.engine.begin() as connection:
+            past = datetime(2026, 1, 1, tzinfo=UTC)
+            connection.execute(update(Job).where(Job.id == job_id).values(not_before=past))
+
+
+async def once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+@pytest.fixture
+def workshop(engine: Engine, store: RecordingStore, wakeups: Wakeups) -> Workshop:
+    return Workshop(engine, store, wakeups)
+
+
+def test_success_writes_analysis_windows_and_day_together(workshop: Workshop) -> None:
+    job_id = workshop.job()
+
+    assert workshop.runner(ScriptedAnalyzer(analysis(TENSE))).drain(job_id) == 1
+
+    job = load_job(workshop.engine, job_id)
+    (row,) = workshop.analyses()
+    assert (job.status, job.attempt, job.lease_expires_at) == (JobStatus.SUCCEEDED, 1, None)
+    assert (row.job_id, row.attempt, row.emotion.value) == (job_id, 1, "Stressed")
+    assert row.stress_score == pytest.approx(0.8)
+    assert [window.start_seconds for window in row.windows] == [0.0, 2.0]
+    with Session(workshop.engine) as session:
+        (day,) = session.scalars(select(DayRollupRecord))
+    assert (day.day, day.count) == (date(2026, 3, 1), 1)
+    assert day.stress_sum == pytest.approx(0.8)
+
+
+def test_one_drain_works_through_all_that_waits(workshop: Workshop) -> None:
+    waiting = [workshop.job() for _ in range(5)]
+
+    assert workshop.runner(ScriptedAnalyzer(analysis())).drain(waiting[3]) == 5
+    assert {row.job_id for row in workshop.analyses()} == set(waiting)
+
+
+def test_a_message_delivered_twice_changes_nothing(workshop: Workshop) -> None:
+    job_id = workshop.job()
+    runner = workshop.runner(ScriptedAnalyzer(analysis()))
+
+    assert [runner.drain(job_id) for _ in range(3)] == [1, 0, 0]
+    assert len(workshop.analyses()) == 1
+    assert load_job(workshop.engine, job_id).attempt == 1
+
+
+def test_the_model_hears_exactly_what_was_uploaded(workshop: Workshop) -> None:
+    analyzer = ScriptedAnalyzer(analysis())
+
+    workshop.runner(analyzer).drain(workshop.job())
+
+    assert analyzer.heard == [AUDIO]
+
+
+def test_a_rejected_recording_is_not_tried_again(workshop: Workshop) -> None:
+    job_id = workshop.job()
+    rejection = RecordingRejectedError(RejectionCode.TOO_SHORT, "1 s")
+
+    workshop.runner(ScriptedAnalyzer(rejection)).drain(job_id)
+
+    job = load_job(workshop.engine, job_id)
+    assert (job.status, job.code, job.attempt) == (JobStatus.REJECTED, RejectionCode.TOO_SHORT, 1)
+    assert workshop.analyses() == []
+
+
+def test_an_unexpected_error_is_retried_until_attempts_run_out(workshop: Workshop) -> None:
+    job_id = workshop.job(max_attempts=2)
+    runner = workshop.runner(ScriptedAnalyzer(RuntimeError("a bug")))
+
+    runner.drain(job_id)
+    waiting = load_job(workshop.engine, job_id)
+    assert (waiting.status, waiting.code) == (JobStatus.QUEUED, None)
+
+    workshop.make_due(job_id)
+    runner.drain(job_id)
+    ended = load_job(workshop.engine, job_id)
+    assert (ended.status, ended.code, ended.attempt) == (JobStatus.FAILED, FailureCode.INTERNAL, 2)
+
+
+def test_one_bad_recording_does_not_stop_the_drain(workshop: Workshop) -> None:
+    bad, good = workshop.job(), workshop.job()
+
+    assert workshop.runner(ScriptedAnalyzer(RuntimeError("a bug"), analysis())).drain(bad) == 2
+    assert load_job(workshop.engine, good).status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("stored", [None, AUDIO[:-1] + b"?"], ids=["gone", "changed by one byte"])
+def test_a_recording_that_is_not_what_was_uploaded_is_never_scored(
+    workshop: Workshop,
+    stored: bytes | None,
+) -> None:
+    job_id = workshop.job(stored=stored)
+    analyzer = ScriptedAnalyzer(analysis())
+
+    workshop.runner(analyzer).drain(job_id)
+
+    job = load_job(workshop.engine, job_id)
+    assert (job.status, job.code) == (JobStatus.FAILED, FailureCode.RECORDING_LOST)
+    assert analyzer.heard == []
+
+
+def test_long_work_keeps_its_lease(workshop: Workshop) -> None:
+    job_id = workshop.job()
+    rescues: list[Rescued] = []
+
+    def slow() -> None:
+        for _ in range(10):  # twice the lease
+            time.sleep(0.12)
+            rescues.append(rescue(workshop.engine, workshop.wakeups, QUICK))
+
+    def analyze_slowly() -> Analysis:
+        slow()
+        return analysis()
+
+    workshop.runner(ScriptedAnalyzer(analyze_slowly), job_settings=QUICK).drain(job_id)
+
+    assert load_job(workshop.engine, job_id).status is JobStatus.SUCCEEDED
+    assert rescues == [Rescued(requeued=0, failed=0, rung_again=0)] * 10
+
+
+def test_a_worker_that_lost_its_lease_stops_and_writes_nothing(workshop: Workshop) -> None:
+    job_id = workshop.job()
+
+    def stolen_meanwhile() -> Analysis:
+        steal(workshop, job_id)
+        time.sleep(0.3)  # a heartbeat finds out
+        return analysis(TENSE)
+
+    runner = workshop.runner(ScriptedAnalyzer(stolen_meanwhile), job_settings=QUICK)
+    runner.drain(job_id)
+
+    (row,) = workshop.analyses()
+    assert (row.attempt, row.emotion.value) == (2, "Neutral")
+
+
+def test_a_zombie_that_finishes_late_writes_nothing(workshop: Workshop) -> None:
+    """Its heartbeat never noticed: only the fence stands between it and the history."""
+    job_id = workshop.job()
+
+    def stolen_meanwhile() -> Analysis:
+        steal(workshop, job_id)
+        return analysis(TENSE)
+
+    workshop.runner(ScriptedAnalyzer(stolen_meanwhile)).drain(job_id)
+
+    (row,) = workshop.analyses()
+    assert (row.attempt, row.emotion.value) == (2, "Neutral")
+    with Session(workshop.engine) as session:
+        (day,) = session.scalars(select(DayRollupRecord))
+    assert day.count == 1
+
+
+def steal(workshop: Workshop, job_id: UUID) -> None:
+    """Let the lease lapse and another worker finish the job."""
+    with workshop.engine.begin() as connection:
+        past = datetime(2026, 1, 1, tzinfo=UTC)
+        connection.execute(update(Job).where(Job.id == job_id).values(lease_expires_at=past))
+    assert rescue(workshop.engine, workshop.wakeups, QUICK).requeued == 1
+    assert workshop.runner(ScriptedAnalyzer(analysis(CALM))).drain(job_id) == 1
+
+
+def test_two_workers_share_a_queue_without_doubling(workshop: Workshop) -> None:
+    waiting = {workshop.job() for _ in range(20)}
+    first = next(iter(waiting))
+    threads = [
+        threading.Thread(target=workshop.runner(ScriptedAnalyzer(analysis())).drain, args=(first,))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    workshop.runner(ScriptedAnalyzer(analysis())).drain(first)  # whatever was skipped while locked
+    rows = workshop.analyses()
+    assert len(rows) == 20
+    assert {row.job_id for row in rows} == waiting
+    with Session(workshop.engine) as session:
+        (day,) = session.scalars(select(DayRollupRecord))
+    assert day.count == 20
+
+
+@pytest.mark.parametrize(
+    ("word", "wakes"),
+    [
+        (analysis(), True),
+        (RecordingRejectedError(RejectionCode.TOO_QUIET, "-80 dBFS"), True),
+        (RuntimeError("a bug"), False),
+    ],
+    ids=["succeeded", "rejected", "to be retried"],
+)
+def test_those_who_wait_are_woken_when_the_job_has_ended(
+    workshop: Workshop,
+    queue: QueueSettings,
+    word: Analysis | Exception,
+    wakes: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    listener = Redis.from_url(queue.url.get_secret_value())
+    with listener.pubsub(ignore_subscribe_messages=True) as subscription:
+        subscription.subscribe(finished_channel(queue))
+        subscription.get_message(timeout=1)
+        job_id = workshop.job()
+        workshop.runner(ScriptedAnalyzer(word)).drain(job_id)
+
+        message = subscription.get_message(timeout=0.5)
+
+    listener.close()
+    assert (message is not None) is wakes
+    if message is not None:
+        assert message["data"] == str(job_id).encode()
+
+
+def test_a_broker_that_is_away_costs_no_analysis(workshop: Workshop, queue: QueueSettings) -> None:
+    deaf = Wakeups(queue.model_copy(update={"url": type(queue.url)("redis://127.0.0.1:1/0")}))
+    workshop.wakeups = deaf
+    job_id = workshop.job()
+
+    workshop.runner(ScriptedAnalyzer(analysis())).drain(job_id)
+
+    assert load_job(workshop.engine, job_id).status is JobStatus.SUCCEEDED
+    deaf.close()

@@ -1,0 +1,87 @@
+"""What the gateway sends, as plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+JOB_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+USER_ID = "01890a5d-0000-7000-8000-000000000001"
+
+_PROBABILITIES = {"Neutral": 0.5, "Happy": 0.1, "Sad": 0.1, "Anxious": 0.1, "Stressed": 0.2}
+
+
+def job(status: str = "queued", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    document: dict[str, Any] = {
+        "id": JOB_ID,
+        "user_id": USER_ID,
+        "status": status,
+        "attempt": 0 if status == "queued" else 1,
+        "created_at": "2026-11-22T08:00:00Z",
+        "started_at": None,
+        "finished_at": None,
+        "recording": {
+            "id": "01890a5d-0000-7000-8000-000000000002",
+            "recorded_at": "2026-11-22T07:59:00Z",
+            "time_zone": "Asia/Tokyo",
+            "content_type": "audio/mp4",
+            "size_bytes": 4321,
+        },
+        "analysis": analysis() if status == "succeeded" else None,
+        "problem": None,
+    }
+    return document | changes
+
+
+def analysis() -> dict[str, Any]:
+    return {
+        "emotion": "Neutral",
+        "confidence": 0.5,
+        "probabilities": _PROBABILITIES,
+        "stress_score": 0.3,
+        "indices": {"anxiety": 0.1, "depressive": 0.1, "baseline": 0.6},
+        "audio_seconds": 7.5,
+        "processing_seconds": 0.4,
+        "model": {"bundle_id": "demo", "bundle_revision": "r1", "engine": "openvino", "precision": "int8"},
+        "windows": [{"start_seconds": 0.0, "end_seconds": 5.0, "probabilities": _PROBABILITIES}],
+    }
+
+
+def rejected() -> dict[str, Any]:
+    problem = {
+        "type": "https://mindtrack.example/problems/too-short",
+        "title": "Recording too short",
+        "detail": "Please speak a little longer.",
+        "code": "too_short",
+    }
+    return job("rejected", problem=problem)
+
+
+def day(date: str, stress: float, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    return {
+        "day": date,
+        "count": 1,
+        "stress_mean": stress,
+        "stress_sd": None,
+        "stress_min": stress,
+        "stress_max": stress,
+        "anxiety_mean": 0.1,
+        "depressive_mean": 0.1,
+        "baseline_mean": 0.6,
+    } | changes
+
+
+def trend(*days: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "user_id": USER_ID,
+        "first_day": "2026-11-16",
+        "last_day": "2026-11-22",
+        "count": len(days),
+        "stress_mean": 0.5 if days else None,
+        "latest": {"recorded_at": "2026-11-22T08:00:00+01:00", "stress_score": 0.9} if days else None,
+        "days": list(days),
+        "notice": "Wellness decision support, not a diagnosis: the server's words.",
+    }
+
+
+def problem(status: int, title: str = "Nope", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
+    return {"type": "about:blank", "title": title, "status": status, "detail": "Because."} | changes

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from mindtrack_client import (
+    ConfigurationError,
+    ConnectionFailedError,
+    MindTrack,
+    ProblemError,
+    UnexpectedAnswerError,
+)
+from unit.client import documents
+from unit.client.documents import JOB_ID
+from unit.client.fake_clock import Pauses
+from unit.client.fake_gateway import TOKEN, FakeGateway, Reply
+
+JOB_PATH = f"/v1/jobs/{JOB_ID}"
+
+
+def test_every_request_carries_the_token_under_the_base_path(gateway: FakeGateway) -> None:
+    gateway.on("GET", f"/mindtrack{JOB_PATH}", Reply(200, documents.job()))
+    with MindTrack("http://gateway.test/mindtrack/", TOKEN, transport=gateway.transport()) as mindtrack:
+        mindtrack.job(JOB_ID)
+    assert gateway.asked[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_reading_survives_a_short_outage(mindtrack: MindTrack, gateway: FakeGateway, pauses: Pauses) -> None:
+    gateway.on(
+        "GET",
+        JOB_PATH,
+        httpx2.ConnectError("refused"),
+        Reply(502, b"<html>bad gateway</html>"),
+        Reply(503, documents.problem(503), {"Retry-After": "20"}),
+        Reply(429, documents.problem(429)),
+        Reply(200, documents.job()),
+    )
+    assert mindtrack.job(JOB_ID).id == UUID(JOB_ID)
+    first, second, named, fourth = pauses
+    assert 0.125 <= first <= 0.25
+    assert 0.25 <= second <= 0.5
+    assert named == 20
+    assert 1 <= fourth <= 2
+
+
+def test_reading_gives_up_after_a_few_attempts(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    pauses: Pauses,
+) -> None:
+    gateway.on("GET", JOB_PATH, httpx2.ReadTimeout("timed out"))
+    with pytest.raises(ConnectionFailedError, match=r"gateway\.test.*timed out"):
+        mindtrack.job(JOB_ID)
+    assert len(gateway.asked) == 5
+    assert sum(pauses) < 4
+
+
+def test_waiting_outlasts_a_restart_but_its_pauses_are_capped(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    pauses: Pauses,
+) -> None:
+    gateway.on("GET", JOB_PATH, httpx2.ConnectError("refused"))
+    with pytest.raises(ConnectionFailedError) as caught:
+        mindtrack.wait(JOB_ID)
+    assert caught.value.job_id == UUID(JOB_ID)
+    assert 15 < sum(pauses) < 32
+    assert max(pauses) <= 8
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(404, None), (500, None), (503, "61")])
+def test_no_retry_when_it_is_pointless_or_unwelcome(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    pauses: Pauses,
+    status: int,
+    retry_after: str | None,
+) -> None:
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    gateway.on("GET", JOB_PATH, Reply(status, documents.problem(status), headers))
+    with pytest.raises(ProblemError):
+        mindtrack.job(JOB_ID)
+    assert pauses == []
+
+
+def test_a_retry_that_would_outlast_the_wait_is_not_made(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    pauses: Pauses,
+) -> None:
+    gateway.on("GET", JOB_PATH, Reply(503, documents.problem(503), {"Retry-After": "30"}))
+    with pytest.raises(ProblemError) as caught:
+        mindtrack.wait(JOB_ID, timeout=10)
+    assert caught.value.job_id == UUID(JOB_ID)
+    assert pauses == []
+
+
+def test_a_problem_document_is_typed(mindtrack: MindTrack, gateway: FakeGateway) -> None:
+    errors = [{"pointer": "#/time_zone", "detail": "unknown"}, {"field": "file", "detail": "missing"}]
+    gateway.on("GET", JOB_PATH, Reply(422, documents.problem(422, "Invalid", errors=errors, extra=1)))
+    with pytest.raises(ProblemError, match=r"Invalid \(422\): Because\.") as caught:
+        mindtrack.job(JOB_ID)
+    assert [str(part) for part in caught.value.problem.errors] == ["#/time_zone: unknown", "file: missing"]
+
+
+def test_a_problem_document_may_spell_out_what_is_absent(mindtrack: MindTrack, gateway: FakeGateway) -> None:
+    absent = {"type": None, "instance": None, "errors": None}
+    gateway.on("GET", JOB_PATH, Reply(404, documents.problem(404, "Gone") | absent))
+    with pytest.raises(ProblemError, match=r"Gone \(404\): Because\.") as caught:
+        mindtrack.job(JOB_ID)
+    assert caught.value.problem.errors == ()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"title": 7}', b"\xff"])
+def test_an_error_without_a_problem_document_still_is_one(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    body: bytes,
+) -> None:
+    gateway.on("GET", JOB_PATH, Reply(403, body))
+    with pytest.raises(ProblemError, match=r"Forbidden \(403\)"):
+        mindtrack.job(JOB_ID)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(200, b"<html>a login page</html>"), "does not answer as MindTrack"),
+        (Reply(200, {"id": "1"}), "does not answer as MindTrack"),
+        (Reply(301, b"", {"Location": "https://elsewhere.test/"}), r"redirects to https://elsewhere\.test/"),
+    ],
+)
+def test_another_server_is_told_apart(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    reply: Reply,
+    words: str,
+) -> None:
+    gateway.on("GET", JOB_PATH, reply)
+    with pytest.raises(UnexpectedAnswerError, match=words):
+        mindtrack.job(JOB_ID)
+
+
+@pytest.mark.parametrize(
+    "url", ["gateway.test", "ftp://gateway.test", "http://", "http://gateway.test:port", ""]
+)
+def test_a_base_url_that_cannot_work(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        MindTrack(url, TOKEN)
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "tökén"])
+def test_a_bad_token_is_refused_and_not_quoted(token: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        MindTrack("http://gateway.test", token)
+    assert not token or token not in str(caught.value)

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import email.policy
+import tracemalloc
+from datetime import datetime, timedelta, timezone
+from email.message import EmailMessage
+from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from mindtrack_client import MindTrack, ProblemError
+from mindtrack_client.upload import RecordingFile, content_type
+from unit.client import documents
+from unit.client.fake_gateway import TOKEN, Asked, FakeGateway, Reply, serve
+
+MEBIBYTE = 1024 * 1024
+
+
+def parts_of(asked: Asked) -> dict[str, EmailMessage]:
+    head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
+    message = BytesParser(EmailMessage, policy=email.policy.HTTP).parsebytes(head + asked.body)
+    parts = {}
+    for part in message.iter_parts():
+        assert isinstance(part, EmailMessage)
+        parts[str(part.get_param("name", header="content-disposition"))] = part
+    return parts
+
+
+def test_the_form_has_the_recording_and_when_it_was_made(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    recording: Path,
+) -> None:
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
+    moment = datetime(2026, 11, 22, 8, 30, tzinfo=timezone(timedelta(hours=9)))
+    mindtrack.submit(recording, recorded_at=moment, time_zone="Asia/Tokyo")
+    parts = parts_of(gateway.asked[0])
+    assert parts.keys() == {"file", "recorded_at", "time_zone"}
+    assert parts["file"].get_filename() == "today.m4a"
+    assert parts["file"].get_content_type() == "audio/mp4"
+    assert parts["file"].get_payload(decode=True) == b"not really audio"
+    assert parts["recorded_at"].get_content().strip() == "2026-11-22T08:30:00+09:00"
+    assert parts["time_zone"].get_content().strip() == "Asia/Tokyo"
+
+
+def test_what_is_not_given_is_not_sent(mindtrack: MindTrack, gateway: FakeGateway, recording: Path) -> None:
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
+    mindtrack.submit(recording)
+    assert parts_of(gateway.asked[0]).keys() == {"file"}
+
+
+def test_a_time_without_offset_is_refused_before_anything_is_sent(
+    mindtrack: MindTrack,
+    gateway: FakeGateway,
+    recording: Path,
+) -> None:
+    with pytest.raises(ValueError, match="UTC offset"):
+        mindtrack.submit(recording, recorded_at=datetime(2026, 11, 22))  # noqa: DTZ001 - the point
+    assert gateway.asked == []
+
+
+def test_a_missing_recording_is_an_os_error(mindtrack: MindTrack, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        mindtrack.submit(tmp_path / "gone.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.M4A", "audio/mp4"),
+        ("a.webm", "audio/webm"),
+        ("a.opus", "audio/ogg"),
+        ("a.wav", "audio/wav"),
+        ("a.xyz", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+    ],
+)
+def test_content_type_from_the_name(name: str, expected: str) -> None:
+    assert content_type(name) == expected
+
+
+def test_a_growing_recording_keeps_its_announced_size(recording: Path) -> None:
+    with RecordingFile(recording) as file:
+        with recording.open("ab") as more:
+            more.write(b" and then some")
+        assert file.read(1024) + file.read(1024) == b"not really audio"
+
+
+class CountingHandler(BaseHTTPRequestHandler):
+    """Swallows an upload piece by piece and answers with its size as the recording's."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        taken = 0
+        while taken < length:
+            taken += len(self.rfile.read(min(65536, length - taken)))
+        document = documents.job()
+        document["recording"]["size_bytes"] = taken
+        content = Reply(202, document).content
+        self.send_response(202)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_large_recording_is_streamed_with_progress(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    size = 32 * MEBIBYTE
+    with path.open("wb") as file:
+        file.truncate(size)
+    seen: list[tuple[int, int]] = []
+    with serve(CountingHandler) as url, MindTrack(url, TOKEN) as mindtrack:
+        tracemalloc.start()
+        job = mindtrack.submit(path, on_upload_progress=lambda done, total: seen.append((done, total)))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 4 * MEBIBYTE
+    assert size < job.recording.size_bytes < size + 1024  # the form's own headers come on top
+    assert seen[-1] == (size, size)
+    assert len(seen) > 100
+    assert seen == sorted(seen)
+
+
+class RefusingHandler(BaseHTTPRequestHandler):
+    """Says no on the strength of the headers alone, then lets the rest of the body run past."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        content = Reply(413, documents.problem(413, "Recording too large")).content
+        self.send_response(413)
+        self.send_header("Content-Type", "application/problem+json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        self.rfile.read(int(self.headers["Content-Length"]))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_early_refusal_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    path.write_bytes(bytes(MEBIBYTE))
+    with (
+        serve(RefusingHandler) as url,
+        MindTrack(url, TOKEN) as mindtrack,
+        pytest.raises(ProblemError) as caught,
+    ):
+        mindtrack.submit(path)
+    assert caught.value.problem.title == "Recording too large"
