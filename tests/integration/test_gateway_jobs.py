@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from factories import TENSE, ScriptedAnalyzer, add_job, add_user, analysis, load_job, object_key
+from factories import TENSE, ScriptedAnalyzer, add_job, analysis, load_job, object_key
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
@@ -318,4 +318,3 @@ def test_an_upload_that_is_refused_leaves_no_object(
     assert set(infrastructure.recordings.rglob("*")) == before
     with Session(engine) as session:
         assert session.scalar(select(func.count()).select_from(Job)) == 0
-    assert add_user(engine)

@@ -257,7 +257,7 @@ def test_those_who_wait_are_woken_when_the_job_has_ended(
     wakes: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     listener = Redis.from_url(queue.url.get_secret_value())
-    with listener.pubsub(ignore_subscribe_messages=True) as subscription:
+    with listener.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
         subscription.subscribe(finished_channel(queue))
         subscription.get_message(timeout=1)
         job_id = workshop.job()

@@ -1,0 +1,78 @@
+"""What the fault tests do to a running stack, and how they look at the truth in Postgres."""
+
+from __future__ import annotations
+
+import time
+import wave
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+from redis import Redis
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mindtrack_client import MindTrack
+from mindtrack_local.stack import Stack
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.db.models import AnalysisRecord, Job
+from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.settings import DatabaseSettings
+
+SAMPLE_RATE = 16_000  # Hz
+
+
+class FaultyStack(Stack):
+    def client(self) -> MindTrack:
+        return MindTrack(self.base_url, self.token("ada"))
+
+    def broker(self) -> Redis:
+        return Redis.from_url(self.queue_url)
+
+    def jobs(self) -> list[Job]:
+        with self._session() as session:
+            return list(session.scalars(select(Job).order_by(Job.id)))
+
+    def job(self, job_id: UUID) -> Job:
+        return next(job for job in self.jobs() if job.id == job_id)
+
+    def analyses_per_job(self) -> dict[UUID, int]:
+        with self._session() as session:
+            counts = select(AnalysisRecord.job_id, func.count()).group_by(AnalysisRecord.job_id)
+            return {row[0]: row[1] for row in session.execute(counts)}
+
+    def succeeded(self, job_ids: Sequence[UUID]) -> bool:
+        states = {job.id: job.status for job in self.jobs()}
+        return all(states[job_id] is JobStatus.SUCCEEDED for job_id in job_ids)
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        engine = sync_engine(self.infrastructure.settings(DatabaseSettings), application_name="faults")
+        with Session(engine) as session:
+            yield session
+        engine.dispose()
+
+
+def eventually(condition: Callable[[], bool], *, within: float, what: str) -> None:
+    """Wait until a condition holds, for at most `within` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within:g} s: {what}")
+        time.sleep(0.02)
+
+
+def humming(path: Path, seconds: float) -> Path:
+    """Write a recording of a harmonic tone that wanders, long enough to be caught in the middle of."""
+    t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    pitch = 140 + 30 * np.sin(2 * np.pi * 0.4 * t)
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    tone = sum(np.sin(n * phase) / n for n in range(1, 6)) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes((tone / np.abs(tone).max() * 12_000).astype("<i2").tobytes())
+    return path
