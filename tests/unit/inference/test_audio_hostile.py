@@ -188,16 +188,16 @@ def _crc(data: bytes, bits: int, polynomial: int) -> int:
 def test_silence_that_decodes_to_hours_stops_at_the_limit() -> None:
     bomb = flac_of_silence(hours=5)
     assert len(bomb) < 100_000
-    tenth = flac_of_silence(hours=0.5)
-    assert seconds(decode(tenth, max_seconds=1e9)) == pytest.approx(1800, abs=5)  # it is what it seems
+    little = flac_of_silence(hours=0.5)
+    assert seconds(decode(little, max_seconds=1e9)) == pytest.approx(1800, abs=5)  # it is what it seems
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         assert refusal(bomb, max_seconds=60) is RejectionCode.TOO_LONG
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert peak < 16e6  # bytes; a minute of float32 is 3.8 MB, the whole would be 1.1 GB
 
 
