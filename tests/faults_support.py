@@ -50,9 +50,11 @@ class FaultyStack(Stack):
     @contextmanager
     def _session(self) -> Iterator[Session]:
         engine = sync_engine(self.infrastructure.settings(DatabaseSettings), application_name="faults")
-        with Session(engine) as session:
-            yield session
-        engine.dispose()
+        try:
+            with Session(engine) as session:
+                yield session
+        finally:
+            engine.dispose()
 
 
 def eventually(condition: Callable[[], bool], *, within: float, what: str) -> None:

@@ -19,7 +19,7 @@ def main() -> None:
     except BundleError as error:
         sys.exit(f"mindtrack-inference: {error}")
     app = build_app(settings, QueueSettings())
-    app.worker_main(["worker", "--queues", DRAIN_QUEUE, "--without-gossip", "--without-mingle"])
+    app.worker_main(["--quiet", "worker", "--queues", DRAIN_QUEUE, "--without-gossip", "--without-mingle"])
 
 
 if __name__ == "__main__":

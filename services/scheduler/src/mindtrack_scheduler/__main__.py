@@ -60,7 +60,9 @@ def maintenance() -> None:
     from mindtrack_scheduler.maintenance import build_app
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    celery.worker_main(["worker", "--queues", MAINTENANCE_QUEUE, "--without-gossip", "--without-mingle"])
+    celery.worker_main(
+        ["--quiet", "worker", "--queues", MAINTENANCE_QUEUE, "--without-gossip", "--without-mingle"]
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""What every service is told through its environment: the one place that knows the variables' names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic_settings import BaseSettings
+
+from mindtrack_local import s3
+from mindtrack_local.config import Layout
+from mindtrack_local.files import write_private
+from mindtrack_local.issuer import Issuer
+from mindtrack_local.ports import HOST
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+#: uvicorn's default lets open requests take longer than the supervisor's grace.
+GATEWAY_SHUTDOWN_GRACE = "PT5S"
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Access:
+    endpoint: str
+    keys: s3.Keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    layout: Layout
+    issuer: Issuer
+    database_url: str
+    queue_url: str
+    s3: S3Access | None = None
+    #: Laid over everything else.
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def variables(self) -> dict[str, str]:
+        """Return what all services share."""
+        trusted = self.issuer.settings
+        return {
+            "MINDTRACK_DATABASE_URL": self.database_url,
+            "MINDTRACK_QUEUE_URL": self.queue_url,
+            **self._storage(),
+            "MINDTRACK_AUTH_JWKS_FILE": str(trusted.jwks_file),
+            "MINDTRACK_AUTH_ISSUER": trusted.issuer,
+            "MINDTRACK_AUTH_AUDIENCE": trusted.audience,
+            "MINDTRACK_LOG_FORMAT": "console",
+            "MINDTRACK_INFERENCE_CONCURRENCY": "1",
+            "MINDTRACK_SCHEDULER_BEAT_FILE": str(self.layout.run / "beat-schedule"),
+            **self.overrides,
+        }
+
+    def for_gateway(self, port: int) -> dict[str, str]:
+        return {
+            "MINDTRACK_GATEWAY_HOST": HOST,
+            "MINDTRACK_GATEWAY_PORT": str(port),
+            "MINDTRACK_GATEWAY_SHUTDOWN_GRACE": GATEWAY_SHUTDOWN_GRACE,
+            **self.variables(),
+        }
+
+    def for_inference(self, ready_file: Path) -> dict[str, str]:
+        return {**self.variables(), "MINDTRACK_INFERENCE_READY_FILE": str(ready_file)}
+
+    def _storage(self) -> dict[str, str]:
+        if self.s3 is None:
+            return {"MINDTRACK_STORAGE_URL": self.layout.recordings.as_uri()}
+        return {
+            "MINDTRACK_STORAGE_URL": f"s3://{s3.BUCKET}",
+            "MINDTRACK_STORAGE_ENDPOINT": self.s3.endpoint,
+            "MINDTRACK_STORAGE_ACCESS_KEY_ID": self.s3.keys.access_key_id,
+            "MINDTRACK_STORAGE_SECRET_ACCESS_KEY": self.s3.keys.secret_access_key,
+        }
+
+
+def settings_from(variables: Mapping[str, str], group: type[Settings]) -> Settings:
+    """Build a settings group from variables that are not in this process's environment."""
+    prefix = group.model_config.get("env_prefix", "")
+    names = {name: f"{prefix}{name.upper()}" for name in group.model_fields}
+    values: dict[str, Any] = {name: variables[key] for name, key in names.items() if key in variables}
+    return group(**values)
+
+
+def save(path: Path, variables: Mapping[str, str]) -> None:
+    """Keep the variables of the running stack for `mindtrack-local env`."""
+    write_private(path, json.dumps(dict(variables)))
+
+
+def load(path: Path) -> dict[str, str] | None:
+    """Return the variables of the stack that runs, or None if none does."""
+    if not path.exists():
+        return None
+    variables: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return variables

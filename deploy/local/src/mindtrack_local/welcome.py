@@ -1,0 +1,39 @@
+"""What a person sees once the stack runs, and after the demo."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from mindtrack_local.demo import SAMPLES
+from mindtrack_local.stack import Stack
+
+SUBJECT = "demo"
+
+
+def welcome(stack: Stack) -> str:
+    """Addresses, a token, and two commands to paste."""
+    layout = stack.infrastructure.layout
+    sample = files("mindtrack_local") / "samples" / SAMPLES[0]
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    return f"""
+MindTrack runs at {stack.base_url}  (docs: {stack.base_url}/docs, logs: {layout.logs})
+
+Speak for the user "{SUBJECT}" for the next twelve hours:
+
+  export TOKEN={stack.token(SUBJECT)}
+
+Submit a recording, then read the week:
+
+  curl -sS {bearer} -F file=@{sample} {stack.base_url}/v1/jobs
+  curl -sS {bearer} "{stack.base_url}/v1/users/me/trends?days=7"
+
+Ctrl-C stops everything; the data stays in {layout.var}.
+"""
+
+
+def next_steps() -> str:
+    return """Where to go from here
+  make up      keep the stack running; prints the API docs' address, a token and
+               commands to paste
+  README.md    what each part does, and how to run it for real
+"""
