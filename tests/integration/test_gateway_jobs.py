@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -181,8 +184,6 @@ def test_lists_can_be_narrowed_by_state(
 
 
 def test_a_first_visit_by_many_devices_makes_one_person(ada: httpx.Client, engine: Engine) -> None:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
     with ThreadPoolExecutor(8) as devices:
         people = set(devices.map(lambda _: upload(ada).json()["user_id"], range(16)))
 
@@ -236,8 +237,6 @@ def test_the_synchronous_endpoint_answers_three_fields(
     store: RecordingStore,
     wakeups: Wakeups,
 ) -> None:
-    import threading  # noqa: PLC0415
-
     def worker() -> None:
         while not (waiting := queued(engine)):
             time.sleep(0.02)
@@ -318,3 +317,25 @@ def test_an_upload_that_is_refused_leaves_no_object(
     assert set(infrastructure.recordings.rglob("*")) == before
     with Session(engine) as session:
         assert session.scalar(select(func.count()).select_from(Job)) == 0
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_docs_ask_nobody_else_for_anything(gateway: str, page: str) -> None:
+    html = httpx.get(f"{gateway}{page}").text
+    loaded = re.findall(r"""(?:src|href)=["']([^"']+)""", html)
+
+    assert loaded
+    for address in loaded:
+        assert address.startswith("/"), address
+        assert httpx.get(f"{gateway}{address}").status_code == 200
+
+
+def test_the_schema_names_every_operation_and_problem(gateway: str) -> None:
+    schema = httpx.get(f"{gateway}/openapi.json").json()
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+
+    assert all(re.fullmatch(r"[a-z][A-Za-z]+", operation["operationId"]) for operation in operations)
+    submit = schema["paths"]["/v1/jobs"]["post"]
+    assert {"202", "400", "401", "413", "415", "422", "503"} <= submit["responses"].keys()
+    assert "application/problem+json" in submit["responses"]["413"]["content"]
+    assert submit["security"]

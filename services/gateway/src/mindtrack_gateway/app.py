@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
@@ -82,7 +83,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def create_app() -> FastAPI:
-    app = FastAPI(title="MindTrack", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    # Offline: the docs pages bring their own scripts, and a visit to them tells no third party.
+    app = FastAPIOffline(title="MindTrack", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
     for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
         app.include_router(router)
     problems.install(app)
