@@ -26,9 +26,10 @@ RECONNECT_AFTER = 1.0  # seconds
 class FinishedJobs:
     """Hears which jobs have ended and wakes those who wait for them."""
 
-    def __init__(self, redis: Redis, channel: str) -> None:
+    def __init__(self, redis: Redis, channel: str, *, check_every: float = CHECK_EVERY) -> None:
         self._redis = redis
         self._channel = channel
+        self._check_every = check_every
         self._waiters: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 
     @asynccontextmanager
@@ -59,7 +60,7 @@ class FinishedJobs:
                 if left <= 0:
                     return False
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), min(left, CHECK_EVERY))
+                    await asyncio.wait_for(woken.wait(), min(left, self._check_every))
                 woken.clear()
             return True
         finally:
