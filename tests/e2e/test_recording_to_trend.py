@@ -68,7 +68,7 @@ def test_the_command_line_goes_the_same_way(stack: Stack) -> None:
     environment = os.environ | {"MINDTRACK_URL": stack.base_url, "MINDTRACK_TOKEN": stack.token("cli")}
 
     def mindtrack(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mindtrack_client", *arguments]
+        command = [str(Path(sys.executable).with_name("mindtrack")), *arguments]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
