@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Job
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(1024)
@@ -161,3 +164,31 @@ def test_a_body_that_announces_its_size_is_refused_before_it_is_sent(gateway: st
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"recording-too-large" in answer
+
+
+def test_an_upload_whose_client_vanishes_leaves_nothing(
+    gateway: str,
+    ada: httpx.Client,
+    engine: Engine,
+    infrastructure: Infrastructure,
+) -> None:
+    def stored() -> set[Path]:
+        return {path for path in infrastructure.recordings.rglob("*") if path.is_file()}
+
+    before = stored()
+    host, port = gateway.removeprefix("http://").split(":")
+    head = (
+        "POST /v1/jobs HTTP/1.1\r\n"
+        f"Host: {host}\r\n"
+        f"Authorization: {ada.headers['Authorization']}\r\n"
+        f"Content-Type: {FORM['Content-Type']}\r\n"
+        "Content-Length: 1000000\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head.encode() + file_part(WAV + bytes(500_000)))
+        time.sleep(0.2)  # let it arrive
+
+    assert ada.get("/v1/jobs").json()["items"] == []
+    assert stored() == before
+    with Session(engine) as session:
+        assert session.scalar(select(func.count()).select_from(Job)) == 0

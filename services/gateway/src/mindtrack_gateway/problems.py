@@ -26,6 +26,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -189,6 +190,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     for away in (StorageUnavailableError, OperationalError, InterfaceError, PoolTimeoutError):
         app.add_exception_handler(away, _dependency)
+    app.add_exception_handler(ClientDisconnect, _vanished)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -226,6 +228,12 @@ def _dependency(request: Request, error: Exception) -> JSONResponse:
     return _expected(
         request, DependencyUnavailableError("Please send the same request again in a few seconds.")
     )
+
+
+def _vanished(request: Request, _error: Exception) -> JSONResponse:
+    """Nobody is left to read the answer."""
+    get_logger().info(events.UPLOAD_ABANDONED, path=request.url.path)
+    return _expected(request, MalformedRequestError("The request ended before its body did."))
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

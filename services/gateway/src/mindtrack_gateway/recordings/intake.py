@@ -137,7 +137,7 @@ class Intake:
         try:
             await self._store.delete(key)
         except StorageUnavailableError:
-            get_logger().warning(events.UPLOAD_ABANDONED, object_key=key)
+            get_logger().warning(events.OBJECT_ORPHANED, object_key=key)
 
     def _too_large(self) -> RecordingTooLargeError:
         return RecordingTooLargeError(f"A recording may have at most {self._max_bytes} bytes.")
