@@ -7,7 +7,7 @@ import pytest
 from faults_support import FaultyStack, eventually, humming
 from mindtrack_shared.domain.jobs import JobStatus
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 
 def test_a_job_outlives_its_worker(stack: FaultyStack, tmp_path: Path) -> None:
@@ -45,6 +45,7 @@ def test_a_frozen_worker_is_replaced_and_its_late_result_refused(stack: FaultySt
     eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
 
     frozen.pause()
+    assert stack.job(job_id).status is JobStatus.RUNNING, "frozen too late to prove anything"
     stack.add_inference("second")
     eventually(lambda: stack.succeeded([job_id]), within=60, what="another worker finishing")
     finished_at = stack.job(job_id).finished_at

@@ -89,6 +89,7 @@ def gateway(infrastructure: Infrastructure, database: DatabaseSettings) -> Itera
             environment.setenv(name, value)
         environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
         environment.setenv("MINDTRACK_GATEWAY_ANALYZE_WAIT", "1.5")
+        environment.setenv("MINDTRACK_GATEWAY_UPLOAD_IDLE", "1")
         environment.setenv("MINDTRACK_GATEWAY_MAX_RECORDING_BYTES", str(2 * 1024 * 1024))
         with serving(create_app()) as base_url:
             yield base_url

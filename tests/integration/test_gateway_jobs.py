@@ -6,7 +6,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,8 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from factories import TENSE, ScriptedAnalyzer, add_job, analysis, load_job, object_key
@@ -22,6 +23,7 @@ from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Job, Recording
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
 from mindtrack_shared.storage import RecordingStore
@@ -183,9 +185,10 @@ def test_lists_can_be_narrowed_by_state(
     assert ada.get("/v1/jobs?status=succeeded").json()["items"][0]["analysis"]["windows"] is None
 
 
-def test_a_first_visit_by_many_devices_makes_one_person(ada: httpx.Client, engine: Engine) -> None:
+def test_a_first_visit_by_many_devices_makes_one_person(client: Callable[[str], httpx.Client]) -> None:
+    somebody_new = client(f"new-{new_id()}")
     with ThreadPoolExecutor(8) as devices:
-        people = set(devices.map(lambda _: upload(ada).json()["user_id"], range(16)))
+        people = set(devices.map(lambda _: upload(somebody_new).json()["user_id"], range(16)))
 
     assert len(people) == 1
 
@@ -199,7 +202,7 @@ def test_the_trend_tells_the_persons_days(
 ) -> None:
     now = datetime.now(UTC)
     for days_ago in (6, 2, 2):
-        moment = now - timedelta(days=days_ago, minutes=1)
+        moment = now - timedelta(days=days_ago)
         job_id = upload(ada, recorded_at=moment.isoformat()).json()["id"]
         work(engine, store, wakeups, job_id)
 
@@ -268,6 +271,40 @@ def test_the_synchronous_endpoint_hands_over_a_job_that_takes_too_long(
     assert response.status_code == 202
     assert response.headers["Location"] == f"/v1/jobs/{response.json()['id']}"
     assert load_job(engine, UUID(response.json()["id"])).status == "queued"
+
+
+def test_a_promise_given_is_not_taken_back_by_an_outage(
+    ada: httpx.Client,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A 503 after the commit would make the client upload again, and the day count twice."""
+
+    async def away(*_: object) -> bool:
+        raise OperationalError("select", None, Exception("connection lost"))
+
+    monkeypatch.setattr("mindtrack_gateway.analyze._has_ended", away)
+
+    response = ada.post("/analyze-stress", files={"file": ("log.wav", WAV, "audio/wav")})
+
+    assert response.status_code == 202
+    assert queued(engine) == [UUID(response.json()["id"])]
+
+
+def test_a_job_that_ended_with_a_code_from_the_future_can_be_read(ada: httpx.Client, engine: Engine) -> None:
+    job_id = upload(ada).json()["id"]
+    running = "status = 'running', attempt = 1, fence = 1, worker_id = id, lease_expires_at = now()"
+    ended = (
+        "status = 'rejected', worker_id = null, lease_expires_at = null, finished_at = now(), code = 'new'"
+    )
+    with engine.begin() as connection:
+        for change in (running, ended):
+            connection.execute(text(f"update jobs set {change}"))  # noqa: S608 - constants
+
+    (job,) = ada.get("/v1/jobs").json()["items"]
+
+    assert job["id"] == job_id
+    assert job["problem"]["code"] == "new"
 
 
 def test_health_names_each_dependency(gateway: str) -> None:

@@ -84,7 +84,12 @@ CASES = {
         content=field_part("mood", "fine") + file_part(WAV) + END,
         fields=("mood",),
     ),
-    "field that never ends": Case(422, "invalid-request", content=field_part("time_zone", "x" * 5000) + END),
+    "field that never ends": Case(
+        422,
+        "invalid-request",
+        content=field_part("time_zone", "x" * 5000) + END,
+        fields=("time_zone",),
+    ),
     "impossible moment and place": Case(
         422,
         "invalid-request",
@@ -145,21 +150,51 @@ def test_nothing_is_answered_without_a_token(
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_every_answer_carries_a_request_id(ada: httpx.Client) -> None:
-    assert re.fullmatch(r"[0-9a-f]{32}", ada.get("/v1/nothing").headers["X-Request-ID"])
+@pytest.mark.parametrize(("path", "status"), [("/v1/nothing", 404), ("/v1/jobs", 500)])
+def test_every_answer_carries_a_request_id(
+    ada: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    status: int,
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("mindtrack_gateway.jobs.routes.jobs.page", bug)
+
+    response = ada.get(path)
+
+    assert response.status_code == status
+    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["X-Request-ID"])
+    assert "a bug" not in response.text
 
 
-def test_a_body_that_announces_its_size_is_refused_before_it_is_sent(gateway: str, ada: httpx.Client) -> None:
+def test_a_client_that_falls_silent_is_not_waited_for(gateway: str, ada: httpx.Client) -> None:
+    with begun_upload(gateway, ada, length=100_000) as connection:
+        connection.sendall(file_part(WAV))
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"upload-stalled" in answer
+
+
+def begun_upload(gateway: str, client: httpx.Client, *, length: int) -> socket.socket:
+    """Open a connection and send an upload's head; the body is the test's to send, or not."""
     host, port = gateway.removeprefix("http://").split(":")
     head = (
         "POST /v1/jobs HTTP/1.1\r\n"
         f"Host: {host}\r\n"
-        f"Authorization: {ada.headers['Authorization']}\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\n"
         f"Content-Type: {FORM['Content-Type']}\r\n"
-        "Content-Length: 200000000\r\n\r\n"
+        f"Content-Length: {length}\r\n\r\n"
     )
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(head.encode())
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.sendall(head.encode())
+    return connection
+
+
+def test_a_body_that_announces_its_size_is_refused_before_it_is_sent(gateway: str, ada: httpx.Client) -> None:
+    with begun_upload(gateway, ada, length=200_000_000) as connection:
         answer = connection.recv(4096)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -176,17 +211,10 @@ def test_an_upload_whose_client_vanishes_leaves_nothing(
         return {path for path in infrastructure.recordings.rglob("*") if path.is_file()}
 
     before = stored()
-    host, port = gateway.removeprefix("http://").split(":")
-    head = (
-        "POST /v1/jobs HTTP/1.1\r\n"
-        f"Host: {host}\r\n"
-        f"Authorization: {ada.headers['Authorization']}\r\n"
-        f"Content-Type: {FORM['Content-Type']}\r\n"
-        "Content-Length: 1000000\r\n\r\n"
-    )
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(head.encode() + file_part(WAV + bytes(500_000)))
+    with begun_upload(gateway, ada, length=1_000_000) as connection:
+        connection.sendall(file_part(WAV + bytes(500_000)))
         time.sleep(0.2)  # let it arrive
+    time.sleep(0.5)  # and let the gateway notice
 
     assert ada.get("/v1/jobs").json()["items"] == []
     assert stored() == before

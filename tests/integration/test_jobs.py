@@ -152,9 +152,17 @@ def test_a_job_is_rung_once_and_again_only_when_it_stays_silent(engine: Engine, 
     run(engine, jobs.rung([job_id]))
 
     assert run(engine, jobs.to_ring(limit=10)) == []
-    assert run(engine, jobs.ring_again(after=timedelta(minutes=1))) == []
-    assert run(engine, jobs.ring_again(after=timedelta(0))) == [(job_id,)]
+    assert run(engine, jobs.ring_again(after=timedelta(minutes=1), limit=200)) == []
+    assert run(engine, jobs.ring_again(after=timedelta(0), limit=200)) == [(job_id,)]
     assert run(engine, jobs.to_ring(limit=10)) == [(job_id,)]
+
+
+def test_a_long_backlog_is_rung_again_a_few_jobs_at_a_time(engine: Engine, user_id: UUID) -> None:
+    waiting = [add_job(engine, user_id) for _ in range(5)]
+    run(engine, jobs.rung(waiting))
+
+    assert len(run(engine, jobs.ring_again(after=timedelta(0), limit=2))) == 2
+    assert len(run(engine, jobs.to_ring(limit=10))) == 2
 
 
 def test_a_claimed_job_needs_no_further_ring(engine: Engine, user_id: UUID) -> None:
@@ -162,7 +170,7 @@ def test_a_claimed_job_needs_no_further_ring(engine: Engine, user_id: UUID) -> N
     run(engine, jobs.rung([job_id]))
     claim(engine)
 
-    assert run(engine, jobs.ring_again(after=timedelta(0))) == []
+    assert run(engine, jobs.ring_again(after=timedelta(0), limit=200)) == []
 
 
 def test_two_relays_share_the_work(engine: Engine, user_id: UUID) -> None:
@@ -210,10 +218,11 @@ from (select *, row_number() over () > 2000 as ended from recordings)
     [
         (jobs.claim(worker_id=new_id(), lease=LEASE), "ix_jobs_waiting"),
         (jobs.to_ring(limit=100), "ix_jobs_undispatched"),
-        (jobs.ring_again(after=timedelta(minutes=1)), "ix_jobs_silent"),
+        (jobs.ring_again(after=timedelta(minutes=1), limit=200), "ix_jobs_silent"),
         (jobs.requeue_lapsed(), "ix_jobs_leases"),
+        (jobs.fail_exhausted(), "ix_jobs_leases"),
     ],
-    ids=["claim", "to_ring", "ring_again", "requeue_lapsed"],
+    ids=["claim", "to_ring", "ring_again", "requeue_lapsed", "fail_exhausted"],
 )
 def test_each_query_finds_its_index_on_a_busy_table(
     engine: Engine,

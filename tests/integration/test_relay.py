@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -18,6 +19,8 @@ from factories import add_job, add_user, load_job
 from mindtrack_scheduler.relay import Relay
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import jobs
+from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.celery import celery_app
 from mindtrack_shared.queue.doorbell import CeleryDoorbell, Doorbell, DoorbellUnavailableError
 from mindtrack_shared.queue.names import DRAIN_QUEUE, DRAIN_TASK
@@ -41,6 +44,7 @@ def relaying(engine: Engine, doorbell: Doorbell, *, poll: timedelta) -> Iterator
     finally:
         stop.set()
         thread.join(timeout=poll.total_seconds() + 5)
+        assert not thread.is_alive()
 
 
 def announce(engine: Engine) -> None:
@@ -79,6 +83,50 @@ def test_a_lost_announcement_costs_one_poll(engine: Engine) -> None:
         assert eventually_rung(doorbell, job_id, within=5)
 
 
+class HastyWorker:
+    """Claims the very moment it hears the bell, before the relay has committed its stamp."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(1)
+        self.claims: list[Future[UUID | None]] = []
+
+    def ring(self, job_ids: Iterable[UUID]) -> None:
+        self.claims += [self._threads.submit(self._claim, job_id) for job_id in job_ids]
+        time.sleep(0.2)  # the commit comes late
+
+    def _claim(self, job_id: UUID) -> UUID | None:
+        statement = jobs.claim(worker_id=new_id(), lease=timedelta(seconds=60), job_id=job_id)
+        with self._engine.begin() as connection:
+            return connection.scalars(statement).one_or_none()
+
+
+def test_a_worker_faster_than_the_relays_commit_still_gets_the_job(engine: Engine) -> None:
+    worker = HastyWorker(engine)
+    job_id = add_job(engine, add_user(engine))
+
+    Relay(engine=engine, doorbell=worker, settings=SchedulerSettings()).ring()
+
+    assert [claim.result(timeout=10) for claim in worker.claims] == [job_id]
+    assert load_job(engine, job_id).status is JobStatus.RUNNING
+
+
+def test_a_broken_broker_leaves_no_connection_listening(engine: Engine) -> None:
+    add_job(engine, add_user(engine))
+    with relaying(engine, BrokenDoorbell(), poll=timedelta(seconds=0.05)):
+        time.sleep(0.5)  # several rounds of failing and listening anew
+
+    with engine.begin() as connection:
+        listening = connection.scalars(text("select pg_listening_channels()")).all()
+        still_there = connection.scalar(
+            text(
+                "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and query like 'LISTEN%'"
+            ),
+        )
+    assert listening == []
+    assert still_there == 0
+
+
 def test_each_job_is_rung_once(engine: Engine) -> None:
     doorbell = SilentDoorbell()
     user_id = add_user(engine)
@@ -105,12 +153,13 @@ def test_the_relay_outlives_its_database_connection(engine: Engine) -> None:
     with relaying(engine, doorbell, poll=timedelta(seconds=0.2)):
         time.sleep(0.3)
         with engine.begin() as connection:
-            connection.execute(
+            ended = connection.scalars(
                 text(
                     "select pg_terminate_backend(pid) from pg_stat_activity"
                     " where pid <> pg_backend_pid() and query like 'LISTEN%'",
                 ),
-            )
+            ).all()
+        assert ended == [True]
         job_id = add_job(engine, add_user(engine))
 
         assert eventually_rung(doorbell, job_id, within=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -11,8 +12,10 @@ from uuid import UUID
 
 import pytest
 from redis import Redis
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, event, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, selectinload
+from structlog.testing import capture_logs
 
 from factories import AUDIO, CALM, TENSE, ScriptedAnalyzer, add_job, add_user, analysis, load_job, object_key
 from mindtrack_inference.errors import RecordingRejectedError
@@ -22,6 +25,7 @@ from mindtrack_scheduler.rescue import Rescued, rescue
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.observability import events
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
 from mindtrack_shared.settings import JobSettings, QueueSettings
 from mindtrack_shared.storage import RecordingStore
@@ -150,7 +154,7 @@ def test_a_recording_that_is_not_what_was_uploaded_is_never_scored(
     workshop: Workshop,
     stored: bytes | None,
 ) -> None:
-    job_id = workshop.job(stored=stored)
+    job_id = workshop.job(stored=stored, max_attempts=1)
     analyzer = ScriptedAnalyzer(analysis())
 
     workshop.runner(analyzer).drain(job_id)
@@ -188,8 +192,12 @@ def test_a_worker_that_lost_its_lease_stops_and_writes_nothing(workshop: Worksho
         return analysis(TENSE)
 
     runner = workshop.runner(ScriptedAnalyzer(stolen_meanwhile), job_settings=QUICK)
-    runner.drain(job_id)
+    with capture_logs() as logs:
+        runner.drain(job_id)
 
+    assert events.JOB_LEASE_LOST in [line["event"] for line in logs], (
+        "the heartbeat, not the fence, found out"
+    )
     (row,) = workshop.analyses()
     assert (row.attempt, row.emotion.value) == (2, "Neutral")
 
@@ -280,3 +288,52 @@ def test_a_broker_that_is_away_costs_no_analysis(workshop: Workshop, queue: Queu
 
     assert load_job(workshop.engine, job_id).status is JobStatus.SUCCEEDED
     deaf.close()
+
+
+def test_an_analysis_that_cannot_be_written_is_a_failed_attempt(workshop: Workshop) -> None:
+    impossible = dataclasses.replace(analysis(), audio_seconds=-1.0)
+    job_id, next_job = workshop.job(max_attempts=1), workshop.job()
+
+    assert workshop.runner(ScriptedAnalyzer(impossible, analysis())).drain(job_id) == 2
+
+    job = load_job(workshop.engine, job_id)
+    assert (job.status, job.code) == (JobStatus.FAILED, FailureCode.INTERNAL)
+    assert load_job(workshop.engine, next_job).status is JobStatus.SUCCEEDED
+
+
+def test_a_database_that_is_away_for_a_moment_costs_no_analysis(workshop: Workshop) -> None:
+    job_id = workshop.job()
+    lost: list[str] = []
+
+    def lose_the_connection_once(_: Connection) -> None:
+        if not lost:
+            lost.append("commit")
+            raise OperationalError("COMMIT", None, Exception("connection lost"))
+
+    def arm() -> Analysis:
+        event.listen(workshop.engine, "commit", lose_the_connection_once)
+        return analysis()
+
+    try:
+        workshop.runner(ScriptedAnalyzer(arm)).drain(job_id)
+    finally:
+        event.remove(workshop.engine, "commit", lose_the_connection_once)
+
+    job = load_job(workshop.engine, job_id)
+    assert lost == ["commit"]
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
+    assert len(workshop.analyses()) == 1
+
+
+def test_what_a_person_scored_stays_out_of_error_messages(workshop: Workshop) -> None:
+    impossible = dataclasses.replace(analysis(TENSE), audio_seconds=-1.0)
+    job_id = workshop.job(max_attempts=1)
+
+    with capture_logs() as logs:
+        workshop.runner(ScriptedAnalyzer(impossible)).drain(job_id)
+
+    (failure,) = [line for line in logs if line["event"] == events.ATTEMPT_FAILED]
+    message = str(failure["exc_info"])
+    assert "audio_seconds_positive" in message
+    assert "Failing row" not in message
+    assert "0.5" not in message

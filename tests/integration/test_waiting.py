@@ -24,18 +24,25 @@ def listening(queue: QueueSettings) -> Listening:
     async def listen(check_every: float) -> AsyncIterator[FinishedJobs]:
         redis = Redis.from_url(queue.url.get_secret_value())
         channel = finished_channel(queue)
+        before = await subscribers(redis, channel)
         finished = FinishedJobs(redis, channel, check_every=check_every)
         async with finished.listening():
-            await subscribed(redis, channel)
+            await subscribed(redis, channel, count=before + 1)
             yield finished
         await redis.aclose()
 
     return listen
 
 
-async def subscribed(redis: Redis, channel: str) -> None:
+async def subscribers(redis: Redis, channel: str) -> int:
+    """Count who listens; a gateway of other tests may be among them."""
+    ((_, count),) = await redis.pubsub_numsub(channel)
+    return int(count)
+
+
+async def subscribed(redis: Redis, channel: str, *, count: int) -> None:
     deadline = time.monotonic() + 5
-    while (await redis.pubsub_numsub(channel))[0][1] == 0:
+    while await subscribers(redis, channel) < count:
         assert time.monotonic() < deadline, "nobody listens"
         await asyncio.sleep(0.01)
 
@@ -45,8 +52,10 @@ class Switch:
 
     def __init__(self) -> None:
         self.on = False
+        self.looks = 0
 
     async def __call__(self) -> bool:
+        self.looks += 1
         return self.on
 
 
@@ -76,11 +85,14 @@ async def test_a_lost_wake_up_costs_one_look(listening: Listening) -> None:
 
 
 async def test_a_wake_up_for_another_job_changes_nothing(listening: Listening, wakeups: Wakeups) -> None:
+    looked = Switch()
     async with listening(60) as finished:
-        waiting = asyncio.create_task(finished.wait(new_id(), timeout=0.4, has_ended=Switch()))
+        waiting = asyncio.create_task(finished.wait(new_id(), timeout=0.4, has_ended=looked))
+        await asyncio.sleep(0.1)
         wakeups.job_finished(new_id())
 
         assert not await waiting
+    assert looked.looks == 2, "once at the start, once at the end, and not for somebody else's job"
 
 
 async def test_a_job_that_has_ended_already_is_not_waited_for(listening: Listening) -> None:
@@ -97,18 +109,19 @@ async def test_many_waiters_share_one_connection(
 ) -> None:
     job_ids = [new_id() for _ in range(200)]
     ended = Switch()
+    redis = Redis.from_url(queue.url.get_secret_value())
+    before = await subscribers(redis, finished_channel(queue))
     async with listening(60) as finished:
         waiting = [asyncio.create_task(finished.wait(job, timeout=30, has_ended=ended)) for job in job_ids]
         await asyncio.sleep(0.2)
-        redis = Redis.from_url(queue.url.get_secret_value())
-        subscribers = (await redis.pubsub_numsub(finished_channel(queue)))[0][1]
+        during = await subscribers(redis, finished_channel(queue))
         await redis.aclose()
         ended.on = True
         for job_id in job_ids:
             wakeups.job_finished(job_id)
 
         assert all(await asyncio.gather(*waiting))
-    assert subscribers == 1
+    assert during == before + 1
     assert not finished._waiters
 
 
@@ -120,9 +133,10 @@ async def test_the_subscription_comes_back_after_the_broker_cut_it(
     job_id, ended = new_id(), Switch()
     redis = Redis.from_url(queue.url.get_secret_value())
     async with listening(60) as finished:
+        count = await subscribers(redis, finished_channel(queue))
         await redis.client_kill_filter(_type="pubsub")
         await asyncio.sleep(0.1)
-        await subscribed(redis, finished_channel(queue))
+        await subscribed(redis, finished_channel(queue), count=count)
         waiting = asyncio.create_task(finished.wait(job_id, timeout=30, has_ended=ended))
         await asyncio.sleep(0.1)
         ended.on = True

@@ -38,7 +38,9 @@ class DatabaseSettings(BaseSettings):
     url: Annotated[
         SecretStr, Field(description="PostgreSQL URL, e.g. postgresql://user:secret@host/mindtrack.")
     ]
-    pool_size: Annotated[int, Field(gt=0, description="Connections each process keeps open.")] = 5
+    pool_size: Annotated[
+        int, Field(gt=0, description="Connections each process keeps open; a burst may add five.")
+    ] = 5
     statement_timeout_seconds: Annotated[
         float,
         Field(gt=0, description="A statement that runs longer is canceled by the server."),
@@ -55,6 +57,12 @@ class StorageSettings(BaseSettings):
         SecretStr | None, Field(description="S3 access key; default credentials if unset.")
     ] = None
     secret_access_key: Annotated[SecretStr | None, Field(description="S3 secret key.")] = None
+
+    @model_validator(mode="after")
+    def _keys_come_in_pairs(self) -> StorageSettings:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key go together")
+        return self
 
 
 class QueueSettings(BaseSettings):

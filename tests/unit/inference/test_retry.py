@@ -33,9 +33,3 @@ def test_the_last_attempt_is_the_last() -> None:
     decision = decide(FailureCode.DEPENDENCY, attempt=3, max_attempts=3, jitter=random.Random(1))
 
     assert decision == GiveUp(FailureCode.DEPENDENCY)
-
-
-def test_a_permanent_fault_is_not_repeated() -> None:
-    decision = decide(FailureCode.RECORDING_LOST, attempt=1, max_attempts=3, jitter=random.Random(1))
-
-    assert decision == GiveUp(FailureCode.RECORDING_LOST)

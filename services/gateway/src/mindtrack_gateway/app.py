@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 
+import structlog
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -18,6 +20,7 @@ from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import routes as jobs
 from mindtrack_gateway.jobs.waiting import FinishedJobs
 from mindtrack_gateway.metrics import RequestMetrics
+from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.settings import GatewaySettings
@@ -47,12 +50,11 @@ def build_parts(settings: GatewaySettings) -> Parts:
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     store = open_store(StorageSettings())
     queue = QueueSettings()
-    # No read timeout: a subscription may be silent for long.
+    # A subscription may be silent for long; keep-alives tell that from a peer that is gone.
     redis = Redis.from_url(
         queue.url.get_secret_value(),
         socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=None,
-        health_check_interval=15,
+        socket_keepalive=True,
     )
     return Parts(
         settings=settings,
@@ -67,6 +69,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
             sessions=sessions,
             job_settings=JobSettings(),
             max_bytes=settings.max_recording_bytes,
+            idle=settings.upload_idle,
         ),
         finished=FinishedJobs(redis, finished_channel(queue)),
     )
@@ -76,18 +79,28 @@ def build_parts(settings: GatewaySettings) -> Parts:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts = build_parts(GatewaySettings())
     app.state.parts = parts
-    async with parts.finished.listening():
+    async with AsyncExitStack() as cleanup:
+        cleanup.push_async_callback(parts.engine.dispose)
+        cleanup.push_async_callback(parts.redis.aclose)
+        await cleanup.enter_async_context(parts.finished.listening())
         yield
-    await parts.redis.aclose()
-    await parts.engine.dispose()
 
 
 def create_app() -> FastAPI:
     # Offline: the docs pages bring their own scripts, and a visit to them tells no third party.
-    app = FastAPIOffline(title="MindTrack", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPIOffline(
+        title="MindTrack", version=version("mindtrack-gateway"), description=DESCRIPTION, lifespan=lifespan
+    )
     for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(RequestMetrics)
-    app.add_middleware(CorrelationIdMiddleware)
+    app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
     return app
+
+
+def _bind_to_log(request_id: str) -> str:
+    """Put the request's id into every line logged on its behalf."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id

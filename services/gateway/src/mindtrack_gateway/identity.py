@@ -16,6 +16,8 @@ from mindtrack_shared.settings import IssuerSettings
 ALGORITHM = "ES256"
 #: RFC 9068: keeps an identity token from passing for an access token.
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
+#: OpenID Connect Core, section 2: at most 255 characters.
+LONGEST_SUBJECT = 255
 LEEWAY = 30  # seconds of difference between the issuer's clock and ours
 REQUIRED_CLAIMS = ["iss", "aud", "sub", "iat", "exp"]
 
@@ -29,17 +31,24 @@ bearer = HTTPBearer(
 class Principal:
     """A verified caller."""
 
+    #: The issuer's name for the person: `sub`.
     subject: str
-    roles: frozenset[str]
 
 
 class TokenVerifier:
-    """Turns an access token into a principal, or refuses it."""
+    """Turns an access token into a principal, or refuses it.
+
+    Raises:
+        ValueError: the key set holds no key with an id.
+
+    """
 
     def __init__(self, settings: IssuerSettings) -> None:
         self._settings = settings
         keys = PyJWKSet.from_json(settings.jwks_file.read_text())
         self._keys = {key.key_id: key for key in keys.keys if key.key_id}
+        if not self._keys:
+            raise ValueError(f"{settings.jwks_file} holds no key with a `kid`")
 
     def verify(self, token: str) -> Principal:
         """Check signature, type, issuer, audience and times.
@@ -64,7 +73,9 @@ class TokenVerifier:
             )
         except InvalidTokenError as error:
             raise UnauthorizedError("The access token is not valid.") from error
-        return Principal(subject=claims["sub"], roles=frozenset(claims.get("roles", ())))
+        if not 0 < len(claims["sub"]) <= LONGEST_SUBJECT or "\0" in claims["sub"]:
+            raise UnauthorizedError("The access token is not valid.")
+        return Principal(subject=claims["sub"])
 
 
 def bearer_token(request: Request) -> str:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.jobs import JobStatus
 
@@ -31,6 +32,15 @@ OLDEST_JOB_SECONDS = Gauge(
 
 
 async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
+    """Read the backlog. Without the database it becomes unknown; everything else is still told."""
+    try:
+        await _read_backlog(sessions)
+    except DEPENDENCY_ERRORS:
+        JOBS.clear()
+        OLDEST_JOB_SECONDS.clear()
+
+
+async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     async with sessions() as session:
         rows = {status: (count, age) for status, count, age in await session.execute(jobs.backlog())}
     for status in (JobStatus.QUEUED, JobStatus.RUNNING):

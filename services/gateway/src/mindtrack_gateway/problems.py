@@ -4,6 +4,7 @@ ProblemError
 ├── MalformedRequestError        400  the body could not be parsed
 ├── UnauthorizedError            401  no valid bearer token
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
+├── UploadStalledError           408  the client stopped sending
 ├── RecordingTooLargeError       413
 ├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
@@ -11,14 +12,15 @@ ProblemError
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
 ├── InternalError                500  a bug of ours; the log knows more
 ├── AnalysisFailedError          500  accepted, and we could not do our part
-└── DependencyUnavailableError   503  database or storage is away; nothing was promised
+└── DependencyUnavailableError   503  database or storage is away
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -33,6 +35,11 @@ from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.storage import StorageUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+#: Database or storage did not answer.
+DEPENDENCY_ERRORS = (StorageUnavailableError, OperationalError, InterfaceError, PoolTimeoutError)
 
 
 class FieldError(BaseModel):
@@ -108,6 +115,14 @@ class NotFoundError(ProblemError):
     slug = "not-found"
 
 
+class UploadStalledError(ProblemError):
+    """The upload stalled"""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    slug = "upload-stalled"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}
+
+
 class RecordingTooLargeError(ProblemError):
     """The recording is too large"""
 
@@ -128,6 +143,13 @@ class InvalidRequestError(ProblemError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "invalid-request"
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("See `errors` for each value.", errors=errors)
+
+    @classmethod
+    def about(cls, field: str, detail: str) -> Self:
+        return cls([FieldError(field=field, detail=detail)])
 
 
 class RecordingEmptyError(ProblemError):
@@ -188,7 +210,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _expected)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    for away in (StorageUnavailableError, OperationalError, InterfaceError, PoolTimeoutError):
+    for away in DEPENDENCY_ERRORS:
         app.add_exception_handler(away, _dependency)
     app.add_exception_handler(ClientDisconnect, _vanished)
     app.add_exception_handler(Exception, _unexpected)
@@ -206,7 +228,7 @@ def _validation(request: Request, error: Exception) -> JSONResponse:
         FieldError(field=".".join(str(part) for part in item["loc"]), detail=item["msg"])
         for item in error.errors()
     ]
-    return _expected(request, InvalidRequestError("See `errors` for each value.", errors=fields))
+    return _expected(request, InvalidRequestError(fields))
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
@@ -225,9 +247,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 def _dependency(request: Request, error: Exception) -> JSONResponse:
     get_logger().error(events.REQUEST_FAILED, error=type(error).__name__, path=request.url.path)
-    return _expected(
-        request, DependencyUnavailableError("Please send the same request again in a few seconds.")
-    )
+    return _expected(request, DependencyUnavailableError("Please try again in a few seconds."))
 
 
 def _vanished(request: Request, _error: Exception) -> JSONResponse:
@@ -238,4 +258,7 @@ def _vanished(request: Request, _error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     get_logger().error(events.REQUEST_FAILED, path=request.url.path, exc_info=error)
-    return _expected(request, InternalError("The error was logged. Please try again."))
+    response = _expected(request, InternalError("The error was logged. Please try again."))
+    # This handler runs outside the middleware that names requests.
+    response.headers[REQUEST_ID_HEADER] = correlation_id.get() or ""
+    return response

@@ -21,6 +21,10 @@ class GatewaySettings(BaseSettings):
     max_recording_bytes: Annotated[
         int, Field(gt=0, description="Larger recordings are refused with 413.")
     ] = 25 * MEBIBYTE
+    upload_idle: Annotated[
+        Duration,
+        Field(description="An upload of which no byte arrives for this long is refused with 408."),
+    ] = timedelta(seconds=30)
     analyze_wait: Annotated[
         Duration,
         Field(description="How long POST /analyze-stress waits for its job before it answers 202."),

@@ -8,9 +8,6 @@ from datetime import timedelta
 
 from mindtrack_shared.domain.jobs import FailureCode
 
-#: Another attempt would meet the same fault.
-PERMANENT = frozenset({FailureCode.RECORDING_LOST})
-
 FIRST_DELAY = timedelta(seconds=2)
 GROWTH = 4  # 2 s, 8 s, 32 s, ...
 LONGEST_DELAY = timedelta(minutes=5)
@@ -36,7 +33,7 @@ def decide(
     jitter: random.Random,
 ) -> Retry | GiveUp:
     """Decide what follows attempt number `attempt` (counted from 1), which failed with `code`."""
-    if code in PERMANENT or attempt >= max_attempts:
+    if attempt >= max_attempts:
         return GiveUp(code)
     seconds = min(LONGEST_DELAY.total_seconds(), FIRST_DELAY.total_seconds() * GROWTH ** (attempt - 1))
     return Retry(timedelta(seconds=seconds * (1 + jitter.uniform(0, JITTER))))

@@ -42,6 +42,10 @@ FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
 )
 
 
+#: Waits between tries to write an outcome, seconds; together well below a lease.
+SETTLE_PAUSES = (0.5, 2.0, 5.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     code: RejectionCode
@@ -111,12 +115,14 @@ class Runner:
             get_logger().info(events.JOB_CLAIMED)
             try:
                 with held(self._engine, job, self._job_settings) as lease:
-                    outcome = self._attempt(job, lease)
-                    self._settle(job, outcome)
+                    outcome = self._conclude(job, self._attempt(job, lease))
             except AbandonedError:
                 get_logger().warning(events.JOB_LEASE_LOST)
             except StaleAttemptError:
                 get_logger().warning(events.JOB_STALE_WRITE_REFUSED)
+            else:
+                if not isinstance(outcome, Retry) and not self._wakeups.job_finished(job.id):
+                    get_logger().warning(events.WAKEUP_LOST)
 
     def _attempt(self, job: ClaimedJob, lease: Lease) -> Outcome:
         try:
@@ -126,9 +132,12 @@ class Runner:
         except AbandonedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
-            code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
-            get_logger().exception(events.ATTEMPT_FAILED, code=code)
-            return decide(code, attempt=job.attempt, max_attempts=job.max_attempts, jitter=self._jitter)
+            return self._after(error, job)
+
+    def _after(self, error: Exception, job: ClaimedJob) -> Retry | GiveUp:
+        code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
+        get_logger().error(events.ATTEMPT_FAILED, code=code, exc_info=error)
+        return decide(code, attempt=job.attempt, max_attempts=job.max_attempts, jitter=self._jitter)
 
     def _fetch(self, job: ClaimedJob) -> bytes:
         audio = self._store.read(job.object_key)
@@ -136,22 +145,42 @@ class Runner:
             raise RecordingCorruptedError(job.object_key)
         return audio
 
+    def _conclude(self, job: ClaimedJob, outcome: Outcome) -> Outcome:
+        """Settle the job; an outcome that cannot be written is a failed attempt like any other."""
+        try:
+            self._settle(job, outcome)
+        except (StaleAttemptError, OperationalError):
+            raise  # nobody's fault, or nothing can be written at all: the lease will lapse
+        except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
+            outcome = self._after(error, job)
+            self._settle(job, outcome)
+        return outcome
+
     def _settle(self, job: ClaimedJob, outcome: Outcome) -> None:
-        """Write the outcome, and only then say so.
+        """Write the outcome in one commit, with patience for a database that is away for a moment.
+
+        Repeating is safe: should the first commit have happened after all, the second finds no running job.
 
         Raises:
-            StaleAttemptError: the job has been claimed again; nothing was written.
+            StaleAttemptError: the job has been claimed again, or is settled; nothing was written.
 
         """
         statement, event, fields = _conclusion(job, outcome)
-        with Session(self._engine) as session, session.begin():
-            if session.execute(statement).first() is None:
-                raise StaleAttemptError
-            if isinstance(outcome, Analysis):
-                self._add_analysis(session, job, outcome)
+        for pause in (*SETTLE_PAUSES, None):
+            try:
+                with Session(self._engine) as session, session.begin():
+                    if session.execute(statement).first() is None:
+                        raise StaleAttemptError
+                    if isinstance(outcome, Analysis):
+                        self._add_analysis(session, job, outcome)
+            except OperationalError as error:
+                if pause is None:
+                    raise
+                get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+                time.sleep(pause)
+            else:
+                break
         get_logger().info(event, **fields)
-        if not isinstance(outcome, Retry) and not self._wakeups.job_finished(job.id):
-            get_logger().warning(events.WAKEUP_LOST)
 
     def _add_analysis(self, session: Session, job: ClaimedJob, analysis: Analysis) -> None:
         session.add(

@@ -30,7 +30,11 @@ class InferenceSettings(BaseSettings):
     ] = 300.0
     drain_budget: Annotated[
         Duration,
-        Field(description="A drain claims no further job after this time; other messages carry on."),
+        Field(
+            gt=timedelta(0),
+            le=timedelta(minutes=2),  # the last job must fit between it and Celery's time limit
+            description="A drain claims no further job after this time; other messages carry on.",
+        ),
     ] = timedelta(seconds=20)
     ready_file: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
@@ -28,6 +29,8 @@ from mindtrack_shared.settings import (
 from mindtrack_shared.storage import open_store
 
 SERVICE = "inference"
+#: A child that cannot start is replaced at once; this keeps the replacing from spinning.
+RESPAWN_PAUSE = 2.0  # seconds
 
 _runner: Runner | None = None
 
@@ -71,7 +74,13 @@ def set_up_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signatur
 def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     global _runner  # noqa: PLW0603 - one runner per process is the point
     settings = InferenceSettings()
-    _runner = build_runner(settings)
+    try:
+        _runner = build_runner(settings)
+    except Exception as error:
+        get_logger().exception(events.SERVICE_BROKEN)
+        time.sleep(RESPAWN_PAUSE)
+        # Celery swallows exceptions here, and a child without a runner would eat messages.
+        raise SystemExit(1) from error
     structlog.contextvars.bind_contextvars(worker_id=str(_runner.worker_id))
     get_logger().info(events.SERVICE_STARTED, bundle=settings.bundle)
     if settings.ready_file is not None:

@@ -54,12 +54,13 @@ class Relay:
 
     def _listen(self, stop: threading.Event) -> None:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(jobs.listen())
             driver = connection.connection.driver_connection
+            connection.detach()  # back in the pool it would keep listening, and hoard what it hears
+            connection.execute(jobs.listen())
             if not isinstance(driver, psycopg.Connection):
                 raise TypeError(f"the relay listens through psycopg, got {type(driver)}")
             while not stop.is_set():
-                while self.ring() == self._batch:
+                while not stop.is_set() and self.ring() == self._batch:
                     pass
                 for _ in driver.notifies(timeout=self._poll, stop_after=1):
                     pass

@@ -12,6 +12,9 @@ from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
 
+#: Silent jobs that are rung again at a time.
+RINGS_PER_RESCUE = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
@@ -27,9 +30,12 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings) -> Rescued:
     with engine.begin() as connection:
         failed = connection.scalars(jobs.fail_exhausted()).all()
         requeued = connection.scalars(jobs.requeue_lapsed()).all()
-        rung_again = connection.scalars(jobs.ring_again(after=settings.ring_again_after)).all()
+        rung_again = connection.scalars(
+            jobs.ring_again(after=settings.ring_again_after, limit=RINGS_PER_RESCUE)
+        ).all()
     for job_id in failed:
-        wakeups.job_finished(job_id)
+        if not wakeups.job_finished(job_id):
+            break  # Redis is away; whoever waits will look
     rescued = Rescued(requeued=len(requeued), failed=len(failed), rung_again=len(rung_again))
     if any(asdict(rescued).values()):
         get_logger().warning(events.JOBS_RESCUED, **asdict(rescued))

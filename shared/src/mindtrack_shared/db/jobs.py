@@ -10,7 +10,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Double, Select, Update, func, literal, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Double,
+    Select,
+    Update,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.sql import TextClause
@@ -87,14 +99,15 @@ def status_of(job_id: UUID) -> Select[JobStatus]:
     return select(Job.status).where(Job.id == job_id)
 
 
-def backlog() -> Select[JobStatus, int, float]:
-    """For each state that is not terminal: how many jobs, and the age of the oldest in seconds."""
+def backlog() -> CompoundSelect[JobStatus, int, float]:
+    """For each state that is not terminal and has jobs: how many, and the age of the oldest in seconds."""
     age = cast(func.extract("epoch", _now() - func.min(Job.created_at)), Double)
-    return (
-        select(Job.status, func.count(), age)
-        .where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
-        .group_by(Job.status)
+    # One part per state: only then does each find its partial index.
+    parts = (
+        select(Job.status, func.count(), age).where(_is(status)).group_by(Job.status)
+        for status in (JobStatus.QUEUED, JobStatus.RUNNING)
     )
+    return union_all(*parts)
 
 
 # --- ringing --------------------------------------------------------------------------------------------
@@ -115,14 +128,20 @@ def rung(job_ids: list[UUID]) -> Update:
     return update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=_now())
 
 
-def ring_again(*, after: timedelta) -> ReturningUpdate[UUID]:
-    """Ask for another ring where a message brought no claim: the broker may have lost it."""
-    return (
-        update(Job)
+def ring_again(*, after: timedelta, limit: int) -> ReturningUpdate[UUID]:
+    """Ask for another ring where a message brought no claim: the broker may have lost it.
+
+    A few rings are enough, as one drain takes whatever waits; a ring for each would flood the broker
+    whenever the backlog is long.
+    """
+    silent = (
+        select(Job.id)
         .where(_is(JobStatus.QUEUED), Job.dispatched_at < _after(-after))
-        .values(dispatched_at=None)
-        .returning(Job.id)
+        .order_by(Job.dispatched_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
+    return update(Job).where(Job.id.in_(silent.correlate(None))).values(dispatched_at=None).returning(Job.id)
 
 
 # --- working --------------------------------------------------------------------------------------------
@@ -131,13 +150,17 @@ def ring_again(*, after: timedelta) -> ReturningUpdate[UUID]:
 def claim(
     *, worker_id: UUID, lease: timedelta, job_id: UUID | None = None
 ) -> ReturningUpdate[*tuple[Any, ...]]:
-    """Claim `job_id`, or the job that has waited longest. Returns no row if there is nothing to claim."""
+    """Claim `job_id`, or the job that has waited longest. Returns no row if there is nothing to claim.
+
+    The job that rang is waited for, since the relay may still be stamping it; among all others, those that
+    somebody holds are passed over.
+    """
     candidate = (
         select(Job.id)
         .where(_is(JobStatus.QUEUED), Job.not_before <= _now(), Job.attempt < Job.max_attempts)
         .order_by(Job.not_before, Job.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=job_id is None)
         .correlate(None)  # the same table as the update's, on its own
     )
     if job_id is not None:

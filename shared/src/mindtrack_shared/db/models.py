@@ -25,13 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 
 SHA256_BYTES = 32
-#: Five float32 softmax outputs add up to one within this much.
-PROBABILITY_SUM_SLACK = 0.001
 
 
 class Base(DeclarativeBase):
@@ -173,7 +171,7 @@ def _probability_checks() -> tuple[CheckConstraint, ...]:
             CheckConstraint(f"{column} between 0 and 1", name=f"{column}_is_probability")
             for column in columns
         ),
-        CheckConstraint(f"abs({total} - 1) <= {PROBABILITY_SUM_SLACK}", name="probabilities_sum_to_one"),
+        CheckConstraint(f"abs({total} - 1) <= {SUM_TOLERANCE}", name="probabilities_sum_to_one"),
     )
 
 

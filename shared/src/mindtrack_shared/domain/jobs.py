@@ -18,7 +18,7 @@ class JobStatus(StrEnum):
     """Where a job stands. Postgres enforces the same table with a trigger."""
 
     #: The recording is stored and the row committed; the relay rings for it and a worker will claim it.
-    #: Rescue and retry bring a job back here. Left by a worker's claim, or by its owner's cancellation.
+    #: Rescue and retry bring a job back here. Left by a worker's claim or by cancellation.
     QUEUED = "queued"
     #: A worker holds the lease and renews it while it works. Left by that worker (`succeeded`, `rejected`,
     #: `failed`, or back to `queued` for another attempt), or by rescue once the lease has lapsed.
@@ -30,7 +30,7 @@ class JobStatus(StrEnum):
     REJECTED = "rejected"
     #: Terminal. We could not do our part within the attempts allowed. Set by the worker or by rescue.
     FAILED = "failed"
-    #: Terminal. The owner withdrew the job before a worker claimed it. Set by the gateway.
+    #: Terminal. Withdrawn by its owner before a worker claimed it. Reserved: no route does so yet.
     CANCELED = "canceled"
 
     @property

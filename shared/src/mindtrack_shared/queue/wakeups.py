@@ -9,8 +9,9 @@ from redis import Redis, RedisError
 from mindtrack_shared.queue.names import FINISHED_CHANNEL
 from mindtrack_shared.settings import QueueSettings
 
-CONNECT_TIMEOUT = 3.0  # seconds
-REPLY_TIMEOUT = 5.0  # seconds
+#: Short, because a worker says it between two jobs and whoever waits will look anyway.
+CONNECT_TIMEOUT = 1.0  # seconds
+REPLY_TIMEOUT = 1.0  # seconds
 
 
 def finished_channel(settings: QueueSettings) -> str:

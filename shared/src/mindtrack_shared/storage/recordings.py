@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from mindtrack_shared.settings import StorageSettings
-from mindtrack_shared.storage.errors import ObjectMissingError, StorageUnavailableError
+from mindtrack_shared.storage.errors import ObjectMissingError, StorageError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config  # these exist for type checkers only
@@ -38,7 +38,7 @@ class RecordingStore:
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Stream an object into the store. An exception from `chunks` aborts it and passes through."""
-        with _translated(key):
+        with _translated(key, missing=StorageUnavailableError):  # it is the bucket that is missing
             await obstore.put_async(
                 self._backend,
                 key,
@@ -72,11 +72,11 @@ class RecordingStore:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translated(key: str, missing: type[StorageError] = ObjectMissingError) -> Iterator[None]:
     try:
         yield
     except (NotFoundError, FileNotFoundError) as error:
-        raise ObjectMissingError(key) from error
+        raise missing(key) from error
     except (BaseError, OSError) as error:
         raise StorageUnavailableError(f"{type(error).__name__} at {key}") from error
 
@@ -85,13 +85,15 @@ def open_store(settings: StorageSettings) -> RecordingStore:
     """Open the store that `MINDTRACK_STORAGE_URL` names.
 
     Raises:
-        ValueError: the URL's scheme is not file, s3 or memory.
+        ValueError: the URL's scheme is not file, s3 or memory, or its path is not absolute.
 
     """
     url = urlsplit(settings.url)
     match url.scheme:
         case "file":
-            folder = Path(url.path)
+            if url.netloc:
+                raise ValueError(f"a file URL has three slashes, file:///path, got {settings.url!r}")
+            folder = Path(unquote(url.path))
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return RecordingStore(LocalStore(folder))
         case "memory":

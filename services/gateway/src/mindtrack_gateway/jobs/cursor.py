@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from uuid import UUID
 
-from mindtrack_gateway.problems import FieldError, InvalidRequestError
+from mindtrack_gateway.problems import InvalidRequestError
 
 
 def encode(last: UUID) -> str:
@@ -22,6 +21,5 @@ def decode(cursor: str) -> UUID:
     """
     try:
         return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error) as error:
-        wrong = FieldError(field="cursor", detail="must be `next_cursor` of an earlier page")
-        raise InvalidRequestError("See `errors` for each value.", errors=[wrong]) from error
+    except ValueError as error:
+        raise InvalidRequestError.about("cursor", "must be `next_cursor` of an earlier page") from error

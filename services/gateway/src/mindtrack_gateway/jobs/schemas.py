@@ -143,10 +143,13 @@ def ending(job: Job) -> ProblemError | None:
     """Return the problem that a job without an analysis ended with, if it did."""
     match job.status:
         case JobStatus.REJECTED:
-            rejection = RejectionCode(job.code or "")
-            return RecordingRejectedError(rejection.advice, code=rejection)
+            return RecordingRejectedError(_advice(RejectionCode, job.code), code=job.code)
         case JobStatus.FAILED:
-            failure = FailureCode(job.code or "")
-            return AnalysisFailedError(failure.advice, code=failure)
+            return AnalysisFailedError(_advice(FailureCode, job.code), code=job.code)
         case _:
             return None
+
+
+def _advice(codes: type[RejectionCode | FailureCode], code: str | None) -> str:
+    """Return the advice for a code, also for one that only newer workers know."""
+    return codes(code).advice if code in set(codes) else "Please record again, or try later."

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -75,7 +74,7 @@ class FinishedJobs:
                     await subscription.subscribe(self._channel)
                     async for message in subscription.listen():
                         self._wake(message["data"])
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
                 get_logger().warning(events.BROKER_UNAVAILABLE, error=type(error).__name__)
             await asyncio.sleep(RECONNECT_AFTER)
 

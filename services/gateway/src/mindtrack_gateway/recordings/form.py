@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fastapi import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from mindtrack_gateway.problems import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
+from mindtrack_gateway.problems import (
+    InvalidRequestError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+    UploadStalledError,
+)
 
 #: No field of a form is longer than this; only the recording is.
 MAX_FIELD_BYTES = 1024
@@ -33,17 +40,18 @@ class Part:
         async for chunk in self.chunks:
             content += chunk
             if len(content) > MAX_FIELD_BYTES:
-                raise InvalidRequestError(f"The field {self.name!r} is too long.")
+                raise InvalidRequestError.about(self.name, f"must have at most {MAX_FIELD_BYTES} bytes")
         try:
             return content.decode()
         except UnicodeDecodeError as error:
-            raise InvalidRequestError(f"The field {self.name!r} is not UTF-8 text.") from error
+            raise InvalidRequestError.about(self.name, "must be UTF-8 text") from error
 
 
-async def parts(request: Request) -> AsyncIterator[Part]:
+async def parts(request: Request, *, idle: timedelta) -> AsyncIterator[Part]:
     """Yield the form's parts in the order they arrive.
 
     Raises:
+        UploadStalledError: nothing arrived for as long as `idle`.
         UnsupportedMediaTypeError: the body is not declared as multipart/form-data.
         MalformedRequestError: it is, but does not parse or ends too early.
 
@@ -52,7 +60,7 @@ async def parts(request: Request) -> AsyncIterator[Part]:
     boundary = options.get("boundary")
     if content_type != "multipart/form-data" or not boundary:
         raise UnsupportedMediaTypeError("Send the recording as multipart/form-data.")
-    pieces = _pieces(request, boundary)
+    pieces = _pieces(_timely(request.stream(), idle), boundary)
     async for piece in pieces:
         if isinstance(piece, MultipartSegment):
             part = Part(name=piece.name or "", content_type=piece.content_type, chunks=_content(pieces))
@@ -61,11 +69,26 @@ async def parts(request: Request) -> AsyncIterator[Part]:
                 pass
 
 
-async def _pieces(request: Request, boundary: str) -> AsyncIterator[MultipartSegment | bytes | None]:
+async def _timely(stream: AsyncIterator[bytes], idle: timedelta) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(idle.total_seconds()):
+                data = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise UploadStalledError(f"Nothing arrived for {idle.total_seconds():g} seconds.") from error
+        yield data
+
+
+async def _pieces(
+    stream: AsyncIterator[bytes],
+    boundary: str,
+) -> AsyncIterator[MultipartSegment | bytes | None]:
     """Yield a part's head, its content in pieces, and None at its end."""
     try:
         with PushMultipartParser(boundary, strict=True) as parser:
-            async for data in request.stream():
+            async for data in stream:
                 for piece in parser.parse(data):
                     yield bytes(piece) if isinstance(piece, bytearray) else piece
                 if parser.closed:

@@ -1,23 +1,22 @@
 """Accept a recording: store the object, then commit its row and job. The heart of the gateway.
 
-No row without its object: the object is written first. An upload that is refused is removed again. When the
-commit fails, the object stays: the commit may have happened although its answer got lost, and an orphan is
-harmless where a row without its object is not.
+No row without its object: the object is written first. An upload that is refused afterwards is removed again.
+When the commit fails, the object stays: the commit may have happened although its answer got lost. Such
+orphans are logged; nothing sweeps them yet.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway.problems import (
-    FieldError,
     InvalidRequestError,
     RecordingEmptyError,
     RecordingTooLargeError,
@@ -46,6 +45,19 @@ class StoredObject:
     size_bytes: int
 
 
+@dataclass(slots=True)
+class _Submission:
+    """What has arrived of a form so far."""
+
+    stored: StoredObject | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def recording(self) -> StoredObject:
+        if self.stored is None:
+            raise InvalidRequestError.about("file", "must hold the recording")
+        return self.stored
+
+
 class Intake:
     def __init__(
         self,
@@ -54,11 +66,13 @@ class Intake:
         sessions: async_sessionmaker[AsyncSession],
         job_settings: JobSettings,
         max_bytes: int,
+        idle: timedelta,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._max_attempts = job_settings.max_attempts
         self._max_bytes = max_bytes
+        self._idle = idle
 
     async def accept(self, request: Request, user_id: UUID) -> Job:
         """Take a multipart upload and promise its analysis.
@@ -69,12 +83,14 @@ class Intake:
 
         """
         self._refuse_declared_size(request)
-        key = f"recordings/{new_id()}"
+        submission = _Submission()
         try:
-            stored, fields = await self._receive(request, key)
-            metadata = capture_metadata(fields, now=datetime.now(UTC))
+            await self._receive(request, submission)
+            stored = submission.recording()
+            metadata = capture_metadata(submission.fields, now=datetime.now(UTC))
         except BaseException:
-            await self._discard(key)
+            if submission.stored is not None:
+                await self._discard(submission.stored.key)
             raise
         job = await self._commit(stored, metadata, user_id)
         get_logger().info(events.JOB_ACCEPTED, job_id=str(job.id), size_bytes=stored.size_bytes)
@@ -85,31 +101,23 @@ class Intake:
         if declared.isdecimal() and int(declared) > self._max_bytes + FORM_OVERHEAD_BYTES:
             raise self._too_large()
 
-    async def _receive(self, request: Request, key: str) -> tuple[StoredObject, dict[str, str]]:
+    async def _receive(self, request: Request, submission: _Submission) -> None:
         """Read the form to its end, streaming the recording into the store on the way."""
-        stored: StoredObject | None = None
-        fields: dict[str, str] = {}
-        async for part in form.parts(request):
-            if part.name == "file" and stored is None:
-                stored = await self._write(part, key)
-            elif part.name in FIELDS and part.name not in fields:
-                fields[part.name] = await part.text()
+        async for part in form.parts(request, idle=self._idle):
+            if part.name == "file" and submission.stored is None:
+                submission.stored = await self._write(part)
+            elif part.name in FIELDS and part.name not in submission.fields:
+                submission.fields[part.name] = await part.text()
             else:
                 known = ", ".join(sorted(FIELDS | {"file"}))
-                raise InvalidRequestError(
-                    "See `errors` for each value.",
-                    errors=[FieldError(field=part.name, detail=f"must be one of {known}, each at most once")],
-                )
-        if stored is None:
-            missing = FieldError(field="file", detail="must hold the recording")
-            raise InvalidRequestError("See `errors` for each value.", errors=[missing])
-        return stored, fields
+                raise InvalidRequestError.about(part.name, f"must be one of {known}, each at most once")
 
-    async def _write(self, part: form.Part, key: str) -> StoredObject:
+    async def _write(self, part: form.Part) -> StoredObject:
         if not is_acceptable_declaration(part.content_type):
             raise UnsupportedMediaTypeError(
                 f"The part `file` is declared as {part.content_type}, not as audio."
             )
+        key = f"recordings/{new_id()}"
         upload = _Upload(part.chunks, max_bytes=self._max_bytes, too_large=self._too_large())
         await self._store.write(key, upload.checked())
         return StoredObject(key, upload.content_type, upload.sha256.digest(), upload.size_bytes)
@@ -127,10 +135,14 @@ class Intake:
             time_zone=metadata.time_zone,
         )
         job = Job(user_id=user_id, recording=recording, max_attempts=self._max_attempts, analysis=None)
-        async with self._sessions.begin() as session:
-            session.add(job)
-            await session.flush()
-            await session.execute(jobs.announce())
+        try:
+            async with self._sessions.begin() as session:
+                session.add(job)
+                await session.flush()
+                await session.execute(jobs.announce())
+        except BaseException:
+            get_logger().warning(events.OBJECT_ORPHANED, object_key=stored.key)
+            raise
         return job
 
     async def _discard(self, key: str) -> None:

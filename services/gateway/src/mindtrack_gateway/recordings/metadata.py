@@ -49,7 +49,7 @@ def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMeta
     if time_zone not in _zones():
         errors.append(FieldError(field="time_zone", detail="must be an IANA time zone such as Europe/Berlin"))
     if errors:
-        raise InvalidRequestError("See `errors` for each value.", errors=errors)
+        raise InvalidRequestError(errors)
     return CaptureMetadata(recorded_at=recorded_at, time_zone=time_zone)
 
 

@@ -16,6 +16,7 @@ from mindtrack_gateway.problems import (
     RecordingEmptyError,
     RecordingTooLargeError,
     UnsupportedMediaTypeError,
+    UploadStalledError,
     documented,
 )
 
@@ -27,19 +28,42 @@ UPLOAD_PROBLEMS = documented(
     UnsupportedMediaTypeError,
     InvalidRequestError,
     RecordingEmptyError,
+    UploadStalledError,
     DependencyUnavailableError,
 )
 
 
-def upload_form(**fields: dict[str, Any]) -> dict[str, Any]:
-    """Describe a streamed multipart body, which FastAPI cannot see, for OpenAPI."""
-    file = {
-        "type": "string",
-        "format": "binary",
-        "description": "WAV, FLAC, MP3, Ogg, M4A, WebM, AAC or AMR.",
-    }
-    schema = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+#: The streamed multipart body, which FastAPI cannot see, for OpenAPI.
+UPLOAD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "WAV, FLAC, MP3, Ogg, M4A, WebM, AAC or AMR.",
+                        },
+                        "recorded_at": {
+                            "type": "string",
+                            "format": "date-time",
+                            "description": "Defaults to now.",
+                        },
+                        "time_zone": {
+                            "type": "string",
+                            "default": "UTC",
+                            "description": "IANA zone where the person was; decides the day it counts for.",
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
 
 
 @router.post(
@@ -48,10 +72,7 @@ def upload_form(**fields: dict[str, Any]) -> dict[str, Any]:
     summary="Upload a recording for analysis",
     status_code=HTTPStatus.ACCEPTED,
     responses=UPLOAD_PROBLEMS,
-    openapi_extra=upload_form(
-        recorded_at={"type": "string", "format": "date-time", "description": "Defaults to now."},
-        time_zone={"type": "string", "default": "UTC", "description": "IANA zone where the person was."},
-    ),
+    openapi_extra=UPLOAD_FORM,
 )
 async def submit(request: Request, response: Response, parts: PartsDep, user_id: CurrentUser) -> JobView:
     """Store the recording and queue its analysis. The answer is a promise: the job will reach an end."""
