@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mindtrack_shared.bundles import BundleManifest
 from mindtrack_trainer.__main__ import app
 from mindtrack_trainer.samples import WEEK, narrator
 from mindtrack_trainer.sound import SAMPLE_RATE, decode
@@ -33,6 +34,24 @@ def test_unmeasured_checkpoint_is_not_exported(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["export", str(tmp_path), "--out", str(tmp_path / "b"), "--id", "toy"])
     assert result.exit_code == 1
     assert "evaluate" in result.stderr
+
+
+def test_commands_lead_from_nothing_to_a_bundle(tmp_path: Path) -> None:
+    data, checkpoint, bundle = (str(tmp_path / name) for name in ("corpus", "checkpoint", "bundle"))
+    commands = [
+        ["synthesise", "--out", data, "--speakers", "3", "--clips-per-speaker", "5", "--workers", "1"],
+        ["train", data, "--out", checkpoint, "--epochs", "1", "--batch", "5"],
+        ["evaluate", checkpoint, data, "--recordings", f"{data}/s000"],
+        ["export", checkpoint, "--out", bundle, "--id", "from-nothing"],
+    ]
+    for command in commands:
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    manifest = BundleManifest.read(tmp_path / "bundle")
+    assert manifest.id == "from-nothing"
+    assert 0 <= float(str(manifest.evaluation["uar"])) <= 1
+    assert manifest.temperature == manifest.evaluation["temperature"]
+    assert "webm 16k" in (tmp_path / "bundle" / "README.md").read_text()
 
 
 def test_samples_are_a_week_in_seven_formats_by_an_unheard_voice(tmp_path: Path) -> None:

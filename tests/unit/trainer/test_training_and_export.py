@@ -16,8 +16,8 @@ from mindtrack_shared.bundles import BundleManifest
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.dataset import LABELS, WINDOW, Corpus, normalise
 from mindtrack_trainer.errors import ExportError, ResumeError
-from mindtrack_trainer.evaluation import evaluate, stress_score
-from mindtrack_trainer.export import TOLERANCE, export_bundle, parity, write_onnx
+from mindtrack_trainer.evaluation import Report, evaluate, stress_score
+from mindtrack_trainer.export import TOLERANCE, export_bundle, parity
 from mindtrack_trainer.model import load_model, make_config, make_model, save_model, score
 from mindtrack_trainer.training import Progress, TrainingOptions, pair_loss, train
 
@@ -53,6 +53,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def bundle(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundle")
+    figures: Report = {"uar": 0.5, "temperature": 1.7, "calibration_clips": 10, "calibration_speakers": 5}
+    export_bundle(trained, out, "toy", figures)
+    return out
+
+
 def test_training_lowers_the_loss_on_what_it_saw(tmp_path: Path) -> None:
     steps = run(tmp_path, replace(OPTIONS, epochs=6))
     losses = [step.loss for step in steps]
@@ -85,22 +93,20 @@ def test_pair_loss_grows_with_the_disagreement_of_the_two_views() -> None:
     assert apart.item() == pytest.approx(2 * 0.46212, rel=1e-4)
 
 
-def test_exported_bundle_agrees_with_the_checkpoint(trained: Path, tmp_path: Path) -> None:
-    figures = {"uar": 0.5, "temperature": 1.7, "calibration_clips": 10, "calibration_speakers": 5}
-    manifest = export_bundle(trained, tmp_path, "toy", dict(figures))
-    assert manifest == BundleManifest.read(tmp_path)
+def test_exported_bundle_agrees_with_the_checkpoint(bundle: Path) -> None:
+    manifest = BundleManifest.read(bundle)
     assert (manifest.id, manifest.temperature) == ("toy", 1.7)
     assert manifest.supported_labels == tuple(Emotion)
     assert manifest.calibration_set is not None
-    digest = hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
+    digest = hashlib.sha256((bundle / "model.safetensors").read_bytes()).hexdigest()
     assert manifest.revision == digest[:12]
-    assert "claimed" in (tmp_path / "README.md").read_text()
+    assert "claimed" in (bundle / "README.md").read_text()
 
-    model = Wav2Vec2ForSequenceClassification.from_pretrained(tmp_path)
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path)
+    model = Wav2Vec2ForSequenceClassification.from_pretrained(bundle)
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(bundle)
     assert (extractor.sampling_rate, extractor.do_normalize) == (16_000, True)
     compiled = openvino.Core().compile_model(
-        tmp_path / "model.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        bundle / "model.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     raw = np.random.default_rng(5).normal(0.01, 0.1, (2, WINDOW)).astype(np.float32)
     inputs = extractor(list(raw), sampling_rate=16_000, return_tensors="pt")["input_values"]
@@ -109,21 +115,19 @@ def test_exported_bundle_agrees_with_the_checkpoint(trained: Path, tmp_path: Pat
     np.testing.assert_allclose(compiled({"input_values": inputs.numpy()})["logits"], expected, atol=TOLERANCE)
 
 
-def test_onnx_has_one_free_axis_and_no_trace_of_where_it_was_made(trained: Path, tmp_path: Path) -> None:
-    write_onnx(load_model(trained), tmp_path / "model.onnx")
-    graph = onnx.load(tmp_path / "model.onnx").graph
+def test_onnx_has_one_free_axis_and_no_trace_of_where_it_was_made(bundle: Path) -> None:
+    graph = onnx.load(bundle / "model.onnx").graph
     shapes = {
         value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.output)
     }
     assert shapes == {"input_values": ["batch", WINDOW], "logits": ["batch", 5]}
-    assert str(Path(__file__).parents[3]).encode() not in (tmp_path / "model.onnx").read_bytes()
+    assert str(Path(__file__).parents[3]).encode() not in (bundle / "model.onnx").read_bytes()
 
 
-def test_parity_notices_other_weights(trained: Path, tmp_path: Path) -> None:
-    write_onnx(load_model(trained), tmp_path / "model.onnx")
-    assert parity(load_model(trained), tmp_path / "model.onnx") <= TOLERANCE
-    assert parity(make_model(CONFIG, seed=9), tmp_path / "model.onnx") > TOLERANCE
+def test_parity_notices_other_weights(bundle: Path) -> None:
+    assert parity(load_model(bundle), bundle / "model.onnx") <= TOLERANCE
+    assert parity(make_model(CONFIG, seed=9), bundle / "model.onnx") > TOLERANCE
 
 
 def test_checkpoint_with_other_labels_is_not_exported(tmp_path: Path) -> None:

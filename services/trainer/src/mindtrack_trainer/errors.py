@@ -1,0 +1,30 @@
+"""What can go wrong, as one tree.
+
+TrainerError
+├── SynthesisError   espeak-ng refused, or the corpus asked for cannot be made
+├── DatasetError     the directory is no corpus, or cannot honestly be trained on or evaluated with
+├── ResumeError      an unfinished training was started with other options
+└── ExportError      the checkpoint cannot become a bundle, or the bundle disagrees with it
+
+The command line prints the message and exits with status 1.
+"""
+
+
+class TrainerError(Exception):
+    """Anything the trainer refuses to do."""
+
+
+class SynthesisError(TrainerError):
+    """espeak-ng refused, or the corpus asked for cannot be made."""
+
+
+class DatasetError(TrainerError):
+    """The directory is no corpus, or cannot honestly be trained on or evaluated with."""
+
+
+class ResumeError(TrainerError):
+    """The unfinished training in the directory was started with other options."""
+
+
+class ExportError(TrainerError):
+    """The checkpoint cannot become a bundle, or the bundle disagrees with it."""
