@@ -84,15 +84,16 @@ def wakeups(queue: QueueSettings) -> Iterator[Wakeups]:
 @pytest.fixture(scope="session")
 def gateway(infrastructure: Infrastructure, database: DatabaseSettings) -> Iterator[str]:
     """The base URL of a gateway that serves from a thread, over real sockets."""
-    with pytest.MonkeyPatch.context() as environment:
+    with ExitStack() as running, pytest.MonkeyPatch.context() as environment:
         for name, value in infrastructure.environment.variables().items():
             environment.setenv(name, value)
         environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
         environment.setenv("MINDTRACK_GATEWAY_ANALYZE_WAIT", "1.5")
         environment.setenv("MINDTRACK_GATEWAY_UPLOAD_IDLE", "1")
         environment.setenv("MINDTRACK_GATEWAY_MAX_RECORDING_BYTES", str(2 * 1024 * 1024))
-        with serving(create_app()) as base_url:
-            yield base_url
+        base_url = running.enter_context(serving(create_app()))
+        environment.undo()  # settings are read at start; other tests must not inherit these
+        yield base_url
 
 
 @pytest.fixture
