@@ -124,6 +124,37 @@ def export(
     typer.echo(f"{out}: {manifest.id}, revision {manifest.revision}")
 
 
+@app.command("import")
+def import_(  # noqa: PLR0913, PLR0917 - one parameter per option
+    checkpoint: Annotated[Path, typer.Argument(help="A local Hugging Face wav2vec2 classifier.")],
+    out: Annotated[Path, typer.Option(help="The bundle directory to write.")],
+    bundle_id: Annotated[str, typer.Option("--id", help="Lower case, as in URLs and logs.")],
+    licence: Annotated[str, typer.Option(help="The weights' licence, as an SPDX id.")],
+    intended_use: Annotated[str, typer.Option(help="One sentence; it goes into the manifest.")],
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="THEIRS=OURS, e.g. fear=Anxious; once per label that is not named like ours."),
+    ] = None,
+    window_seconds: Annotated[float, typer.Option(help="Length of a window.", min=0.1, max=30)] = 5.0,
+    hop_seconds: Annotated[float, typer.Option(help="From one window's start to the next's.", min=0.1)] = 2.5,
+) -> None:
+    """Make a bundle of somebody else's checkpoint. Nothing is measured, and its card says so."""
+    from mindtrack_trainer.importing import ImportOptions, import_checkpoint, parse_labels
+
+    _quiet_libraries()
+    with _clear_errors(), _console.status("importing"):
+        options = ImportOptions(
+            bundle_id=bundle_id,
+            labels=parse_labels(label or []),
+            window_seconds=window_seconds,
+            hop_seconds=hop_seconds,
+            licence=licence,
+            intended_use=intended_use,
+        )
+        manifest = import_checkpoint(checkpoint, out, options)
+    typer.echo(f"{out}: {manifest.id}, revision {manifest.revision}")
+
+
 @app.command()
 def samples(out: Annotated[Path, typer.Option(help="Where to write day-1.wav to day-7.m4a.")]) -> None:
     """Write the local demo's seven voice logs."""

@@ -60,9 +60,7 @@ def export_bundle(checkpoint: Path, out: Path, bundle_id: str, evaluation: Repor
     save_model(model, out)
     (out / WEIGHTS).chmod(0o644)  # safetensors writes 0600, and the service may be another user
     write_onnx(model, out / ONNX)
-    difference = parity(model, out / ONNX)
-    if difference > TOLERANCE:
-        raise ExportError(f"OpenVINO's logits differ from torch's by {difference:.1e}, more than {TOLERANCE}")
+    difference = check_parity(model, out / ONNX)
     figures: Report = {**evaluation, "onnx_logit_difference": float(f"{difference:.1e}")}
     manifest = _manifest(out, bundle_id, figures)
     manifest.write(out)
@@ -70,8 +68,8 @@ def export_bundle(checkpoint: Path, out: Path, bundle_id: str, evaluation: Repor
     return manifest
 
 
-def write_onnx(model: Wav2Vec2ForSequenceClassification, path: Path) -> None:
-    """Write `input_values` (batch, WINDOW) -> `logits` (batch, labels), with a free batch size.
+def write_onnx(model: Wav2Vec2ForSequenceClassification, path: Path, window: int = WINDOW) -> None:
+    """Write `input_values` (batch, window) -> `logits` (batch, labels), with a free batch size.
 
     The window's length is fixed: with it every other shape is known before the first request.
     """
@@ -88,7 +86,7 @@ def write_onnx(model: Wav2Vec2ForSequenceClassification, path: Path) -> None:
         warnings.filterwarnings("ignore", "`isinstance\\(treespec", FutureWarning)
         program = torch.onnx.export(
             logits,
-            (torch.zeros(2, WINDOW),),
+            (torch.zeros(2, window),),
             input_names=["input_values"],
             output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -103,7 +101,20 @@ def write_onnx(model: Wav2Vec2ForSequenceClassification, path: Path) -> None:
     program.save(path, external_data=False)
 
 
-def parity(model: Wav2Vec2ForSequenceClassification, path: Path) -> float:
+def check_parity(model: Wav2Vec2ForSequenceClassification, path: Path, window: int = WINDOW) -> float:
+    """Return what `parity` finds.
+
+    Raises:
+        ExportError: it is more than `TOLERANCE`.
+
+    """
+    difference = parity(model, path, window)
+    if difference > TOLERANCE:
+        raise ExportError(f"OpenVINO's logits differ from torch's by {difference:.1e}, more than {TOLERANCE}")
+    return difference
+
+
+def parity(model: Wav2Vec2ForSequenceClassification, path: Path, window: int = WINDOW) -> float:
     """The largest difference between torch's logits and OpenVINO's in float32, over batches of 1 and 3."""
     # Importing OpenVINO posts an event to an analytics service, unless its telemetry package is hidden.
     cast("dict[str, ModuleType | None]", sys.modules).setdefault("openvino_telemetry", None)
@@ -113,12 +124,18 @@ def parity(model: Wav2Vec2ForSequenceClassification, path: Path) -> float:
     rng = np.random.default_rng(0)
     differences = []
     for batch in (1, 3):
-        loudness = rng.uniform(0.0, 1.0, (batch, WINDOW // 1000, 1))  # bursts, as speech has
-        noise = (rng.standard_normal((batch, WINDOW // 1000, 1000)) * loudness).reshape(batch, WINDOW)
+        loudness = rng.uniform(0.0, 1.0, (batch, window // 1000, 1))  # bursts, as speech has
+        noise = (rng.standard_normal((batch, window // 1000, 1000)) * loudness).reshape(batch, window)
         windows = normalise(noise.astype(np.float32))
         served = compiled({"input_values": windows})["logits"]
         differences.append(float(np.abs(served - score(model, [windows])).max()))
     return max(differences)
+
+
+def revision(bundle: Path) -> str:
+    """Name a bundle's exact weights, as its manifest does."""
+    with (bundle / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _manifest(bundle: Path, bundle_id: str, evaluation: Report) -> BundleManifest:
@@ -126,7 +143,7 @@ def _manifest(bundle: Path, bundle_id: str, evaluation: Report) -> BundleManifes
     speakers, clips = (evaluation.get(f"calibration_{what}") for what in ("speakers", "clips"))
     return BundleManifest(
         id=bundle_id,
-        revision=hashlib.sha256((bundle / WEIGHTS).read_bytes()).hexdigest()[:12],
+        revision=revision(bundle),
         window_seconds=WINDOW_SECONDS,
         hop_seconds=HOP_SECONDS,
         label_mapping={str(label): label for label in LABELS},
