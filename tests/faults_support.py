@@ -31,6 +31,13 @@ class FaultyStack(Stack):
     def broker(self) -> Redis:
         return Redis.from_url(self.queue_url)
 
+    def begin_job(self, recording: Path) -> UUID:
+        """Submit a recording and wait until a worker has claimed its job."""
+        with self.client() as client:
+            job_id = client.submit(recording).id
+        eventually(lambda: self.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+        return job_id
+
     def jobs(self) -> list[Job]:
         with self._session() as session:
             return list(session.scalars(select(Job).order_by(Job.id)))

@@ -12,9 +12,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 def test_a_job_outlives_its_worker(stack: FaultyStack, tmp_path: Path) -> None:
     worker = stack.add_inference("inference")
-    with stack.client() as client:
-        job_id = client.submit(humming(tmp_path / "long.wav", seconds=290)).id
-    eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+    job_id = stack.begin_job(humming(tmp_path / "long.wav", seconds=290))
 
     worker.kill()
     assert stack.job(job_id).status is JobStatus.RUNNING, "killed too late to prove anything"
@@ -28,9 +26,7 @@ def test_a_job_outlives_its_worker(stack: FaultyStack, tmp_path: Path) -> None:
 
 def test_a_worker_that_stops_politely_finishes_what_it_holds(stack: FaultyStack, tmp_path: Path) -> None:
     worker = stack.add_inference("inference")
-    with stack.client() as client:
-        job_id = client.submit(humming(tmp_path / "long.wav", seconds=120)).id
-    eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+    job_id = stack.begin_job(humming(tmp_path / "long.wav", seconds=120))
 
     worker.stop()
 
@@ -40,9 +36,7 @@ def test_a_worker_that_stops_politely_finishes_what_it_holds(stack: FaultyStack,
 
 def test_a_frozen_worker_is_replaced_and_its_late_result_refused(stack: FaultyStack, tmp_path: Path) -> None:
     frozen = stack.add_inference("inference")
-    with stack.client() as client:
-        job_id = client.submit(humming(tmp_path / "long.wav", seconds=290)).id
-    eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+    job_id = stack.begin_job(humming(tmp_path / "long.wav", seconds=290))
 
     frozen.pause()
     assert stack.job(job_id).status is JobStatus.RUNNING, "frozen too late to prove anything"
