@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from faults_support import FaultyStack, eventually, humming
+from mindtrack_inference.bundle import load_bundle
+from mindtrack_local.errors import PartFailedError
 from mindtrack_shared.domain.jobs import JobStatus
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -55,5 +59,26 @@ def test_a_frozen_worker_is_replaced_and_its_late_result_refused(stack: FaultySt
     assert stack.analyses_per_job() == {job_id: 1}
 
 
+def test_a_worker_that_cannot_load_its_model_eats_no_message(stack: FaultyStack, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(load_bundle("demo-synthetic").directory, bundle)
+    (bundle / "model.onnx").write_text("nonsense")  # what the parent process checks is whole
+    broken = {"MINDTRACK_INFERENCE_BUNDLE": str(bundle)}
+    with ThreadPoolExecutor(1) as background:
+        never_ready = background.submit(stack.add_inference, "broken", broken)
+        eventually(lambda: log(stack, "broken").count("service_broken") > 0, within=30, what="a failed start")
+        with stack.client() as client:
+            job_id = client.submit(humming(tmp_path / "log.wav", seconds=6)).id
+        eventually(lambda: log(stack, "broken").count("service_broken") > 1, within=30, what="another one")
+        assert (stack.job(job_id).status, stack.job(job_id).attempt) == (JobStatus.QUEUED, 0)
+        stack.process("broken").stop()
+        assert isinstance(never_ready.exception(timeout=30), PartFailedError)
+
+    stack.add_inference("inference")
+
+    eventually(lambda: stack.succeeded([job_id]), within=60, what="a whole worker taking the job")
+
+
 def log(stack: FaultyStack, part: str) -> str:
-    return (stack.infrastructure.layout.logs / f"{part}.log").read_text()
+    path = stack.infrastructure.layout.logs / f"{part}.log"
+    return path.read_text() if path.exists() else ""
