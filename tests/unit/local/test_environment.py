@@ -6,34 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from mindtrack_gateway.settings import GatewaySettings
-from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local import environment
 from mindtrack_local.config import Layout
 from mindtrack_local.environment import Environment, S3Access, settings_from
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.s3 import Keys
-from mindtrack_scheduler.settings import SchedulerSettings
-from mindtrack_shared.settings import (
-    DatabaseSettings,
-    IssuerSettings,
-    JobSettings,
-    LogSettings,
-    QueueSettings,
-    StorageSettings,
-)
-
-GROUPS: tuple[type[BaseSettings], ...] = (
-    DatabaseSettings,
-    GatewaySettings,
-    InferenceSettings,
-    IssuerSettings,
-    JobSettings,
-    LogSettings,
-    QueueSettings,
-    SchedulerSettings,
-    StorageSettings,
-)
+from mindtrack_shared.settings import JobSettings, LogSettings, StorageSettings
+from settings_reference import GROUPS
 
 S3 = S3Access(endpoint="http://127.0.0.1:9000", keys=Keys("key", "secret"))
 
