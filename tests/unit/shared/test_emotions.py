@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mindtrack_shared.domain.emotions import Emotion, Probabilities
@@ -25,19 +25,46 @@ def test_scores_follow_from_the_probabilities() -> None:
     assert probabilities.emotion is Emotion.STRESSED
     assert probabilities.confidence == 0.4
     assert probabilities.stress_score == pytest.approx(0.65)
-    assert probabilities.anxiety_index == 0.25
-    assert probabilities.depressive_index == 0.05
-    assert probabilities.baseline_index == pytest.approx(0.3)
+    assert probabilities.settled == pytest.approx(0.3)
 
 
 @given(vectors)
 def test_every_score_lies_in_the_unit_interval(values: list[float]) -> None:
     probabilities = normalised(values)
 
-    assert 0 <= probabilities.stress_score <= 1
-    assert 0 <= probabilities.baseline_index <= 1
-    assert probabilities.confidence == max(probabilities.as_tuple())
+    for score in (probabilities.stress_score, probabilities.settled):
+        assert score is not None
+        assert 0 <= score <= 1
+    assert probabilities.confidence == max(probabilities.known().values())
     assert probabilities.as_dict()[probabilities.emotion] == probabilities.confidence
+
+
+@given(vectors, st.sets(st.integers(0, 4), min_size=1, max_size=4))
+def test_what_the_model_cannot_express_makes_what_needs_it_unknown(
+    values: list[float], unknown: set[int]
+) -> None:
+    total = sum(value for position, value in enumerate(values) if position not in unknown)
+    assume(total > 0.01)
+    probabilities = Probabilities.from_sequence(
+        [None if position in unknown else value / total for position, value in enumerate(values)]
+    )
+
+    assert probabilities.known().keys() == {
+        emotion for position, emotion in enumerate(Emotion) if position not in unknown
+    }
+    assert probabilities.emotion in probabilities.known()
+    assert (probabilities.stress_score is None) == bool({3, 4} & unknown)
+    assert (probabilities.settled is None) == bool({0, 1} & unknown)
+
+
+def test_not_a_number_stands_for_unknown() -> None:
+    assert Probabilities.from_sequence([0.5, float("nan"), 0.5, None, 0.0]).as_tuple() == (
+        0.5,
+        None,
+        0.5,
+        None,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,9 +73,11 @@ def test_every_score_lies_in_the_unit_interval(values: list[float]) -> None:
         ((0.5, 0.5, 0.5, 0.0, 0.0), "sum to 1"),
         ((1.5, -0.5, 0.0, 0.0, 0.0), r"\[0, 1\]"),
         ((float("nan"), 0.5, 0.5, 0.0, 0.0), r"\[0, 1\]"),
+        ((None, 0.5, 0.2, 0.1, 0.1), "sum to 1"),
+        ((None, None, None, None, None), "at least one emotion"),
     ],
 )
-def test_what_is_no_distribution_is_refused(values: tuple[float, ...], message: str) -> None:
+def test_what_is_no_distribution_is_refused(values: tuple[float | None, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Probabilities(*values)
 

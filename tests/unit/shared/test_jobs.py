@@ -50,3 +50,13 @@ def test_the_database_trigger_allows_the_same_arrows() -> None:
 def test_every_code_has_neutral_advice(code: RejectionCode | FailureCode) -> None:
     assert code.advice.endswith(".")
     assert not re.search(r"\b(error|invalid|wrong|bad)\b", code.advice, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("code", RejectionCode)
+def test_what_is_measured_has_a_unit(code: RejectionCode) -> None:
+    unmeasured = {RejectionCode.UNREADABLE, RejectionCode.NO_AUDIO}
+    assert (code.unit is None) == (code in unmeasured)
+
+
+def test_advice_tells_codes_apart() -> None:
+    assert len({code.advice for code in RejectionCode}) == len(RejectionCode)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -80,3 +81,12 @@ def test_running_sums_give_mean_and_spread(scores: list[float]) -> None:
 
 def test_a_single_recording_has_no_spread() -> None:
     assert rollup(MONDAY, [0.5]).stress_sd is None
+
+
+def test_a_mean_with_an_unknown_part_is_unknown() -> None:
+    known = rollup(MONDAY, [0.5, 0.5])
+    day = replace(known, anxiety_sum=0.4, depressive_sum=None, baseline_sum=1.2)
+
+    assert day.anxiety_mean == pytest.approx(0.2)
+    assert day.depressive_mean is None
+    assert day.baseline_mean == pytest.approx(0.6)

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from mindtrack_shared.db.models import AnalysisRecord, AnalysisWindow, DayRollupRecord, Job, Recording
-from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.db.models import (
+    AnalysisRecord,
+    AnalysisWindow,
+    DayRollupRecord,
+    Job,
+    Measurements,
+    Recording,
+)
+from mindtrack_shared.domain.analysis import Analysis, WindowScore
+from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.emotions import Probabilities
+from mindtrack_shared.domain.indices import HISTORY, Indices, PastRecording
 from mindtrack_shared.domain.trends import DayRollup
 
+#: No baseline needs more; the newest ones count. 60 days with five recordings each.
+HISTORY_LIMIT = 300
 
-def _columns(probabilities: Probabilities) -> dict[str, float]:
-    return {f"p_{emotion.name.lower()}": value for emotion, value in probabilities.as_dict().items()}
+BIOMARKERS = tuple(field.name for field in fields(Biomarkers))
 
 
-def record(
+def _scores(scored: Analysis | WindowScore) -> dict[str, Any]:
+    probabilities = scored.probabilities.as_dict()
+    return {f"p_{emotion.name.lower()}": value for emotion, value in probabilities.items()} | {
+        "unmapped_mass": scored.unmapped_mass,
+        "uncertainty": scored.uncertainty,
+        "indeterminate_reason": scored.indeterminate_reason,
+    }
+
+
+def record(  # noqa: PLR0913 - what a row is made of
     analysis: Analysis,
+    indices: Indices,
     *,
     job_id: UUID,
     user_id: UUID,
@@ -32,35 +54,60 @@ def record(
         job_id=job_id,
         user_id=user_id,
         attempt=attempt,
-        **_columns(pooled),
+        **_scores(analysis),
         emotion=pooled.emotion,
         confidence=pooled.confidence,
         stress_score=pooled.stress_score,
-        anxiety_index=pooled.anxiety_index,
-        depressive_index=pooled.depressive_index,
-        baseline_index=pooled.baseline_index,
+        anxiety_index=indices.anxiety,
+        depressive_index=indices.depressive,
+        baseline_index=indices.baseline,
+        biomarkers=analysis.biomarkers.as_dict(),
+        deviations={name: asdict(deviation) for name, deviation in indices.deviations.items()},
         audio_seconds=analysis.audio_seconds,
         processing_seconds=analysis.processing_seconds,
-        bundle_id=analysis.provenance.bundle_id,
-        bundle_revision=analysis.provenance.bundle_revision,
-        engine=analysis.provenance.engine,
-        precision=analysis.provenance.precision,
+        **asdict(analysis.provenance),
         recorded_at=recorded_at,
         windows=[
             AnalysisWindow(
                 position=position,
                 start_seconds=window.start_seconds,
                 end_seconds=window.end_seconds,
-                **_columns(window.probabilities),
+                **_scores(window),
             )
             for position, window in enumerate(analysis.windows)
         ],
     )
 
 
-def add_to_day(user_id: UUID, day: date, probabilities: Probabilities) -> Insert:
-    """Add one analysis to its day's running sums."""
-    stress = probabilities.stress_score
+def history(user_id: UUID, *, content_type: str, before: datetime) -> Select[date, Measurements | None]:
+    """What a baseline is made of: days and biomarkers of earlier recordings that count.
+
+    In the same format only: a codec leaves its own marks on a voice.
+    """
+    return (
+        select(Recording.recorded_on, AnalysisRecord.biomarkers)
+        .join(Job, Job.id == AnalysisRecord.job_id)
+        .join(Recording, Recording.id == Job.recording_id)
+        .where(
+            AnalysisRecord.user_id == user_id,
+            AnalysisRecord.recorded_at < before,
+            AnalysisRecord.recorded_at >= before - HISTORY,
+            AnalysisRecord.indeterminate_reason.is_(None),
+            Recording.content_type == content_type,
+        )
+        .order_by(AnalysisRecord.recorded_at.desc())
+        .limit(HISTORY_LIMIT)
+    )
+
+
+def to_past(day: date, biomarkers: Measurements | None) -> PastRecording:
+    """Read a row of `history`, also one of a release that measured other biomarkers or none."""
+    known = biomarkers or {}
+    return PastRecording(day, Biomarkers(**{name: known.get(name) for name in BIOMARKERS}))
+
+
+def add_to_day(user_id: UUID, day: date, stress: float, indices: Indices) -> Insert:
+    """Add one analysis that counts to its day's running sums. A sum with an unknown part is unknown."""
     table = DayRollupRecord
     row = insert(table).values(
         user_id=user_id,
@@ -70,9 +117,9 @@ def add_to_day(user_id: UUID, day: date, probabilities: Probabilities) -> Insert
         stress_square_sum=stress**2,
         stress_min=stress,
         stress_max=stress,
-        anxiety_sum=probabilities.anxiety_index,
-        depressive_sum=probabilities.depressive_index,
-        baseline_sum=probabilities.baseline_index,
+        anxiety_sum=indices.anxiety,
+        depressive_sum=indices.depressive,
+        baseline_sum=indices.baseline,
     )
     sums = ("count", "stress_sum", "stress_square_sum", "anxiety_sum", "depressive_sum", "baseline_sum")
     return row.on_conflict_do_update(
@@ -93,13 +140,17 @@ def days(user_id: UUID, *, first_day: date, last_day: date) -> Select[DayRollupR
     )
 
 
-def latest(user_id: UUID) -> Select[datetime, float, str]:
-    """The newest analysis: when it was recorded, its stress score, and the zone the person was in."""
+def latest(user_id: UUID) -> Select[datetime, float | None, str]:
+    """The newest analysis that counts: when it was recorded, its stress score, and the person's zone then."""
     return (
         select(AnalysisRecord.recorded_at, AnalysisRecord.stress_score, Recording.time_zone)
         .join(Job, Job.id == AnalysisRecord.job_id)
         .join(Recording, Recording.id == Job.recording_id)
-        .where(AnalysisRecord.user_id == user_id)
+        .where(
+            AnalysisRecord.user_id == user_id,
+            AnalysisRecord.indeterminate_reason.is_(None),
+            AnalysisRecord.stress_score.is_not(None),
+        )
         .order_by(AnalysisRecord.recorded_at.desc())
         .limit(1)
     )

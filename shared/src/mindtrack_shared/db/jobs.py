@@ -6,6 +6,7 @@ it was given at its claim: after somebody else's claim, it changes nothing.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,7 @@ from sqlalchemy.sql.expression import cast
 
 from mindtrack_shared.db.models import AnalysisRecord, Job, Recording, job_status
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.domain.quality import Quality
 
 #: Channel on which a committed job announces itself to the relay.
 QUEUED_CHANNEL = "mindtrack_job_queued"
@@ -186,6 +188,8 @@ def claim(
             Recording.sha256,
             Recording.recorded_at,
             Recording.recorded_on,
+            Recording.prompt_ended_at,
+            Recording.content_type,
         )
     )
 
@@ -200,12 +204,27 @@ def heartbeat(job_id: UUID, fence: int, *, lease: timedelta) -> ReturningUpdate[
     return _held(renewal, job_id, fence)
 
 
-def succeed(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
-    return _held(_move(JobStatus.RUNNING, JobStatus.SUCCEEDED), job_id, fence)
+def succeed(job_id: UUID, fence: int, *, quality: Quality) -> ReturningUpdate[UUID]:
+    done = _move(JobStatus.RUNNING, JobStatus.SUCCEEDED).values(quality=asdict(quality))
+    return _held(done, job_id, fence)
 
 
-def reject(job_id: UUID, fence: int, code: RejectionCode) -> ReturningUpdate[UUID]:
-    return _held(_move(JobStatus.RUNNING, JobStatus.REJECTED).values(code=code), job_id, fence)
+def reject(  # noqa: PLR0913 - what is known about a recording that was refused
+    job_id: UUID,
+    fence: int,
+    code: RejectionCode,
+    *,
+    measured: float | None = None,
+    needed: float | None = None,
+    quality: Quality | None = None,
+) -> ReturningUpdate[UUID]:
+    refused = _move(JobStatus.RUNNING, JobStatus.REJECTED).values(
+        code=code,
+        measured=measured,
+        needed=needed,
+        quality=asdict(quality) if quality else None,
+    )
+    return _held(refused, job_id, fence)
 
 
 def fail(job_id: UUID, fence: int, code: FailureCode) -> ReturningUpdate[UUID]:

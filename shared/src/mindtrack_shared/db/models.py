@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,8 +24,10 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
@@ -56,6 +59,20 @@ job_status = Enum(
 )
 emotion = Enum(Emotion, name="emotion", values_callable=lambda enum: [member.value for member in enum])
 
+#: Measurements by name. Absent as a whole is NULL, not JSON's null.
+Measurements = dict[str, Any]
+measurements = JSONB(none_as_null=True)
+
+
+def _in_unit_interval(*columns: str) -> tuple[CheckConstraint, ...]:
+    return tuple(
+        CheckConstraint(f"{column} between 0 and 1", name=f"{column}_in_unit_interval") for column in columns
+    )
+
+
+def _is_object(column: str) -> CheckConstraint:
+    return CheckConstraint(f"jsonb_typeof({column}) = 'object'", name=f"{column}_is_object")
+
 
 class User(Base):
     """A person who records. Known to us by the token's subject and nothing else."""
@@ -83,6 +100,8 @@ class Recording(Base):
     recorded_at: Mapped[datetime]
     #: The calendar day on which it was recorded where the person was.
     recorded_on: Mapped[date]
+    #: When the prompt that the person answers had ended.
+    prompt_ended_at: Mapped[datetime | None]
     #: IANA name of the zone the person was in.
     time_zone: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -91,6 +110,7 @@ class Recording(Base):
         UniqueConstraint("id", "user_id"),  # lets jobs prove that both belong to the same person
         CheckConstraint(f"octet_length(sha256) = {SHA256_BYTES}", name="sha256_length"),
         CheckConstraint("size_bytes > 0", name="size_positive"),
+        CheckConstraint("prompt_ended_at >= recorded_at", name="prompt_ends_within"),
         Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
     )
 
@@ -117,6 +137,11 @@ class Job(Base):
     not_before: Mapped[datetime] = mapped_column(server_default=func.now())
     #: `RejectionCode` or `FailureCode` of a job that ended without an analysis.
     code: Mapped[str | None]
+    #: What a rejected recording measured, and what would have been needed, in the unit of its code.
+    measured: Mapped[float | None]
+    needed: Mapped[float | None]
+    #: `Quality` of the recording, known once it was decoded.
+    quality: Mapped[Measurements | None] = mapped_column(measurements)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -141,6 +166,13 @@ class Job(Base):
             name="finished_when_terminal",
         ),
         CheckConstraint("(status in ('rejected', 'failed')) = (code is not null)", name="code_explains_end"),
+        CheckConstraint(
+            "status = 'rejected' or (measured is null and needed is null)", name="measured_when_rejected"
+        ),
+        CheckConstraint(
+            "quality is null or status in ('succeeded', 'rejected')", name="quality_when_decoded"
+        ),
+        _is_object("quality"),
         Index("ix_jobs_user_id_id", "user_id", "id"),
         Index("ix_jobs_waiting", "not_before", "id", postgresql_where=text("status = 'queued'")),
         Index(
@@ -153,29 +185,38 @@ class Job(Base):
     )
 
 
-class ProbabilityColumns:
-    """The five probabilities, shared by an analysis and its windows."""
+class ScoreColumns:
+    """What the model said, of a whole recording or of one window."""
 
-    p_neutral: Mapped[float]
-    p_happy: Mapped[float]
-    p_sad: Mapped[float]
-    p_anxious: Mapped[float]
-    p_stressed: Mapped[float]
+    #: Null where the model cannot express the emotion; the others sum to one.
+    p_neutral: Mapped[float | None]
+    p_happy: Mapped[float | None]
+    p_sad: Mapped[float | None]
+    p_anxious: Mapped[float | None]
+    p_stressed: Mapped[float | None]
+    #: These two are null in rows of releases that did not measure them.
+    unmapped_mass: Mapped[float | None]
+    uncertainty: Mapped[float | None]
+    #: `IndeterminateReason`; null in what counts.
+    indeterminate_reason: Mapped[str | None]
 
 
-def _probability_checks() -> tuple[CheckConstraint, ...]:
+def _score_checks() -> tuple[CheckConstraint, ...]:
     columns = ("p_neutral", "p_happy", "p_sad", "p_anxious", "p_stressed")
-    total = " + ".join(columns)
+    total = " + ".join(f"coalesce({column}, 0)" for column in columns)
+    reasons = ", ".join(f"'{reason}'" for reason in IndeterminateReason)
     return (
         *(
             CheckConstraint(f"{column} between 0 and 1", name=f"{column}_is_probability")
             for column in columns
         ),
         CheckConstraint(f"abs({total} - 1) <= {SUM_TOLERANCE}", name="probabilities_sum_to_one"),
+        *_in_unit_interval("unmapped_mass", "uncertainty"),
+        CheckConstraint(f"indeterminate_reason in ({reasons})", name="indeterminate_reason_known"),
     )
 
 
-class AnalysisRecord(ProbabilityColumns, Base):
+class AnalysisRecord(ScoreColumns, Base):
     """The result of one job: at most one, written in the same commit as `succeeded`."""
 
     __tablename__ = "analyses"
@@ -187,16 +228,23 @@ class AnalysisRecord(ProbabilityColumns, Base):
     attempt: Mapped[int] = mapped_column(SmallInteger)
     emotion: Mapped[Emotion] = mapped_column(emotion)
     confidence: Mapped[float]
-    stress_score: Mapped[float]
-    anxiety_index: Mapped[float]
-    depressive_index: Mapped[float]
-    baseline_index: Mapped[float]
+    #: This and the indices are null where the model cannot express what they need.
+    stress_score: Mapped[float | None]
+    anxiety_index: Mapped[float | None]
+    depressive_index: Mapped[float | None]
+    baseline_index: Mapped[float | None]
+    #: `Biomarkers`, and the `Deviation`s from the person's baseline that went into the indices, by name.
+    biomarkers: Mapped[Measurements | None] = mapped_column(measurements)
+    deviations: Mapped[Measurements | None] = mapped_column(measurements)
     audio_seconds: Mapped[float]
     processing_seconds: Mapped[float]
     bundle_id: Mapped[str]
     bundle_revision: Mapped[str]
     engine: Mapped[str]
     precision: Mapped[str]
+    temperature: Mapped[float | None]
+    abstention_threshold: Mapped[float | None]
+    calibration_set: Mapped[str | None]
     #: Repeated from the recording so that a history is one index range.
     recorded_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -206,18 +254,26 @@ class AnalysisRecord(ProbabilityColumns, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "user_id"], ["jobs.id", "jobs.user_id"]),
-        *_probability_checks(),
+        *_score_checks(),
         CheckConstraint("attempt > 0", name="attempt_positive"),
-        *(
-            CheckConstraint(f"{column} between 0 and 1", name=f"{column}_in_unit_interval")
-            for column in (
-                "confidence",
-                "stress_score",
-                "anxiety_index",
-                "depressive_index",
-                "baseline_index",
-            )
+        *_in_unit_interval(
+            "confidence",
+            "stress_score",
+            "anxiety_index",
+            "depressive_index",
+            "baseline_index",
+            "abstention_threshold",
         ),
+        CheckConstraint(
+            "(stress_score is null) = (p_anxious is null or p_stressed is null)"
+            " and (anxiety_index is null) = (p_anxious is null)"
+            " and (depressive_index is null) = (p_sad is null)"
+            " and (baseline_index is null) = (p_neutral is null or p_happy is null)",
+            name="scores_known_by_probabilities",
+        ),
+        CheckConstraint("temperature > 0", name="temperature_positive"),
+        _is_object("biomarkers"),
+        _is_object("deviations"),
         CheckConstraint("audio_seconds > 0", name="audio_seconds_positive"),
         CheckConstraint("processing_seconds >= 0", name="processing_seconds_not_negative"),
         Index(
@@ -226,7 +282,7 @@ class AnalysisRecord(ProbabilityColumns, Base):
     )
 
 
-class AnalysisWindow(ProbabilityColumns, Base):
+class AnalysisWindow(ScoreColumns, Base):
     """One window's scores: the timeline over the recording."""
 
     __tablename__ = "analysis_windows"
@@ -237,14 +293,14 @@ class AnalysisWindow(ProbabilityColumns, Base):
     end_seconds: Mapped[float]
 
     __table_args__ = (
-        *_probability_checks(),
+        *_score_checks(),
         CheckConstraint("position >= 0", name="position_not_negative"),
         CheckConstraint("start_seconds >= 0 and end_seconds > start_seconds", name="spans_time"),
     )
 
 
 class DayRollupRecord(Base):
-    """Running sums of one person's day, kept in the same commit as each analysis."""
+    """Running sums of one person's day over the analyses that count, kept in the same commit as each."""
 
     __tablename__ = "day_rollups"
 
@@ -256,8 +312,9 @@ class DayRollupRecord(Base):
     stress_min: Mapped[float]
     stress_max: Mapped[float]
     anxiety_sum: Mapped[float]
-    depressive_sum: Mapped[float]
-    baseline_sum: Mapped[float]
+    #: These two are null once an analysis of the day could not tell.
+    depressive_sum: Mapped[float | None]
+    baseline_sum: Mapped[float | None]
 
     __table_args__ = (
         CheckConstraint("count > 0", name="count_positive"),

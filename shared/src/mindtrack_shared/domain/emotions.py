@@ -1,4 +1,4 @@
-"""The five labels, their probabilities, and the indices that follow from them by definition."""
+"""The five labels and their probabilities. What a model cannot express is unknown (None), never zero."""
 
 from __future__ import annotations
 
@@ -23,57 +23,68 @@ class Emotion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probabilities:
-    """One probability per emotion; together they sum to one."""
+    """One probability per emotion; those the model can express sum to one, the others are None."""
 
-    neutral: float
-    happy: float
-    sad: float
-    anxious: float
-    stressed: float
+    neutral: float | None
+    happy: float | None
+    sad: float | None
+    anxious: float | None
+    stressed: float | None
 
     def __post_init__(self) -> None:
-        values = self.as_tuple()
+        values = list(self.known().values())
+        if not values:
+            raise ValueError("at least one emotion must have a probability")
         if not all(0.0 <= value <= 1.0 for value in values):
             raise ValueError(f"probabilities must lie in [0, 1], got {values}")
         if abs(sum(values) - 1.0) > SUM_TOLERANCE:
             raise ValueError(f"probabilities must sum to 1, got {sum(values)}")
 
     @classmethod
-    def from_sequence(cls, values: Sequence[float]) -> Self:
-        """Take values in the order of `Emotion`, clipping float32 round-off at both ends of [0, 1]."""
+    def from_sequence(cls, values: Sequence[float | None]) -> Self:
+        """Take values in the order of `Emotion`, clipping float32 round-off at both ends of [0, 1].
+
+        None and NaN stand for what the model cannot express.
+        """
         if len(values) != len(Emotion):
             raise ValueError(f"expected {len(Emotion)} probabilities, got {len(values)}")
-        return cls(*(min(1.0, max(0.0, float(value))) for value in values))
+        return cls(*map(_clipped, values))
 
-    def as_tuple(self) -> tuple[float, ...]:
+    def as_tuple(self) -> tuple[float | None, ...]:
         return tuple(getattr(self, field.name) for field in fields(self))
 
-    def as_dict(self) -> dict[Emotion, float]:
+    def as_dict(self) -> dict[Emotion, float | None]:
         return dict(zip(Emotion, self.as_tuple(), strict=True))
+
+    def known(self) -> dict[Emotion, float]:
+        """The emotions the model can express, with their probabilities."""
+        return {emotion: value for emotion, value in self.as_dict().items() if value is not None}
 
     @property
     def emotion(self) -> Emotion:
         """The most probable emotion; the first one on a tie."""
-        return max(self.as_dict().items(), key=lambda item: item[1])[0]
+        return max(self.known().items(), key=lambda item: item[1])[0]
 
     @property
     def confidence(self) -> float:
-        return max(self.as_tuple())
+        return max(self.known().values())
 
     @property
-    def stress_score(self) -> float:
-        """P(Anxious) + P(Stressed)."""
-        return min(1.0, self.anxious + self.stressed)
+    def stress_score(self) -> float | None:
+        """P(Anxious) + P(Stressed); unknown unless the model can express both."""
+        return _sum(self.anxious, self.stressed)
 
     @property
-    def anxiety_index(self) -> float:
-        return self.anxious
+    def settled(self) -> float | None:
+        """P(Neutral) + P(Happy); unknown unless the model can express both."""
+        return _sum(self.neutral, self.happy)
 
-    @property
-    def depressive_index(self) -> float:
-        return self.sad
 
-    @property
-    def baseline_index(self) -> float:
-        """How much of the voice sounds settled: P(Neutral) + P(Happy)."""
-        return min(1.0, self.neutral + self.happy)
+def _clipped(value: float | None) -> float | None:
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return None
+    return min(1.0, max(0.0, float(value)))
+
+
+def _sum(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else min(1.0, first + second)

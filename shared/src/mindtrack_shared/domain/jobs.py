@@ -71,19 +71,74 @@ class RejectionCode(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     TOO_QUIET = "too_quiet"
+    #: Fewer seconds of speech than it takes to say something about a voice; none in noise, tones or music.
+    TOO_LITTLE_SPEECH = "too_little_speech"
+    #: Speech for too small a share of the recording.
+    MOSTLY_SILENCE = "mostly_silence"
+    TOO_NOISY = "too_noisy"
+    #: The microphone or the app cut off the loud parts (clipping).
+    DISTORTED = "distorted"
+    #: Much less of the spectrum than telephones carry.
+    MUFFLED = "muffled"
+    #: A constant offset: the microphone or its driver is broken.
+    OFFSET = "offset"
 
     @property
     def advice(self) -> str:
-        """One neutral sentence for the person who recorded."""
-        return _ADVICE[self]
+        """One neutral sentence or two for the person who recorded."""
+        return _REJECTIONS[self][0]
+
+    @property
+    def unit(self) -> str | None:
+        """The unit in which "measured" and "needed" are given; None where nothing is measured."""
+        return _REJECTIONS[self][1]
 
 
-_ADVICE = {
-    RejectionCode.UNREADABLE: "The recording could not be read to its end. Please record it again.",
-    RejectionCode.NO_AUDIO: "The recording holds no sound. Please record again with the microphone on.",
-    RejectionCode.TOO_SHORT: "The recording is too short to analyse. Please speak a little longer.",
-    RejectionCode.TOO_LONG: "The recording is longer than this service accepts. Please send a shorter one.",
-    RejectionCode.TOO_QUIET: "The recording is almost silent. Please speak closer to the microphone.",
+_REJECTIONS: dict[RejectionCode, tuple[str, str | None]] = {
+    RejectionCode.UNREADABLE: (
+        "The recording could not be read to its end. Please record it again.",
+        None,
+    ),
+    RejectionCode.NO_AUDIO: (
+        "The recording holds no sound. Please record again with the microphone on.",
+        None,
+    ),
+    RejectionCode.TOO_SHORT: (
+        "The recording is too short to analyse. Please speak a little longer.",
+        "s",
+    ),
+    RejectionCode.TOO_LONG: (
+        "The recording is longer than this service accepts. Please send a shorter one.",
+        "s",
+    ),
+    RejectionCode.TOO_QUIET: (
+        "The recording is almost silent. Please speak closer to the microphone.",
+        "dBFS",
+    ),
+    RejectionCode.TOO_LITTLE_SPEECH: (
+        "We heard too little speech in the recording. Please speak a little longer.",
+        "s",
+    ),
+    RejectionCode.MOSTLY_SILENCE: (
+        "We heard speech in a small part of the recording only. Please record while you speak.",
+        "share",
+    ),
+    RejectionCode.TOO_NOISY: (
+        "The surroundings are too loud for the voice. Please record in a quieter place.",
+        "dB",
+    ),
+    RejectionCode.DISTORTED: (
+        "The loud parts of the recording are cut off. Please hold the microphone a little further away.",
+        "share",
+    ),
+    RejectionCode.MUFFLED: (
+        "The recording sounds muffled. Please uncover the microphone, or use another one.",
+        "Hz",
+    ),
+    RejectionCode.OFFSET: (
+        "The microphone gave a faulty signal. Please record again, or use another microphone.",
+        "full scale",
+    ),
 }
 
 

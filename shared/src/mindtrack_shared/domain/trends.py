@@ -19,12 +19,25 @@ class DayRollup:
     stress_min: float
     stress_max: float
     anxiety_sum: float
-    depressive_sum: float
-    baseline_sum: float
+    #: Unknown once a recording of the day could not tell.
+    depressive_sum: float | None
+    baseline_sum: float | None
 
     @property
     def stress_mean(self) -> float:
         return self.stress_sum / self.count
+
+    @property
+    def anxiety_mean(self) -> float:
+        return self.anxiety_sum / self.count
+
+    @property
+    def depressive_mean(self) -> float | None:
+        return None if self.depressive_sum is None else self.depressive_sum / self.count
+
+    @property
+    def baseline_mean(self) -> float | None:
+        return None if self.baseline_sum is None else self.baseline_sum / self.count
 
     @property
     def stress_sd(self) -> float | None:
