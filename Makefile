@@ -9,7 +9,7 @@ SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format settings clean
+.PHONY: help setup demo up test lint format settings biomarkers bench bench-biomarkers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ format: $(VENV)/.everything ## Format the code
 
 settings: $(VENV)/.everything ## Write docs/settings.md from the settings classes
 	$(BIN)/python tests/settings_reference.py > docs/settings.md
+
+biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers' definitions
+	PYTHONPATH=tests $(BIN)/python tests/biomarkers_reference.py > docs/biomarkers.md
+
+bench: bench-biomarkers ## Run every benchmark
+
+bench-biomarkers: $(VENV)/.everything ## Quality gate and biomarkers beside Praat
+	@PYTHONPATH=tests $(BIN)/python -m bench.biomarkers
 
 clean: ## Remove what was installed and what the stack stored
 	rm -rf $(VENV) var

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from mindtrack_gateway.settings import GatewaySettings
-from mindtrack_inference.settings import InferenceSettings
+from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -29,6 +29,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     IssuerSettings,
     GatewaySettings,
     InferenceSettings,
+    QualitySettings,
     SchedulerSettings,
 )
 

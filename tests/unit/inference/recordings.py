@@ -1,9 +1,12 @@
-"""Signals with known length, level and pitch, encoded the way phones encode them."""
+"""Signals with known length, level and pitch, encoded the way phones encode them; and a voice."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import cast
 
 import av
@@ -11,6 +14,13 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from numpy.typing import NDArray
+
+from mindtrack_inference.audio import decode
+
+#: Debian's package asterisk-core-sounds-en-wav: a professional speaker at 8 kHz.
+PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+#: The first of the demo's voice logs, synthesised by rule: 10.8 s at 16 kHz.
+VOICE = "day-1.wav"
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 SWEEP_FROM, SWEEP_TO = 200.0, 400.0  # Hz
@@ -41,6 +51,25 @@ def sweep(seconds: float, rate: int, *, amplitude: float = 0.3) -> NDArray[np.fl
     partials = np.arange(1, 4)[:, np.newaxis]
     tone = (np.sin(2 * np.pi * partials * cycles) / 2.0 ** (partials - 1)).sum(axis=0)
     return np.asarray(amplitude * tone, np.float32)
+
+
+def voice_log() -> bytes:
+    """A recording that holds speech, as the demo submits it."""
+    return (files("mindtrack_local") / "samples" / VOICE).read_bytes()
+
+
+@cache
+def voice() -> NDArray[np.float32]:
+    """What `voice_log` sounds like; not to be written to. (samples,)"""
+    waveform = decode(voice_log(), max_seconds=60)
+    waveform.flags.writeable = False
+    return waveform
+
+
+def white_noise(samples: int, level: float, seed: int = 0) -> NDArray[np.float32]:
+    """White noise at a level in dBFS. (samples,)"""
+    hiss = np.random.default_rng(seed).standard_normal(samples)
+    return np.asarray(hiss * 10 ** (level / 20), np.float32)
 
 
 def pitch_at(share: float) -> float:

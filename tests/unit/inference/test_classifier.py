@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,13 +14,14 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
+from safetensors.numpy import load_file, save_file
 
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import ModelOutputError
-from mindtrack_shared.bundles import BundleError
+from mindtrack_shared.bundles import BundleError, StressCalibration
 from mindtrack_shared.domain.emotions import Emotion
-from unit.inference.models import OWN_LABELS, deaf_model, listening_model, write_bundle
+from unit.inference.models import OWN_LABELS, deaf_model, listening_model, sha256, write_bundle
 
 PACKAGED = Path(str(resources.files("mindtrack_inference"))) / "bundles"
 BUNDLES = ["tiny", *sorted(manifest.parent.name for manifest in PACKAGED.glob("*/mindtrack.json"))]
@@ -54,11 +56,11 @@ def noise(windows: int, samples: int, *, seed: int = 0) -> NDArray[np.float32]:
 
 
 def scores(bundle: Path, windows: NDArray[np.float32]) -> NDArray[np.float64]:
-    return Classifier.load(load_bundle(bundle)).probabilities(windows)
+    return Classifier.load(load_bundle(bundle)).score(windows).probabilities
 
 
 def test_rows_are_probabilities(classifier: Classifier) -> None:
-    answer = classifier.probabilities(noise(3, classifier.bundle.window_samples))
+    answer = classifier.score(noise(3, classifier.bundle.window_samples)).probabilities
     assert answer.shape == (3, 5)
     assert (answer >= 0).all()
     assert answer.sum(axis=1) == pytest.approx(1, abs=1e-12)
@@ -66,11 +68,11 @@ def test_rows_are_probabilities(classifier: Classifier) -> None:
 
 def test_windows_score_alike_alone_and_in_any_company(classifier: Classifier) -> None:
     windows = noise(6, classifier.bundle.window_samples)
-    together = classifier.probabilities(windows)
+    together = classifier.score(windows).probabilities
     assert np.ptp(together, axis=0).max() > 1e-6  # they do differ from each other
 
-    alone = np.concatenate([classifier.probabilities(window[np.newaxis]) for window in windows])
-    shuffled = classifier.probabilities(windows[::-1])[::-1]
+    alone = np.concatenate([classifier.score(window[np.newaxis]).probabilities for window in windows])
+    shuffled = classifier.score(windows[::-1]).probabilities[::-1]
     assert np.abs(alone - together).max() <= 1e-5
     assert np.abs(shuffled - together).max() <= 1e-5
 
@@ -78,17 +80,18 @@ def test_windows_score_alike_alone_and_in_any_company(classifier: Classifier) ->
 def test_threads_do_not_change_scores(classifier: Classifier) -> None:
     windows = noise(2, classifier.bundle.window_samples)
     single = Classifier.load(classifier.bundle, threads=1)
-    assert np.abs(single.probabilities(windows) - classifier.probabilities(windows)).max() <= 1e-5
+    assert np.abs(single.logits(windows) - classifier.logits(windows)).max() <= 1e-5
 
 
 def test_no_windows_no_scores(classifier: Classifier) -> None:
-    assert classifier.probabilities(noise(0, classifier.bundle.window_samples)).shape == (0, 5)
+    scores = classifier.score(noise(0, classifier.bundle.window_samples))
+    assert scores.probabilities.shape == (0, 5)
+    assert scores.unmapped.shape == scores.uncertainty.shape == (0,)
 
 
 def test_silence_has_finite_scores(classifier: Classifier) -> None:
-    assert np.isfinite(
-        classifier.probabilities(np.zeros((1, classifier.bundle.window_samples), np.float32))
-    ).all()
+    silence = np.zeros((1, classifier.bundle.window_samples), np.float32)
+    assert np.isfinite(classifier.score(silence).probabilities).all()
 
 
 @pytest.mark.parametrize("do_normalize", [True, False])
@@ -142,11 +145,62 @@ def test_large_logits_do_not_overflow(tmp_path: Path) -> None:
     assert scores(bundle, noise(1, 8_000))[0] == pytest.approx([0.5, 0, 0.5, 0, 0], abs=1e-12)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_logits_that_are_no_numbers_raise(tmp_path: Path, value: float) -> None:
-    bundle = write_bundle(tmp_path / "broken", deaf_model([value, 0, 0, 0, 0]))
+def test_labels_without_meaning_leave_the_rest_and_are_counted(tmp_path: Path) -> None:
+    mapping = {"dis": None, "neu": Emotion.NEUTRAL, "ang": Emotion.STRESSED, "sur": None}
+    bundle = write_bundle(
+        tmp_path / "part", deaf_model(np.log([0.4, 0.3, 0.1, 0.2]).tolist()), mapping=mapping
+    )
+    answer = Classifier.load(load_bundle(bundle)).score(noise(2, 8_000))
+    expected = np.array([0.75, np.nan, np.nan, np.nan, 0.25])
+    np.testing.assert_allclose(answer.probabilities, np.tile(expected, (2, 1)), atol=1e-6)
+    assert answer.unmapped == pytest.approx([0.6, 0.6], abs=1e-6)
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / np.log(2)
+    assert answer.uncertainty == pytest.approx([entropy, entropy], abs=1e-6)
+
+
+def test_stress_calibration_moves_the_event_and_keeps_proportions(tmp_path: Path) -> None:
+    logits = np.log([SHARES[emotion] for emotion in Emotion]).tolist()
+    moved = write_bundle(
+        tmp_path / "moved",
+        deaf_model(logits),
+        stress_calibration=StressCalibration(slope=2.0, intercept=-0.5),
+    )
+    event = 1 / (1 + np.exp(-(2.0 * np.log(0.35 / 0.65) - 0.5)))
+    expected = [*(np.array([0.4, 0.1, 0.15]) / 0.65 * (1 - event)), *(np.array([0.05, 0.3]) / 0.35 * event)]
+    assert scores(moved, noise(1, 8_000))[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_logits_that_are_no_numbers_raise(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "raw", deaf_model([0] * 5), do_normalize=False)
     with pytest.raises(ModelOutputError, match="not finite"):
-        scores(bundle, noise(1, 8_000))
+        scores(bundle, np.full((1, 8_000), 3e38, np.float32))  # their sum overflows
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_model_that_fails_on_the_golden_windows_is_not_served(tmp_path: Path, value: float) -> None:
+    bundle = write_bundle(tmp_path / "broken", deaf_model([value, 0, 0, 0, 0]))
+    with pytest.raises(BundleError, match=r"fails on the golden windows: .* not finite"):
+        Classifier.load(load_bundle(bundle))
+
+
+@pytest.mark.parametrize(("offset", "served"), [(0.9e-4, True), (1.1e-4, False), (float("nan"), False)])
+def test_golden_logits_must_be_met(tmp_path: Path, offset: float, *, served: bool) -> None:
+    directory = write_bundle(tmp_path / "tiny", listening_model())
+    path = directory / "golden.safetensors"
+    tensors = load_file(path)
+    tensors["logits"][-1, 2] += offset
+    save_file(tensors, path)
+    manifest = json.loads((directory / "mindtrack.json").read_text())
+    manifest["checksums"][path.name] = sha256(path)
+    (directory / "mindtrack.json").write_text(json.dumps(manifest))
+    bundle = load_bundle(directory)
+    if served:
+        Classifier.load(bundle)
+        return
+    with pytest.raises(
+        BundleError, match=r"misses the golden logits by (1\.\de-04|nan), .* make the bundle again"
+    ):
+        Classifier.load(bundle)
 
 
 @pytest.mark.parametrize("shape", [(8_000,), (1, 7_999), (1, 1, 8_000)])
@@ -172,7 +226,11 @@ def test_model_that_is_not_what_we_agreed_on(tmp_path: Path, model: onnx.ModelPr
 
 def test_model_that_is_no_model(tmp_path: Path) -> None:
     directory = write_bundle(tmp_path / "junk", deaf_model([0] * 5))
-    (directory / "model.onnx").write_bytes(b"not a model")
+    path = directory / "model.onnx"
+    path.write_bytes(b"not a model")
+    manifest = json.loads((directory / "mindtrack.json").read_text())
+    manifest["checksums"][path.name] = sha256(path)
+    (directory / "mindtrack.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="cannot score 8000 samples"):
         Classifier.load(load_bundle(directory))
 
@@ -183,6 +241,9 @@ def test_provenance_names_bundle_and_engine(classifier: Classifier) -> None:
     assert manifest.id == classifier.bundle.directory.name
     assert (provenance.bundle_id, provenance.bundle_revision) == (manifest.id, manifest.revision)
     assert (provenance.engine, provenance.precision) == ("openvino", "fp32")
+    assert provenance.temperature == manifest.temperature
+    assert provenance.abstention_threshold == manifest.abstention_threshold
+    assert provenance.calibration_set == manifest.calibration_set
 
 
 def test_openvino_is_loaded_late_and_tells_nobody(tiny: Path, tmp_path: Path) -> None:

@@ -1,30 +1,129 @@
-"""`mindtrack-inference`: run the worker until SIGTERM, then finish the drain in hand."""
+"""`mindtrack-inference`: run the worker until SIGTERM, then finish the drain in hand.
+
+`mindtrack-inference analyse FILE...` needs no database, queue or storage: it analyses recordings on this
+machine and prints one JSON document per line.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mindtrack_inference.bundle import load_bundle
-from mindtrack_inference.settings import InferenceSettings
-from mindtrack_inference.worker import build_app
+from mindtrack_inference.errors import InferenceError, RecordingRejectedError
+from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_shared.bundles import BundleError
-from mindtrack_shared.queue.names import DRAIN_QUEUE
-from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
-from mindtrack_shared.storage import open_store
+
+if TYPE_CHECKING:
+    from mindtrack_inference.pipeline import Analyzer
+
+#: What argparse, too, exits with when it was called wrongly.
+USAGE_ERROR = 2
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
     try:
-        # What is wrong must stop the service here, not each of its children.
-        settings, queue = InferenceSettings(), QueueSettings()
-        load_bundle(settings.bundle)
-        open_store(StorageSettings())
-        DatabaseSettings()
-        JobSettings()
-    except (BundleError, ValueError) as error:
+        if options.command == "analyse":
+            analyse(options.files)
+        else:
+            work()
+    except (BundleError, InferenceError, ValueError) as error:
         sys.exit(f"mindtrack-inference: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mindtrack-inference",
+        description="Without a command: run the worker until SIGTERM, then finish the drain in hand.",
+        epilog="Settings come from MINDTRACK_* variables; see docs/settings.md.",
+    )
+    commands = parser.add_subparsers(dest="command", title="commands")
+    offline = commands.add_parser(
+        "analyse",
+        help="analyse recordings on this machine",
+        description="Analyse recordings without database, queue or storage: one JSON document per line, with "
+        "all numbers, also where a recording is rejected.",
+    )
+    offline.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording")
+    return parser
+
+
+def work() -> None:
+    """Run the worker.
+
+    Raises:
+        BundleError: the bundle cannot be served.
+        ValueError: a setting is missing or makes no sense.
+
+    """
+    from mindtrack_inference.worker import build_app
+    from mindtrack_shared.queue.names import DRAIN_QUEUE
+    from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
+    from mindtrack_shared.storage import open_store
+
+    # What is wrong must stop the service here, not each of its children.
+    QualitySettings()
+    settings, queue = InferenceSettings(), QueueSettings()
+    load_bundle(settings.bundle)
+    open_store(StorageSettings())
+    DatabaseSettings()
+    JobSettings()
     app = build_app(settings, queue)
     app.worker_main(["--quiet", "worker", "--queues", DRAIN_QUEUE, "--without-gossip", "--without-mingle"])
+
+
+def analyse(files: Sequence[Path]) -> None:
+    """Print one line of JSON per recording: its analysis, or why it was rejected.
+
+    Raises:
+        BundleError: the bundle cannot be served.
+        ValueError: a setting makes no sense.
+
+    """
+    from mindtrack_inference.worker import build_analyzer
+
+    if unfit := [str(file) for file in files if not file.is_file() or not os.access(file, os.R_OK)]:
+        sys.stderr.write(f"mindtrack-inference: not a file that can be read: {', '.join(unfit)}\n")
+        sys.exit(USAGE_ERROR)
+    analyzer = build_analyzer(InferenceSettings(), QualitySettings())
+    for file in files:
+        finding = {"file": str(file), **_finding(analyzer, file)}
+        sys.stdout.write(json.dumps(finding, allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+
+def _finding(analyzer: Analyzer, file: Path) -> dict[str, Any]:
+    try:
+        analysis = analyzer.analyze(file.read_bytes())
+    except RecordingRejectedError as rejection:
+        return {"status": "rejected", **_rejection(rejection)}
+    said = analysis.probabilities
+    return {
+        "status": "succeeded",
+        "indeterminate": analysis.indeterminate,
+        "emotion": said.emotion,
+        "stress_score": said.stress_score,
+        **asdict(analysis),
+    }
+
+
+def _rejection(error: RecordingRejectedError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "detail": error.detail,
+        "advice": error.code.advice,
+        "measured": error.measured,
+        "needed": error.needed,
+        "unit": error.code.unit,
+        "quality": None if error.quality is None else asdict(error.quality),
+    }
 
 
 if __name__ == "__main__":

@@ -179,7 +179,9 @@ def _limit(blocks: Iterable[_Block], max_seconds: float) -> Iterator[_Block]:
     for block in blocks:
         seconds += Fraction(block.samples.size, block.rate)
         if seconds > max_seconds:
-            raise RecordingRejectedError(RejectionCode.TOO_LONG, f"it is longer than {max_seconds:g} s")
+            raise RecordingRejectedError(
+                RejectionCode.TOO_LONG, f"it is longer than {max_seconds:g} s", needed=max_seconds
+            )
         yield block
 
 

@@ -1,4 +1,8 @@
-"""Find a bundle, check that it is whole, and say how its labels become ours."""
+"""Find a bundle, check that it is whole, and say how its labels become ours.
+
+What can be checked without scoring is checked here; what the model answers is checked by `Classifier.load`,
+against the golden windows. No code is ever loaded from a bundle.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,30 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
 
 from mindtrack_inference.audio import SAMPLE_RATE
-from mindtrack_shared.bundles import MANIFEST_NAME, BundleError, BundleManifest
-from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.bundles import (
+    CHECKSUMMED,
+    CONFIG_NAME,
+    ENCODER,
+    GOLDEN_NAME,
+    MANIFEST_NAME,
+    ONNX_NAME,
+    PREPROCESSOR_NAME,
+    WEIGHTS_NAME,
+    BundleError,
+    BundleManifest,
+    CheckpointConfig,
+)
+from mindtrack_shared.domain.calibration import MIN_EMOTIONS, selection
 
-ONNX_NAME = "model.onnx"
-WEIGHTS_NAME = "model.safetensors"
-CONFIG_NAME = "config.json"
-PREPROCESSOR_NAME = "preprocessor_config.json"
-
-_FILES = (MANIFEST_NAME, CONFIG_NAME, PREPROCESSOR_NAME, WEIGHTS_NAME, ONNX_NAME)
+_FILES = (WEIGHTS_NAME, *CHECKSUMMED)
+_REMAKE = "make the bundle again with `mindtrack-trainer export` or `import`"
 #: As the manifest spells ids, so no id can climb out of the package.
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-class _Config(BaseModel):
-    """What we need of a checkpoint's `config.json`."""
-
-    id2label: dict[int, str]
 
 
 class _Preprocessor(BaseModel):
@@ -38,6 +46,17 @@ class _Preprocessor(BaseModel):
 
     sampling_rate: int
     do_normalize: bool
+    auto_map: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Sound, and what the model must say about it."""
+
+    #: As cut from a recording. (k, window_samples)
+    windows: NDArray[np.float32]
+    #: (k, labels)
+    logits: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +85,30 @@ class Bundle:
         return round(self.manifest.hop_seconds * self.sampling_rate)
 
     def selection(self) -> NDArray[np.float64]:
-        """Turn the checkpoint's probabilities into ours: `probabilities @ selection`. (labels, 5)
+        """Which of the checkpoint's labels stands for which emotion. (labels, 5)"""
+        return selection(self.labels, self.manifest.label_mapping)
 
-        Labels that stand for the same emotion add up.
+    def golden(self) -> Golden:
+        """Read the golden windows.
+
+        Raises:
+            BundleError: they do not fit the manifest and the labels.
+
         """
-        emotions = list(Emotion)
-        selection = np.zeros((len(self.labels), len(emotions)))  # (labels, 5)
-        for row, label in enumerate(self.labels):
-            selection[row, emotions.index(self.manifest.label_mapping[label])] = 1.0
-        return selection
+        path = self.directory / GOLDEN_NAME
+        try:
+            tensors = load_file(path)
+            golden = Golden(tensors["windows"], tensors["logits"])
+        except (SafetensorError, KeyError) as error:
+            raise BundleError(f"{path} does not hold windows and logits ({error}): {_REMAKE}") from error
+        count = len(golden.windows)
+        shapes = golden.windows.shape, golden.logits.shape
+        if not count or shapes != ((count, self.window_samples), (count, len(self.labels))):
+            raise BundleError(
+                f"{path} holds windows {shapes[0]} and logits {shapes[1]}; the manifest asks for "
+                f"{self.window_samples} samples and {len(self.labels)} labels: {_REMAKE}"
+            )
+        return golden
 
 
 def load_bundle(name_or_path: str | Path) -> Bundle:
@@ -83,23 +117,27 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     A string is a path if it holds a slash; write `./name` for a directory beside you.
 
     Raises:
-        BundleError: something is missing, or two parts contradict each other; the message says which.
+        BundleError: something is missing, was changed, or two parts contradict each other; the message says
+            what, and what to do.
 
     """
     directory = _locate(name_or_path)
-    missing = [name for name in _FILES if not (directory / name).is_file()]
-    if missing:
-        raise BundleError(f"{directory} is not a bundle: it has no {', '.join(missing)}")
     manifest = BundleManifest.read(directory)
+    if missing := [name for name in _FILES if not (directory / name).is_file()]:
+        raise BundleError(f"{directory} is no whole bundle: it has no {', '.join(missing)}; {_REMAKE}")
+    _check_files(manifest, directory)
+    config = _read(CheckpointConfig, directory / CONFIG_NAME)
     preprocessor = _read(_Preprocessor, directory / PREPROCESSOR_NAME)
+    _check_code(directory, config, preprocessor)
     if preprocessor.sampling_rate != SAMPLE_RATE:
         raise BundleError(
-            f"{directory / PREPROCESSOR_NAME} asks for {preprocessor.sampling_rate} Hz, not {SAMPLE_RATE}"
+            f"{directory / PREPROCESSOR_NAME} asks for {preprocessor.sampling_rate} Hz, not {SAMPLE_RATE}: "
+            f"choose a model that listens at {SAMPLE_RATE} Hz"
         )
-    labels = _labels(directory / CONFIG_NAME)
-    _check_mapping(manifest, labels, directory)
-    _check_revision(manifest, directory / WEIGHTS_NAME)
-    return Bundle(directory, manifest, preprocessor.sampling_rate, preprocessor.do_normalize, labels)
+    _check_labels(config, directory)
+    _check_mapping(manifest, config.labels, directory)
+    _check_head(manifest, config, directory)
+    return Bundle(directory, manifest, preprocessor.sampling_rate, preprocessor.do_normalize, config.labels)
 
 
 def _locate(name_or_path: str | Path) -> Path:
@@ -122,26 +160,93 @@ def _read(model: type[_Model], path: Path) -> _Model:
         raise BundleError(f"{path} lacks something we need: {error}") from error
 
 
-def _labels(path: Path) -> tuple[str, ...]:
-    id2label = _read(_Config, path).id2label
+def _check_files(manifest: BundleManifest, directory: Path) -> None:
+    """Compare every file with its checksum, and the weights with the revision."""
+    if forgotten := [name for name in CHECKSUMMED if name not in manifest.checksums]:
+        raise BundleError(f"{directory / MANIFEST_NAME} has no checksum of {', '.join(forgotten)}: {_REMAKE}")
+    if absent := [name for name in manifest.checksums if not (directory / name).is_file()]:
+        raise BundleError(f"{directory} lacks {', '.join(absent)}, which its manifest lists: {_REMAKE}")
+    if changed := [name for name, told in manifest.checksums.items() if _sha256(directory / name) != told]:
+        raise BundleError(
+            f"{directory}: {', '.join(changed)} changed since the manifest was written (SHA-256 differs): "
+            f"copy the bundle again, or {_REMAKE}"
+        )
+    found = _sha256(directory / WEIGHTS_NAME)[: len(manifest.revision)]
+    if found != manifest.revision:
+        raise BundleError(
+            f"{directory / WEIGHTS_NAME} is revision {found}, the manifest says {manifest.revision}: "
+            f"copy the bundle again, or {_REMAKE}"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_code(directory: Path, config: CheckpointConfig, preprocessor: _Preprocessor) -> None:
+    """Refuse what would need, or invite, running code that comes with the weights."""
+    code = sorted(str(path.relative_to(directory)) for path in directory.rglob("*.py"))
+    mapped = [
+        name
+        for name, part in ((CONFIG_NAME, config), (PREPROCESSOR_NAME, preprocessor))
+        if part.auto_map is not None
+    ]
+    if code or mapped:
+        brought = [*code, *(f"auto_map in {name}" for name in mapped)]
+        raise BundleError(
+            f"{directory} brings code ({', '.join(brought)}), and none is ever run: take a checkpoint that "
+            "`mindtrack-trainer import` accepts"
+        )
+    if config.model_type != "wav2vec2":
+        raise BundleError(f"{directory} holds a model of type {config.model_type}; only wav2vec2 is served")
+
+
+def _check_labels(config: CheckpointConfig, directory: Path) -> None:
+    id2label = config.id2label
     if sorted(id2label) != list(range(len(id2label))) or len(set(id2label.values())) != len(id2label):
-        raise BundleError(f"{path}: id2label must number distinct labels from 0, got {id2label}")
-    return tuple(id2label[index] for index in range(len(id2label)))
+        raise BundleError(
+            f"{directory / CONFIG_NAME}: id2label must number distinct labels from 0, got {id2label}"
+        )
 
 
 def _check_mapping(manifest: BundleManifest, labels: tuple[str, ...], directory: Path) -> None:
     mapping = manifest.label_mapping
-    if unmapped := [label for label in labels if label not in mapping]:
-        raise BundleError(f"{directory}: label_mapping says nothing about {', '.join(unmapped)}")
-    if unknown := [label for label in mapping if label not in labels]:
-        raise BundleError(f"{directory}: label_mapping names {', '.join(unknown)}, which the model lacks")
-    if absent := [emotion for emotion in Emotion if emotion not in mapping.values()]:
-        # Zero would claim that nobody is ever anxious. Until a result can say "unknown", such a model waits.
-        raise BundleError(f"{directory}: the model cannot express {', '.join(absent)}; all five are needed")
+    unmapped = [label for label in labels if label not in mapping]
+    unknown = [label for label in mapping if label not in labels]
+    if unmapped or unknown:
+        # Renamed labels may be reordered ones: to guess is to call anger happiness.
+        said = [
+            *([f"says nothing about {', '.join(unmapped)}"] if unmapped else []),
+            *([f"names {', '.join(unknown)}, which the model lacks"] if unknown else []),
+        ]
+        raise BundleError(f"{directory}: label_mapping {' and '.join(said)}: {_REMAKE}")
+    if len(manifest.supported_labels) < MIN_EMOTIONS:
+        expressed = ", ".join(manifest.supported_labels) or "none"
+        raise BundleError(
+            f"{directory}: the model expresses {expressed} of our emotions; {MIN_EMOTIONS} are the least"
+        )
 
 
-def _check_revision(manifest: BundleManifest, weights: Path) -> None:
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(manifest.revision):
-        raise BundleError(f"{weights} is revision {digest[:12]}, the manifest says {manifest.revision}")
+def _check_head(manifest: BundleManifest, config: CheckpointConfig, directory: Path) -> None:
+    """Compare the weights' head with the declared one, key by key."""
+    path = directory / WEIGHTS_NAME
+    try:
+        with safe_open(path, framework="np") as weights:  # reads the header only
+            names = weights.keys()
+            head = [name for name in names if not name.startswith(ENCODER)]
+            found = {name: tuple(weights.get_slice(name).get_shape()) for name in head}
+    except SafetensorError as error:
+        raise BundleError(f"{path} is not a safetensors file ({error}): {_REMAKE}") from error
+    wanted = config.head_shapes(manifest.head)
+    wrong = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": sorted(name for name in found if name not in wanted),
+        "misshapen": [
+            f"{name} {found[name]} instead of {shape}"
+            for name, shape in wanted.items()
+            if name in found and found[name] != shape
+        ],
+    }
+    if said := "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in wrong.items() if keys):
+        raise BundleError(f"{path} does not hold a {manifest.head} head: {said}; {_REMAKE}")

@@ -7,9 +7,7 @@ dynamic batch took up to 0.41 s. One by one, a score cannot depend on who shares
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +15,10 @@ from numpy.typing import NDArray
 from mindtrack_inference.audio import Waveform
 from mindtrack_inference.bundle import Bundle
 from mindtrack_inference.errors import ModelOutputError
-from mindtrack_shared.bundles import BundleError
+from mindtrack_inference.runtime import cpu_options, import_openvino
+from mindtrack_shared.bundles import GOLDEN_TOLERANCE, BundleError, StressCalibration
 from mindtrack_shared.domain.analysis import Provenance
+from mindtrack_shared.domain.calibration import CalibratedScores, calibrated
 
 INPUT, OUTPUT = "input_values", "logits"
 ENGINE, PRECISION = "openvino", "fp32"
@@ -33,24 +33,30 @@ class Classifier:
         self.bundle = bundle
         self._request = request
         self._selection = bundle.selection()  # (labels, 5)
+        manifest = bundle.manifest
+        self._stress = manifest.stress_calibration or StressCalibration()
         self.provenance = Provenance(
-            bundle_id=bundle.manifest.id,
-            bundle_revision=bundle.manifest.revision,
+            bundle_id=manifest.id,
+            bundle_revision=manifest.revision,
             engine=ENGINE,
             precision=PRECISION,
+            temperature=manifest.temperature,
+            abstention_threshold=manifest.abstention_threshold,
+            calibration_set=manifest.calibration_set,
         )
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int | None = None) -> Classifier:
-        """Compile a bundle's `model.onnx` for this machine.
+        """Compile a bundle's `model.onnx` for this machine, and have it score the golden windows.
 
         `threads` bounds the cores that one score may use; all of them when None.
 
         Raises:
-            BundleError: OpenVINO cannot read the model, or its input or output is not what we agreed on.
+            BundleError: OpenVINO cannot read the model, its input or output is not what we agreed on, or it
+                answers to the golden windows with other logits than the bundle promises.
 
         """
-        openvino = _import_openvino()
+        openvino = import_openvino()
         core = openvino.Core()
         try:
             model = core.read_model(bundle.onnx)
@@ -63,11 +69,30 @@ class Classifier:
         expected = (1, len(bundle.labels))
         if found != expected:
             raise BundleError(f"{bundle.onnx} answers with shape {found}, its labels ask for {expected}")
-        compiled = core.compile_model(model, "CPU", _options(threads))
-        return cls(bundle, compiled.create_infer_request())
+        compiled = core.compile_model(model, "CPU", cpu_options(threads))
+        classifier = cls(bundle, compiled.create_infer_request())
+        classifier._check_golden()
+        return classifier
 
-    def probabilities(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Score windows (n, window_samples); returns (n, 5) in the order of `Emotion`, rows summing to one.
+    def score(self, windows: NDArray[np.float32]) -> CalibratedScores:
+        """Score windows (n, window_samples), calibrated as the bundle says.
+
+        Raises:
+            ModelOutputError: the model answered with NaN or infinity.
+            ValueError: the windows do not have the bundle's length.
+
+        """
+        manifest = self.bundle.manifest
+        return calibrated(
+            self.logits(windows),
+            self._selection,
+            manifest.temperature,
+            self._stress.slope,
+            self._stress.intercept,
+        )
+
+    def logits(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What the model itself says of windows (n, window_samples), label by label. (n, labels)
 
         Raises:
             ModelOutputError: the model answered with NaN or infinity.
@@ -78,42 +103,28 @@ class Classifier:
             raise ValueError(f"expected windows (n, {self.bundle.window_samples}), got {windows.shape}")
         logits = np.empty((len(windows), len(self.bundle.labels)))  # (n, labels)
         for row, window in enumerate(windows):
-            logits[row] = self._logits(window)
+            logits[row] = self._infer(window)
         if not np.isfinite(logits).all():
             raise ModelOutputError("the model answered with logits that are not finite")
-        return _softmax(logits / self.bundle.manifest.temperature) @ self._selection
+        return logits
 
-    def _logits(self, window: Waveform) -> NDArray[np.float32]:
+    def _infer(self, window: Waveform) -> NDArray[np.float32]:
         values = _normalize(window) if self.bundle.do_normalize else np.ascontiguousarray(window)
         answer = self._request.infer({INPUT: values[np.newaxis]})
         logits: NDArray[np.float32] = answer[OUTPUT][0]  # (labels,)
         return logits
 
-
-def _import_openvino() -> ModuleType:
-    """Import OpenVINO when a model is loaded, and without its telemetry.
-
-    Importing takes 0.2 s, which tests and the parent of worker processes need not spend. It also posts an
-    event to Google Analytics and leaves an id in the home directory, unless CI=true. With the telemetry
-    package hidden, OpenVINO falls back to the silent stand-in it ships.
-    """
-    cast("dict[str, ModuleType | None]", sys.modules).setdefault("openvino_telemetry", None)
-    import openvino  # noqa: PLC0415
-
-    return cast("ModuleType", openvino)
-
-
-def _options(threads: int | None) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        # Left to itself, OpenVINO computes in bfloat16 wherever the CPU can: other machines, other scores.
-        "INFERENCE_PRECISION_HINT": "f32",
-        # Pinned, the threads of two worker processes would share one core while others idle.
-        "ENABLE_CPU_PINNING": False,
-    }
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
-    return options
+    def _check_golden(self) -> None:
+        golden = self.bundle.golden()
+        try:
+            difference = float(np.abs(self.logits(golden.windows) - golden.logits).max())
+        except ModelOutputError as error:
+            raise BundleError(f"{self.bundle.onnx} fails on the golden windows: {error}") from error
+        if not difference <= GOLDEN_TOLERANCE:  # also where the stored ones are NaN
+            raise BundleError(
+                f"{self.bundle.onnx} misses the golden logits by {difference:.1e}, more than "
+                f"{GOLDEN_TOLERANCE}: make the bundle again with `mindtrack-trainer export` or `import`"
+            )
 
 
 def _normalize(window: Waveform) -> Waveform:
@@ -121,10 +132,3 @@ def _normalize(window: Waveform) -> Waveform:
     mean, variance = window.mean(dtype=np.float64), window.var(dtype=np.float64)
     values: NDArray[np.float32] = ((window - mean) / np.sqrt(variance + VARIANCE_FLOOR)).astype(np.float32)
     return values
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax over the last axis, shifted so that no exponential overflows. (n, labels)"""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
-    return shares

@@ -12,6 +12,7 @@ A bundle that cannot be served is `mindtrack_shared.bundles.BundleError`, raised
 from __future__ import annotations
 
 from mindtrack_shared.domain.jobs import RejectionCode
+from mindtrack_shared.domain.quality import Quality
 
 
 class InferenceError(Exception):
@@ -21,14 +22,26 @@ class InferenceError(Exception):
 class RecordingRejectedError(InferenceError):
     """The recording cannot be analysed, now or later.
 
-    `detail` is for operators. It holds our own words and measurements, never a file name or tag.
+    `detail` is for operators. It holds our own words and measurements, never a file name or tag. What was
+    measured, what would have been needed (both in `code.unit`) and the recording's quality are known once it
+    was decoded.
     """
 
-    def __init__(self, code: RejectionCode, detail: str) -> None:
-        # Both go to `args`, so the error survives pickling on its way out of a child process.
-        super().__init__(code, detail)
+    def __init__(
+        self,
+        code: RejectionCode,
+        detail: str,
+        measured: float | None = None,
+        needed: float | None = None,
+        quality: Quality | None = None,
+    ) -> None:
+        # All go to `args`, so the error survives pickling on its way out of a child process.
+        super().__init__(code, detail, measured, needed, quality)
         self.code = code
         self.detail = detail
+        self.measured = measured
+        self.needed = needed
+        self.quality = quality
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"

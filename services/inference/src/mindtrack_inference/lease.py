@@ -32,6 +32,15 @@ class ClaimedJob:
     sha256: bytes
     recorded_at: datetime
     recorded_on: date
+    prompt_ended_at: datetime | None
+    content_type: str
+
+    @property
+    def prompt_ended_seconds(self) -> float | None:
+        """When the prompt had ended, in seconds from the start of the recording."""
+        if self.prompt_ended_at is None:
+            return None
+        return (self.prompt_ended_at - self.recorded_at).total_seconds()
 
 
 class Lease:

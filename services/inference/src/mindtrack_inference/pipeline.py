@@ -3,45 +3,70 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mindtrack_inference import audio, quality, windows
+from mindtrack_inference import audio, biomarkers, quality, speech, windows
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import AbandonedError
-from mindtrack_shared.domain.analysis import Analysis, WindowScore
+from mindtrack_inference.settings import QualitySettings
+from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, WindowScore
+from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
+from mindtrack_shared.domain.quality import Quality
 
 #: Windows scored before the caller is asked whether to go on: about 1.5 s of wav2vec2-base on two cores,
 #: well below any lease.
 WINDOWS_PER_BATCH = 8
+#: Share of a model's answer that may go to labels without a meaning for us. Above, what is left and scaled up
+#: to one says less than what was left out. A convention: nothing has been fitted.
+MAX_UNMAPPED = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What preprocessing hands to the model."""
+    """What preprocessing found and hands to the model."""
 
-    #: Length of the whole recording, seconds.
-    audio_seconds: float
+    #: The whole recording. (samples,)
+    waveform: audio.Waveform
+    #: First sample of each stretch of speech and one past its last. (m, 2)
+    speech: NDArray[np.intp]
+    quality: Quality
     #: First sample of each window. (n,)
     starts: NDArray[np.intp]
     #: (n, window_samples)
     windows: NDArray[np.float32]
 
+    @property
+    def audio_seconds(self) -> float:
+        return self.waveform.size / audio.SAMPLE_RATE
+
 
 class Analyzer:
-    """Analyses recordings with one classifier. Serves one thread at a time."""
+    """Analyses recordings with one classifier. Serves one thread at a time.
 
-    def __init__(self, classifier: Classifier, *, max_seconds: float) -> None:
+    `max_seconds` is how long a recording may be, and `thresholds` how good it must be.
+    """
+
+    def __init__(self, classifier: Classifier, *, max_seconds: float, thresholds: QualitySettings) -> None:
         self._classifier = classifier
         self._max_seconds = max_seconds
+        self._thresholds = thresholds
+        speech.load()  # a worker should not find out with its first job that it cannot
 
-    def analyze(self, recording: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Analysis:
-        """Decode, gate and score a recording.
+    def analyze(
+        self,
+        recording: bytes,
+        *,
+        prompt_ended_seconds: float | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Analysis:
+        """Decode, gate, score and measure a recording.
 
+        `prompt_ended_seconds` is when the question that it answers ended, counted from its start.
         `should_stop` is asked before every batch of windows: who lost the right to the job saves the work.
 
         Raises:
@@ -52,18 +77,25 @@ class Analyzer:
         """
         started = time.perf_counter()
         inputs = self.preprocess(recording)
-        probabilities = self._forward(inputs.windows, should_stop)
-        pooled, scores = self.postprocess(inputs.starts, probabilities)
+        whole, scores = self.postprocess(inputs.starts, self._forward(inputs.windows, should_stop))
+        measured = biomarkers.measure(
+            inputs.waveform, inputs.speech, prompt_ended_seconds=prompt_ended_seconds
+        )
         return Analysis(
-            probabilities=pooled,
+            probabilities=whole.probabilities,
+            unmapped_mass=whole.unmapped_mass,
+            uncertainty=whole.uncertainty,
+            indeterminate_reason=whole.indeterminate_reason,
             windows=scores,
+            quality=inputs.quality,
+            biomarkers=measured,
             audio_seconds=inputs.audio_seconds,
             processing_seconds=time.perf_counter() - started,
             provenance=self._classifier.provenance,
         )
 
     def preprocess(self, recording: bytes) -> ModelInput:
-        """Decode a recording, refuse what cannot be scored, and cut the rest into windows.
+        """Decode a recording, refuse what cannot be analysed, and cut the rest into windows.
 
         Raises:
             RecordingRejectedError: the recording is at fault.
@@ -71,33 +103,72 @@ class Analyzer:
         """
         bundle = self._classifier.bundle
         waveform = audio.decode(recording, max_seconds=self._max_seconds)  # (samples,)
-        quality.check(waveform, window_samples=bundle.window_samples)
+        spoken = speech.detect(waveform)  # (m, 2)
+        measured = quality.measure(waveform, spoken)
+        quality.check(
+            measured,
+            self._thresholds,
+            seconds=waveform.size / audio.SAMPLE_RATE,
+            window_seconds=bundle.window_samples / audio.SAMPLE_RATE,
+        )
         starts, cut = windows.split(
             waveform, window_samples=bundle.window_samples, hop_samples=bundle.hop_samples
         )
-        return ModelInput(waveform.size / audio.SAMPLE_RATE, starts, cut)
+        return ModelInput(waveform, spoken, measured, starts, cut)
 
-    def _forward(
-        self, cut: NDArray[np.float32], should_stop: Callable[[], bool]
-    ) -> NDArray[np.float64]:  # (n, 5)
-        batches = []
+    def _forward(self, cut: NDArray[np.float32], should_stop: Callable[[], bool]) -> CalibratedScores:
+        batches: list[CalibratedScores] = []
         for first in range(0, len(cut), WINDOWS_PER_BATCH):
             if should_stop():
                 raise AbandonedError(f"stopped after {first} of {len(cut)} windows")
-            batches.append(self._classifier.probabilities(cut[first : first + WINDOWS_PER_BATCH]))
-        return np.concatenate(batches)
+            batches.append(self._classifier.score(cut[first : first + WINDOWS_PER_BATCH]))
+        return _joined(batches)
 
     def postprocess(
-        self, starts: NDArray[np.intp], probabilities: NDArray[np.float64]
-    ) -> tuple[Probabilities, tuple[WindowScore, ...]]:
-        """Pool window probabilities (n, 5) by their mean, and lay them out in time."""
-        length = self._classifier.bundle.window_samples
-        scores = tuple(
-            WindowScore(
-                start_seconds=start / audio.SAMPLE_RATE,
-                end_seconds=(start + length) / audio.SAMPLE_RATE,
-                probabilities=Probabilities.from_sequence(row),
-            )
-            for start, row in zip(starts.tolist(), probabilities.tolist(), strict=True)
+        self, starts: NDArray[np.intp], scores: CalibratedScores
+    ) -> tuple[WindowScore, tuple[WindowScore, ...]]:
+        """Lay the scores of n windows out in time, and pool them by their mean.
+
+        Returns the whole recording's score, and those of its windows.
+        """
+        ends = starts + self._classifier.bundle.window_samples  # (n,)
+        timeline = tuple(self._window_scores(starts, ends, scores))
+        pooled = CalibratedScores(
+            probabilities=scores.probabilities.mean(axis=0, keepdims=True),  # (1, 5)
+            unmapped=scores.unmapped.mean(keepdims=True),  # (1,)
+            uncertainty=scores.uncertainty.mean(keepdims=True),  # (1,)
         )
-        return Probabilities.from_sequence(probabilities.mean(axis=0).tolist()), scores
+        (whole,) = self._window_scores(starts[:1], ends[-1:], pooled)
+        return whole, timeline
+
+    def _window_scores(
+        self, starts: NDArray[np.intp], ends: NDArray[np.intp], scores: CalibratedScores
+    ) -> Iterator[WindowScore]:
+        threshold = self._classifier.bundle.manifest.abstention_threshold
+        columns = (starts, ends, scores.probabilities, scores.unmapped, scores.uncertainty)
+        for start, end, row, unmapped, uncertainty in zip(*(c.tolist() for c in columns), strict=True):
+            yield WindowScore(
+                start_seconds=start / audio.SAMPLE_RATE,
+                end_seconds=end / audio.SAMPLE_RATE,
+                probabilities=Probabilities.from_sequence(row),
+                unmapped_mass=unmapped,
+                uncertainty=uncertainty,
+                indeterminate_reason=_reason(unmapped, uncertainty, threshold),
+            )
+
+
+def _joined(batches: Sequence[CalibratedScores]) -> CalibratedScores:
+    return CalibratedScores(
+        probabilities=np.concatenate([batch.probabilities for batch in batches]),
+        unmapped=np.concatenate([batch.unmapped for batch in batches]),
+        uncertainty=np.concatenate([batch.uncertainty for batch in batches]),
+    )
+
+
+def _reason(unmapped: float, uncertainty: float, threshold: float | None) -> IndeterminateReason | None:
+    """Why a score says nothing, if it does not. What was left out is asked first: it makes the rest moot."""
+    if unmapped > MAX_UNMAPPED:
+        return IndeterminateReason.UNMAPPED
+    if threshold is not None and uncertainty > threshold:
+        return IndeterminateReason.UNCERTAIN
+    return None

@@ -25,7 +25,9 @@ from mindtrack_inference.retry import GiveUp, Retry, decide
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.db import analyses, jobs
 from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.indices import deviations, indices
 from mindtrack_shared.domain.jobs import FailureCode, RejectionCode
+from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -49,12 +51,17 @@ SETTLE_PAUSES = (0.5, 2.0, 5.0)
 @dataclass(frozen=True, slots=True)
 class Reject:
     code: RejectionCode
+    measured: float | None
+    needed: float | None
+    quality: Quality | None
 
 
 class Analyzes(Protocol):
     """What the runner needs of `pipeline.Analyzer`."""
 
-    def analyze(self, recording: bytes, /, *, should_stop: Callable[[], bool]) -> Analysis: ...
+    def analyze(
+        self, recording: bytes, /, *, prompt_ended_seconds: float | None, should_stop: Callable[[], bool]
+    ) -> Analysis: ...
 
 
 class StaleAttemptError(Exception):
@@ -126,9 +133,13 @@ class Runner:
 
     def _attempt(self, job: ClaimedJob, lease: Lease) -> Outcome:
         try:
-            return self._analyzer.analyze(self._fetch(job), should_stop=lambda: lease.is_lost)
-        except RecordingRejectedError as rejection:
-            return Reject(rejection.code)
+            return self._analyzer.analyze(
+                self._fetch(job),
+                prompt_ended_seconds=job.prompt_ended_seconds,
+                should_stop=lambda: lease.is_lost,
+            )
+        except RecordingRejectedError as error:
+            return Reject(error.code, error.measured, error.needed, error.quality)
         except AbandonedError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
@@ -183,25 +194,36 @@ class Runner:
         get_logger().info(event, **fields)
 
     def _add_analysis(self, session: Session, job: ClaimedJob, analysis: Analysis) -> None:
+        """Write the analysis; what was not the person's usual voice goes into its indices."""
+        earlier = session.execute(
+            analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
+        )
+        past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]
+        found = indices(analysis.probabilities, deviations(analysis.biomarkers, job.recorded_on, past))
         session.add(
             analyses.record(
                 analysis,
+                found,
                 job_id=job.id,
                 user_id=job.user_id,
                 attempt=job.attempt,
                 recorded_at=job.recorded_at,
             ),
         )
-        session.execute(analyses.add_to_day(job.user_id, job.recorded_on, analysis.probabilities))
+        stress = analysis.countable_stress
+        if stress is not None:
+            session.execute(analyses.add_to_day(job.user_id, job.recorded_on, stress, found))
 
 
 def _conclusion(job: ClaimedJob, outcome: Outcome) -> Conclusion:
     match outcome:
         case Analysis():
             seconds = round(outcome.processing_seconds, 3)
-            return jobs.succeed(job.id, job.fence), events.JOB_SUCCEEDED, {"processing_seconds": seconds}
-        case Reject(code):
-            return jobs.reject(job.id, job.fence, code), events.JOB_REJECTED, {"code": code}
+            done = jobs.succeed(job.id, job.fence, quality=outcome.quality)
+            return done, events.JOB_SUCCEEDED, {"processing_seconds": seconds}
+        case Reject(code, measured, needed, quality):
+            refused = jobs.reject(job.id, job.fence, code, measured=measured, needed=needed, quality=quality)
+            return refused, events.JOB_REJECTED, {"code": code}
         case Retry(delay):
             seconds = round(delay.total_seconds(), 1)
             return jobs.retry(job.id, job.fence, delay=delay), events.JOB_RETRIED, {"delay_seconds": seconds}

@@ -40,3 +40,68 @@ class InferenceSettings(BaseSettings):
         Path | None,
         Field(description="Touched once the model is loaded and the worker takes messages."),
     ] = None
+
+
+class QualitySettings(BaseSettings):
+    """What a recording must be like to be analysed. A description says where its default comes from."""
+
+    model_config = group("QUALITY")
+
+    min_level_dbfs: Annotated[
+        float,
+        Field(
+            le=0,
+            description="Quieter recordings are rejected as too_quiet, dBFS. Test practice has speech at -26 "
+            "(ITU-T P.56 meter); this is 34 dB below, about where a phone's own noise lies.",
+        ),
+    ] = -60.0
+    max_dc_offset: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="A larger constant offset is rejected as offset, full scale at 1. Working "
+            "microphones stay well below 0.01; this much takes a tenth of the range.",
+        ),
+    ] = 0.1
+    min_speech_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Less speech is rejected as too_little_speech, s. The sentences of RAVDESS, among "
+            "the shortest that emotion corpora label, have seven syllables: a second when spoken very fast.",
+        ),
+    ] = 1.0
+    min_speech_ratio: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="A smaller share of speech is rejected as mostly_silence. Low, as long pauses are a "
+            "finding and no fault; below it, windows without any speech would outvote the others.",
+        ),
+    ] = 0.2
+    max_clipping_ratio: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="A larger share of clipped samples is rejected as distorted. Speech driven 12 dB "
+            "into clipping has this much (measured), unclipped speech up to 0.01.",
+        ),
+    ] = 0.1
+    min_snr_db: Annotated[
+        float,
+        Field(
+            description="Speech less far above the noise is rejected as too_noisy, dB. At 6 dB a voice has "
+            "twice the noise's amplitude; demo-synthetic was trained with noise down to 8 dB.",
+        ),
+    ] = 6.0
+    min_bandwidth_hz: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="A narrower band is rejected as muffled, Hz. Half of what makes speech intelligible "
+            "lies below 1.9 kHz (French and Steinberg 1947); telephones carry 3.4 kHz.",
+        ),
+    ] = 1_900.0

@@ -12,7 +12,7 @@ from mindtrack_inference.bundle import load_bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.pipeline import Analyzer
 from mindtrack_inference.runner import Runner
-from mindtrack_inference.settings import InferenceSettings
+from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
@@ -52,13 +52,20 @@ def build_app(settings: InferenceSettings, queue: QueueSettings) -> Celery:
     return app
 
 
+def build_analyzer(settings: InferenceSettings, thresholds: QualitySettings) -> Analyzer:
+    return Analyzer(
+        Classifier.load(load_bundle(settings.bundle), threads=settings.threads),
+        max_seconds=settings.max_recording_seconds,
+        thresholds=thresholds,
+    )
+
+
 def build_runner(settings: InferenceSettings) -> Runner:
-    classifier = Classifier.load(load_bundle(settings.bundle), threads=settings.threads)
     queue = QueueSettings()
     return Runner(
         engine=sync_engine(DatabaseSettings(), application_name=f"mindtrack-{SERVICE}"),
         store=open_store(StorageSettings()),
-        analyzer=Analyzer(classifier, max_seconds=settings.max_recording_seconds),
+        analyzer=build_analyzer(settings, QualitySettings()),
         wakeups=Wakeups(queue),
         job_settings=JobSettings(),
         settings=settings,
