@@ -14,12 +14,28 @@ from sqlalchemy.orm import Session
 from mindtrack_inference.errors import AbandonedError
 from mindtrack_shared.db import users
 from mindtrack_shared.db.models import Job, Recording
-from mindtrack_shared.domain.analysis import Analysis, Provenance, WindowScore
+from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
+from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.emotions import Probabilities
+from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import new_id
 
 CALM = Probabilities(neutral=0.7, happy=0.1, sad=0.1, anxious=0.05, stressed=0.05)
 TENSE = Probabilities(neutral=0.1, happy=0.05, sad=0.05, anxious=0.3, stressed=0.5)
+#: Of a model that knows neither Anxious nor Happy.
+PARTIAL = Probabilities(neutral=0.5, happy=None, sad=0.3, anxious=None, stressed=0.2)
+QUALITY = Quality(
+    speech_seconds=4.8,
+    speech_ratio=0.8,
+    snr_db=25.0,
+    clipping_ratio=0.0,
+    level_dbfs=-20.0,
+    bandwidth_hz=7000.0,
+    dc_offset=0.001,
+)
+VOICE = Biomarkers(
+    f0_median_hz=120.0, pause_count=2, pause_ratio=0.2, speech_rate_per_second=4.0, jitter=0.01
+)
 AUDIO = b"RIFF0000WAVE, or so it claims"
 
 
@@ -31,16 +47,20 @@ def add_user(engine: Engine, subject: str = "ada") -> UUID:
 
 def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401
     """Add a queued job with its recording; `fields` go to the recording or the job, by name."""
-    recording_fields = {name: fields.pop(name) for name in ("recorded_at", "recorded_on") if name in fields}
+    columns = ("recorded_at", "recorded_on", "content_type", "prompt_ended_at")
+    recording_fields = {name: fields.pop(name) for name in columns if name in fields}
     recording = Recording(
         user_id=user_id,
         object_key=f"recordings/{new_id()}",
         sha256=hashlib.sha256(audio).digest(),
         size_bytes=len(audio),
-        content_type="audio/wav",
         time_zone="UTC",
         **(
-            {"recorded_at": datetime(2026, 3, 1, 18, tzinfo=UTC), "recorded_on": date(2026, 3, 1)}
+            {
+                "recorded_at": datetime(2026, 3, 1, 18, tzinfo=UTC),
+                "recorded_on": date(2026, 3, 1),
+                "content_type": "audio/wav",
+            }
             | recording_fields
         ),
     )
@@ -61,16 +81,41 @@ def object_key(engine: Engine, job_id: UUID) -> str:
         return session.scalars(select(Recording.object_key).join(Job).where(Job.id == job_id)).one()
 
 
-def analysis(probabilities: Probabilities = CALM) -> Analysis:
+def analysis(
+    probabilities: Probabilities = CALM,
+    *,
+    reason: IndeterminateReason | None = None,
+    biomarkers: Biomarkers = VOICE,
+) -> Analysis:
     return Analysis(
         probabilities=probabilities,
-        windows=(
-            WindowScore(start_seconds=0.0, end_seconds=4.0, probabilities=probabilities),
-            WindowScore(start_seconds=2.0, end_seconds=6.0, probabilities=probabilities),
+        unmapped_mass=0.1,
+        uncertainty=0.6,
+        indeterminate_reason=reason,
+        windows=tuple(
+            WindowScore(
+                start_seconds=start,
+                end_seconds=start + 4.0,
+                probabilities=probabilities,
+                unmapped_mass=0.1,
+                uncertainty=0.6,
+                indeterminate_reason=reason,
+            )
+            for start in (0.0, 2.0)
         ),
+        quality=QUALITY,
+        biomarkers=biomarkers,
         audio_seconds=6.0,
         processing_seconds=0.05,
-        provenance=Provenance("test", "0123456789ab", "scripted", "fp32"),
+        provenance=Provenance(
+            bundle_id="test",
+            bundle_revision="0123456789ab",
+            engine="scripted",
+            precision="fp32",
+            temperature=1.4,
+            abstention_threshold=0.9,
+            calibration_set="four voices",
+        ),
     )
 
 
@@ -80,9 +125,13 @@ class ScriptedAnalyzer:
     def __init__(self, *script: Analysis | Exception | Callable[[], Analysis]) -> None:
         self._script = list(script)
         self.heard: list[bytes] = []
+        self.prompts: list[float | None] = []
 
-    def analyze(self, audio: bytes, *, should_stop: Callable[[], bool]) -> Analysis:
+    def analyze(
+        self, audio: bytes, *, prompt_ended_seconds: float | None, should_stop: Callable[[], bool]
+    ) -> Analysis:
         self.heard.append(audio)
+        self.prompts.append(prompt_ended_seconds)
         word = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         said = word() if callable(word) else word
         if should_stop():

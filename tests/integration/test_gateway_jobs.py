@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,11 +19,15 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from factories import TENSE, ScriptedAnalyzer, add_job, analysis, load_job, object_key
+from factories import CALM, PARTIAL, QUALITY, TENSE, ScriptedAnalyzer, add_job, analysis, load_job, object_key
+from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Job, Recording
+from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason
+from mindtrack_shared.domain.biomarkers import DEFINITIONS, Biomarkers
+from mindtrack_shared.domain.jobs import RejectionCode
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
@@ -35,12 +40,18 @@ def upload(client: httpx.Client, content: bytes = WAV, **fields: str) -> httpx.R
     return client.post("/v1/jobs", files={"file": ("log.wav", content, "audio/wav")}, data=fields)
 
 
-def work(engine: Engine, store: RecordingStore, wakeups: Wakeups, job_id: str) -> None:
+def work(
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+    job_id: str,
+    word: Analysis | Exception | None = None,
+) -> None:
     """Do what a worker would do, with a scripted model."""
     Runner(
         engine=engine,
         store=store,
-        analyzer=ScriptedAnalyzer(analysis(TENSE)),
+        analyzer=ScriptedAnalyzer(word or analysis(TENSE)),
         wakeups=wakeups,
         job_settings=JobSettings(),
         settings=InferenceSettings(),
@@ -116,8 +127,107 @@ def test_a_job_can_be_followed_to_its_analysis(
         "depressive": pytest.approx(0.05),
         "baseline": pytest.approx(0.15),
     }
-    assert found["model"]["bundle_revision"] == "0123456789ab"
+    assert (found["unmapped_mass"], found["uncertainty"]) == (0.1, 0.6)
+    assert (found["indeterminate"], found["indeterminate_reason"]) == (False, None)
+    assert found["model"] == {
+        "bundle_id": "test",
+        "bundle_revision": "0123456789ab",
+        "engine": "scripted",
+        "precision": "fp32",
+        "temperature": 1.4,
+        "abstention_threshold": 0.9,
+        "calibration_set": "four voices",
+    }
     assert [window["start_seconds"] for window in found["windows"]] == [0.0, 2.0]
+    assert found["windows"][0]["uncertainty"] == 0.6
+    assert job["quality"] == asdict(QUALITY)
+
+
+def test_biomarkers_come_with_their_units_and_deviations(
+    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+) -> None:
+    now = datetime.now(UTC)
+    for days_ago in range(20, 0, -2):
+        job_id = upload(ada, recorded_at=(now - timedelta(days=days_ago)).isoformat()).json()["id"]
+        work(engine, store, wakeups, job_id)
+    job_id = upload(ada, recorded_at=now.isoformat()).json()["id"]
+    unusual = analysis(TENSE, biomarkers=Biomarkers(f0_median_hz=130.0))
+    work(engine, store, wakeups, job_id, unusual)
+
+    found = ada.get(f"/v1/jobs/{job_id}").json()["analysis"]
+
+    assert found["biomarkers"].keys() == DEFINITIONS.keys()
+    assert found["biomarkers"]["f0_median_hz"] == {"value": 130.0, "unit": "Hz", "z": 2.0, "n": 10}
+    assert found["biomarkers"]["jitter"]["value"] is None
+    assert found["indices"]["anxiety"] > 0.3
+    assert found["indices"]["depressive"] == pytest.approx(0.05)
+
+
+def test_what_the_model_cannot_express_is_null(
+    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+) -> None:
+    job_id = upload(ada).json()["id"]
+    work(engine, store, wakeups, job_id, analysis(PARTIAL))
+
+    found = ada.get(f"/v1/jobs/{job_id}").json()["analysis"]
+
+    assert found["probabilities"] == {
+        "Neutral": 0.5,
+        "Happy": None,
+        "Sad": 0.3,
+        "Anxious": None,
+        "Stressed": 0.2,
+    }
+    assert found["stress_score"] is None
+    assert found["indices"] == {"anxiety": None, "depressive": 0.3, "baseline": None}
+    assert found["windows"][0]["probabilities"]["Anxious"] is None
+    assert ada.get("/v1/users/me/trends").json()["latest"] is None
+
+
+def test_a_rejection_says_what_was_measured_and_needed(
+    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+) -> None:
+    job_id = upload(ada).json()["id"]
+    rejection = RecordingRejectedError(RejectionCode.TOO_NOISY, "4 dB", 4.0, 10.0, QUALITY)
+    work(engine, store, wakeups, job_id, rejection)
+
+    job = ada.get(f"/v1/jobs/{job_id}").json()
+
+    assert job["status"] == "rejected"
+    assert job["quality"]["snr_db"] == 25.0
+    problem = {name: job["problem"][name] for name in ("code", "measured", "needed", "unit", "detail")}
+    assert problem == {
+        "code": "too_noisy",
+        "measured": 4.0,
+        "needed": 10.0,
+        "unit": "dB",
+        "detail": RejectionCode.TOO_NOISY.advice,
+    }
+
+
+def test_an_indeterminate_recording_keeps_its_numbers_and_stays_out_of_the_trend(
+    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+) -> None:
+    work(engine, store, wakeups, upload(ada).json()["id"], analysis(CALM))
+    unsure = upload(ada).json()["id"]
+    work(engine, store, wakeups, unsure, analysis(TENSE, reason=IndeterminateReason.UNMAPPED))
+
+    found = ada.get(f"/v1/jobs/{unsure}").json()["analysis"]
+    trend = ada.get("/v1/users/me/trends").json()
+
+    assert (found["indeterminate"], found["indeterminate_reason"]) == (True, "unmapped")
+    assert found["stress_score"] == pytest.approx(0.8)
+    assert trend["count"] == 1
+    assert trend["latest"]["stress_score"] == pytest.approx(0.1)
+
+
+def test_the_end_of_the_prompt_is_kept(ada: httpx.Client, engine: Engine) -> None:
+    response = upload(ada, recorded_at="2026-03-01T18:00:00Z", prompt_ended_at="2026-03-01T18:00:01.5Z")
+
+    assert response.status_code == 202
+    with Session(engine) as session:
+        recording = session.scalars(select(Recording)).one()
+    assert recording.prompt_ended_at == datetime(2026, 3, 1, 18, 0, 1, 500_000, tzinfo=UTC)
 
 
 def test_a_person_sees_their_own_jobs_only(ada: httpx.Client, grace: httpx.Client) -> None:
@@ -234,16 +344,26 @@ def test_a_recording_of_a_persons_tomorrow_is_in_their_trend(
     assert trend["count"] == 1
 
 
-def test_the_synchronous_endpoint_answers_three_fields(
+@pytest.mark.parametrize(
+    ("reason", "answer"),
+    [
+        (None, {"emotion": "Stressed", "confidence": 0.5, "stress_score": pytest.approx(0.8)}),
+        (IndeterminateReason.UNCERTAIN, {"emotion": None, "confidence": None, "stress_score": None}),
+    ],
+    ids=["sure", "unsure"],
+)
+def test_the_synchronous_endpoint_answers_in_three_fields_and_whether_they_hold(  # noqa: PLR0913, PLR0917
     ada: httpx.Client,
     engine: Engine,
     store: RecordingStore,
     wakeups: Wakeups,
+    reason: IndeterminateReason | None,
+    answer: dict[str, Any],
 ) -> None:
     def worker() -> None:
         while not (waiting := queued(engine)):
             time.sleep(0.02)
-        work(engine, store, wakeups, str(waiting[0]))
+        work(engine, store, wakeups, str(waiting[0]), analysis(TENSE, reason=reason))
 
     thread = threading.Thread(target=worker)
     thread.start()
@@ -251,11 +371,7 @@ def test_the_synchronous_endpoint_answers_three_fields(
     thread.join()
 
     assert response.status_code == 200
-    assert response.json() == {
-        "emotion": "Stressed",
-        "confidence": pytest.approx(0.5),
-        "stress_score": pytest.approx(0.8),
-    }
+    assert response.json() == answer | {"indeterminate": reason is not None}
 
 
 def queued(engine: Engine) -> list[UUID]:
@@ -376,3 +492,11 @@ def test_the_schema_names_every_operation_and_problem(gateway: str) -> None:
     assert {"202", "400", "401", "413", "415", "422", "503"} <= submit["responses"].keys()
     assert "application/problem+json" in submit["responses"]["413"]["content"]
     assert submit["security"]
+
+
+def test_the_schema_explains_every_biomarker_with_its_unit(gateway: str) -> None:
+    schema = httpx.get(f"{gateway}/openapi.json").json()
+    explained = schema["components"]["schemas"]["AnalysisView"]["properties"]["biomarkers"]["description"]
+
+    for name, definition in DEFINITIONS.items():
+        assert f"`{name}` ({definition.unit}): {definition.description}" in explained

@@ -99,6 +99,12 @@ CASES = {
         + END,
         fields=("recorded_at", "time_zone"),
     ),
+    "prompt without a start": Case(
+        422,
+        "invalid-request",
+        content=file_part(WAV) + field_part("prompt_ended_at", "2026-03-01T18:00:00Z") + END,
+        fields=("prompt_ended_at",),
+    ),
     "200 MB in chunks": Case(413, "recording-too-large", content=endless),
     "unknown job": Case(404, "not-found", "GET", f"/v1/jobs/{UNKNOWN}", {}),
     "no such id": Case(422, "invalid-request", "GET", "/v1/jobs/42", {}, fields=("path.job_id",)),

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
-from factories import add_job, add_user, load_job
+from factories import QUALITY, add_job, add_user, load_job
 from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
 from mindtrack_shared.ids import new_id
@@ -90,7 +90,7 @@ def test_only_the_newest_holder_can_finish(engine: Engine, user_id: UUID) -> Non
 
     writes = [
         jobs.heartbeat(job_id, stale.fence, lease=LEASE),
-        jobs.succeed(job_id, stale.fence),
+        jobs.succeed(job_id, stale.fence, quality=QUALITY),
         jobs.reject(job_id, stale.fence, RejectionCode.TOO_SHORT),
         jobs.fail(job_id, stale.fence, FailureCode.INTERNAL),
         jobs.retry(job_id, stale.fence, delay=timedelta(0)),
@@ -98,8 +98,8 @@ def test_only_the_newest_holder_can_finish(engine: Engine, user_id: UUID) -> Non
     assert [run(engine, write) for write in writes] == [[]] * 5
     assert load_job(engine, job_id).status is JobStatus.RUNNING
 
-    assert run(engine, jobs.succeed(job_id, current.fence))
-    assert run(engine, jobs.succeed(job_id, current.fence)) == []
+    assert run(engine, jobs.succeed(job_id, current.fence, quality=QUALITY))
+    assert run(engine, jobs.succeed(job_id, current.fence, quality=QUALITY)) == []
     assert load_job(engine, job_id).status is JobStatus.SUCCEEDED
 
 
@@ -189,7 +189,7 @@ def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) ->
     for _ in range(3):
         add_job(engine, user_id)
     claim(engine)
-    run(engine, jobs.succeed((ended := claim(engine)).id, ended.fence))
+    run(engine, jobs.succeed((ended := claim(engine)).id, ended.fence, quality=QUALITY))
 
     backlog = {status: (count, age) for status, count, age in run(engine, jobs.backlog())}
 

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import URL, Engine, inspect, text
+from sqlalchemy import URL, Engine, inspect, select, text
+from sqlalchemy.orm import Session
 
 from integration_support import execute_outside_transactions, settings_for
 from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.db.models import AnalysisRecord
+from mindtrack_shared.ids import new_id
 
 
 @pytest.fixture
@@ -41,6 +44,46 @@ def test_down_and_up_again_leaves_nothing_behind(empty: Engine) -> None:
 
     migrate.upgrade(empty)
     migrate.check(empty)
+
+
+#: What the release before 0002 writes.
+PREVIOUS_RELEASE = """
+insert into users (id, subject) values ('$id', '$id');
+insert into recordings
+    (id, user_id, object_key, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone)
+values ('$id', '$id', '$id', sha256('a'), 1, 'audio/wav', now(), now()::date, 'UTC');
+insert into jobs (id, recording_id, user_id, status, max_attempts, attempt, fence, finished_at)
+values ('$id', '$id', '$id', 'succeeded', 3, 1, 1, now());
+insert into analyses
+    (id, job_id, user_id, attempt, emotion, confidence, stress_score, anxiety_index, depressive_index,
+    baseline_index, audio_seconds, processing_seconds, bundle_id, bundle_revision, engine, precision,
+    recorded_at, p_neutral, p_happy, p_sad, p_anxious, p_stressed)
+values ('$id', '$id', '$id', 1, 'Neutral', 0.6, 0.2, 0.1, 0.1, 0.7, 5, 1, 'b', 'r', 'e', 'fp32', now(),
+    0.6, 0.1, 0.1, 0.1, 0.1);
+insert into analysis_windows
+    (analysis_id, position, start_seconds, end_seconds, p_neutral, p_happy, p_sad, p_anxious, p_stressed)
+values ('$id', 0, 0, 4, 0.6, 0.1, 0.1, 0.1, 0.1)
+"""
+
+
+def write_as_the_previous_release(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(PREVIOUS_RELEASE.replace("$id", str(new_id()))))
+
+
+def test_the_release_before_trustworthy_scores_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0001")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0002")
+    write_as_the_previous_release(empty)
+
+    with Session(empty) as session:
+        rows = session.scalars(select(AnalysisRecord)).all()
+        assert [(row.stress_score, row.uncertainty, row.biomarkers) for row in rows] == [
+            (0.2, None, None)
+        ] * 2
+    migrate.downgrade(empty, "0001")
+    write_as_the_previous_release(empty)
 
 
 def test_several_services_may_migrate_at_once(empty: Engine) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from factories import add_job, add_user, analysis
 from mindtrack_shared.db import analyses
 from mindtrack_shared.domain.emotions import Probabilities
+from mindtrack_shared.domain.indices import indices
 
 MONDAY = date(2026, 3, 2)
 
@@ -42,19 +43,18 @@ def test_rollups_equal_the_raw_aggregation(engine: Engine, recorded: list[tuple[
     for offset, weights in recorded:
         day = MONDAY + timedelta(days=offset)
         moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-        probabilities = Probabilities.from_sequence([weight / sum(weights) for weight in weights])
+        found = analysis(Probabilities.from_sequence([weight / sum(weights) for weight in weights]))
+        derived = indices(found.probabilities, {})
         job_id = add_job(engine, user_id, recorded_at=moment, recorded_on=day)
         with Session(engine) as session, session.begin():
             session.add(
                 analyses.record(
-                    analysis(probabilities),
-                    job_id=job_id,
-                    user_id=user_id,
-                    attempt=1,
-                    recorded_at=moment,
+                    found, derived, job_id=job_id, user_id=user_id, attempt=1, recorded_at=moment
                 ),
             )
-            session.execute(analyses.add_to_day(user_id, day, probabilities))
+            stress = found.countable_stress
+            assert stress is not None
+            session.execute(analyses.add_to_day(user_id, day, stress, derived))
 
     with Session(engine) as session:
         raw = session.execute(text(RAW)).mappings().all()

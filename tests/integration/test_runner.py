@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,13 +18,28 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, selectinload
 from structlog.testing import capture_logs
 
-from factories import AUDIO, CALM, TENSE, ScriptedAnalyzer, add_job, add_user, analysis, load_job, object_key
+from factories import (
+    AUDIO,
+    CALM,
+    PARTIAL,
+    QUALITY,
+    TENSE,
+    VOICE,
+    ScriptedAnalyzer,
+    add_job,
+    add_user,
+    analysis,
+    load_job,
+    object_key,
+)
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_scheduler.rescue import Rescued, rescue
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job
-from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason
+from mindtrack_shared.domain.biomarkers import Biomarkers
+from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
 from mindtrack_shared.observability import events
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
@@ -51,8 +67,8 @@ class Workshop:
             settings=InferenceSettings(),
         )
 
-    def job(self, *, stored: bytes | None = AUDIO, max_attempts: int = 3, subject: str = "ada") -> UUID:
-        job_id = add_job(self.engine, add_user(self.engine, subject), max_attempts=max_attempts)
+    def job(self, *, stored: bytes | None = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401 - of the rows
+        job_id = add_job(self.engine, add_user(self.engine), **fields)
         if stored is not None:
             asyncio.run(self._store.write(object_key(self.engine, job_id), once(stored)))
         return job_id
@@ -60,6 +76,10 @@ class Workshop:
     def analyses(self) -> list[AnalysisRecord]:
         with Session(self.engine) as session:
             return list(session.scalars(select(AnalysisRecord).options(selectinload(AnalysisRecord.windows))))
+
+    def days(self) -> list[DayRollupRecord]:
+        with Session(self.engine) as session:
+            return list(session.scalars(select(DayRollupRecord)))
 
     def make_due(self, job_id: UUID) -> None:
         with self.engine.begin() as connection:
@@ -87,10 +107,120 @@ def test_success_writes_analysis_windows_and_day_together(workshop: Workshop) ->
     assert (row.job_id, row.attempt, row.emotion.value) == (job_id, 1, "Stressed")
     assert row.stress_score == pytest.approx(0.8)
     assert [window.start_seconds for window in row.windows] == [0.0, 2.0]
-    with Session(workshop.engine) as session:
-        (day,) = session.scalars(select(DayRollupRecord))
+    (day,) = workshop.days()
     assert (day.day, day.count) == (date(2026, 3, 1), 1)
     assert day.stress_sum == pytest.approx(0.8)
+
+
+def test_success_keeps_what_was_measured_and_by_which_model(workshop: Workshop) -> None:
+    job_id = workshop.job()
+
+    workshop.runner(ScriptedAnalyzer(analysis(TENSE))).drain(job_id)
+
+    (row,) = workshop.analyses()
+    assert load_job(workshop.engine, job_id).quality == dataclasses.asdict(QUALITY)
+    assert row.biomarkers == VOICE.as_dict()
+    assert row.deviations == {}
+    assert (row.temperature, row.abstention_threshold, row.calibration_set) == (1.4, 0.9, "four voices")
+    assert (row.unmapped_mass, row.uncertainty, row.indeterminate_reason) == (0.1, 0.6, None)
+    assert [(window.unmapped_mass, window.uncertainty) for window in row.windows] == [(0.1, 0.6)] * 2
+    assert (row.anxiety_index, row.depressive_index) == (TENSE.anxious, TENSE.sad)
+
+
+def test_an_indeterminate_analysis_keeps_its_numbers_and_enters_no_day(workshop: Workshop) -> None:
+    job_id = workshop.job()
+
+    workshop.runner(ScriptedAnalyzer(analysis(TENSE, reason=IndeterminateReason.UNCERTAIN))).drain(job_id)
+
+    (row,) = workshop.analyses()
+    assert load_job(workshop.engine, job_id).status is JobStatus.SUCCEEDED
+    assert row.indeterminate_reason == "uncertain"
+    assert row.stress_score == pytest.approx(0.8)
+    assert [window.indeterminate_reason for window in row.windows] == ["uncertain"] * 2
+    assert workshop.days() == []
+
+
+def test_what_the_model_cannot_express_is_unknown_and_enters_no_day(workshop: Workshop) -> None:
+    workshop.runner(ScriptedAnalyzer(analysis(PARTIAL))).drain(workshop.job())
+
+    (row,) = workshop.analyses()
+    assert (row.p_happy, row.p_anxious, row.p_sad) == (None, None, 0.3)
+    assert (row.stress_score, row.anxiety_index, row.baseline_index) == (None, None, None)
+    assert row.depressive_index == 0.3
+    assert row.windows[0].p_anxious is None
+    assert workshop.days() == []
+
+
+def test_a_day_forgets_an_index_that_one_of_its_recordings_does_not_have(workshop: Workshop) -> None:
+    without_sad = Probabilities(neutral=0.3, happy=0.3, sad=None, anxious=0.2, stressed=0.2)
+    for probabilities in (CALM, without_sad, CALM):
+        workshop.runner(ScriptedAnalyzer(analysis(probabilities))).drain(workshop.job())
+
+    (day,) = workshop.days()
+    assert (day.count, day.depressive_sum) == (3, None)
+    assert day.anxiety_sum == pytest.approx(0.05 + 0.2 + 0.05)
+    assert day.baseline_sum == pytest.approx(0.8 + 0.6 + 0.8)
+
+
+def test_the_analyzer_learns_when_the_prompt_had_ended(workshop: Workshop) -> None:
+    analyzer = ScriptedAnalyzer(analysis())
+    began = datetime(2026, 3, 1, 18, tzinfo=UTC)
+    ended = began + timedelta(seconds=1.25)
+
+    workshop.runner(analyzer).drain(workshop.job(recorded_at=began, prompt_ended_at=ended))
+    workshop.runner(analyzer).drain(workshop.job())
+
+    assert analyzer.prompts == [1.25, None]
+
+
+TODAY = datetime(2026, 3, 31, 18, tzinfo=UTC)
+#: Robust standard deviations of 1.4826 * 5 Hz around 120 Hz.
+USUAL_F0 = (110.0, 115.0, 120.0, 125.0, 130.0) * 2
+
+
+def remember(workshop: Workshop, spoken: Analysis, *, days_ago: int, **fields: Any) -> None:  # noqa: ANN401
+    """Have a recording of some days ago analysed."""
+    moment = TODAY - timedelta(days=days_ago)
+    job_id = workshop.job(recorded_at=moment, recorded_on=moment.date(), **fields)
+    workshop.runner(ScriptedAnalyzer(spoken)).drain(job_id)
+
+
+def speak_today(workshop: Workshop, f0: float) -> AnalysisRecord:
+    job_id = workshop.job(recorded_at=TODAY, recorded_on=TODAY.date())
+    spoken = analysis(TENSE, biomarkers=Biomarkers(f0_median_hz=f0))
+    workshop.runner(ScriptedAnalyzer(spoken)).drain(job_id)
+    (row,) = (row for row in workshop.analyses() if row.job_id == job_id)
+    return row
+
+
+def test_an_unusual_voice_moves_the_indices_once_there_is_a_baseline(workshop: Workshop) -> None:
+    for number, f0 in enumerate(USUAL_F0):
+        remember(workshop, analysis(biomarkers=Biomarkers(f0_median_hz=f0)), days_ago=20 - number)
+
+    row = speak_today(workshop, f0=120 + 2 * 1.4826 * 5)
+
+    assert row.deviations == {"f0_median_hz": {"z": pytest.approx(2.0), "n": 10}}
+    assert TENSE.anxious is not None
+    assert row.anxiety_index is not None
+    assert row.anxiety_index > TENSE.anxious
+    assert row.depressive_index == TENSE.sad
+
+
+def test_the_baseline_is_made_of_what_counts_and_compares(workshop: Workshop) -> None:
+    """High voices all around: none of them may enter."""
+    for number, f0 in enumerate(USUAL_F0):
+        remember(workshop, analysis(biomarkers=Biomarkers(f0_median_hz=f0)), days_ago=20 - number)
+    high = analysis(biomarkers=Biomarkers(f0_median_hz=300.0))
+    unsure = dataclasses.replace(high, indeterminate_reason=IndeterminateReason.UNMAPPED)
+    for number in range(12):
+        remember(workshop, unsure, days_ago=8 + number)
+        remember(workshop, high, days_ago=8 + number, content_type="audio/amr")
+        remember(workshop, high, days_ago=61 + number)
+        remember(workshop, high, days_ago=-1 - number)
+
+    row = speak_today(workshop, f0=120.0)
+
+    assert row.deviations == {"f0_median_hz": {"z": 0.0, "n": 10}}
 
 
 def test_one_drain_works_through_all_that_waits(workshop: Workshop) -> None:
@@ -119,12 +249,14 @@ def test_the_model_hears_exactly_what_was_uploaded(workshop: Workshop) -> None:
 
 def test_a_rejected_recording_is_not_tried_again(workshop: Workshop) -> None:
     job_id = workshop.job()
-    rejection = RecordingRejectedError(RejectionCode.TOO_SHORT, "1 s")
+    rejection = RecordingRejectedError(RejectionCode.TOO_NOISY, "4 dB", 4.0, 10.0, QUALITY)
 
     workshop.runner(ScriptedAnalyzer(rejection)).drain(job_id)
 
     job = load_job(workshop.engine, job_id)
-    assert (job.status, job.code, job.attempt) == (JobStatus.REJECTED, RejectionCode.TOO_SHORT, 1)
+    assert (job.status, job.code, job.attempt) == (JobStatus.REJECTED, RejectionCode.TOO_NOISY, 1)
+    assert (job.measured, job.needed) == (4.0, 10.0)
+    assert job.quality == dataclasses.asdict(QUALITY)
     assert workshop.analyses() == []
 
 
@@ -214,8 +346,7 @@ def test_a_zombie_that_finishes_late_writes_nothing(workshop: Workshop) -> None:
 
     (row,) = workshop.analyses()
     assert (row.attempt, row.emotion.value) == (2, "Neutral")
-    with Session(workshop.engine) as session:
-        (day,) = session.scalars(select(DayRollupRecord))
+    (day,) = workshop.days()
     assert day.count == 1
 
 
@@ -244,8 +375,7 @@ def test_two_workers_share_a_queue_without_doubling(workshop: Workshop) -> None:
     rows = workshop.analyses()
     assert len(rows) == 20
     assert {row.job_id for row in rows} == waiting
-    with Session(workshop.engine) as session:
-        (day,) = session.scalars(select(DayRollupRecord))
+    (day,) = workshop.days()
     assert day.count == 20
 
 

@@ -17,12 +17,14 @@ from mindtrack_client.errors import (
 )
 from mindtrack_client.models import (
     Analysis,
+    Biomarker,
     Emotion,
     Indices,
     Job,
     JobProblem,
     JobStatus,
     Problem,
+    Quality,
     Recording,
     Trend,
     TrendDay,
@@ -32,6 +34,7 @@ from mindtrack_client.version import __version__
 
 __all__ = [
     "Analysis",
+    "Biomarker",
     "ConfigurationError",
     "ConnectionFailedError",
     "Emotion",
@@ -43,6 +46,7 @@ __all__ = [
     "MindTrackError",
     "Problem",
     "ProblemError",
+    "Quality",
     "Recording",
     "Trend",
     "TrendDay",

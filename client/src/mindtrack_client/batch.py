@@ -30,21 +30,24 @@ class Outcome:
         return ExitCode.OK if self.job is None else exits.for_job(self.job)
 
 
-def upload(
-    mindtrack: MindTrack,
-    outcomes: Iterable[Outcome],
-    *,
-    recorded_at: datetime | None,
-    time_zone: str | None,
-    console: Console,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """When and where the recordings were made, as far as somebody said so."""
+
+    recorded_at: datetime | None = None
+    prompt_ended_at: datetime | None = None
+    time_zone: str | None = None
+
+
+def upload(mindtrack: MindTrack, outcomes: Iterable[Outcome], *, capture: Capture, console: Console) -> None:
     with progress.uploads(console) as start:
         for outcome in outcomes:
             try:
                 outcome.job = mindtrack.submit(
                     outcome.path,
-                    recorded_at=recorded_at,
-                    time_zone=time_zone,
+                    recorded_at=capture.recorded_at,
+                    prompt_ended_at=capture.prompt_ended_at,
+                    time_zone=capture.time_zone,
                     on_upload_progress=start(outcome.path.name),
                 )
             except (MindTrackError, OSError) as error:

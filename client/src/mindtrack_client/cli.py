@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from mindtrack_client import batch, exits, progress, render
-from mindtrack_client.batch import Outcome
+from mindtrack_client.batch import Capture, Outcome
 from mindtrack_client.client import WAIT_TIMEOUT
 from mindtrack_client.exits import MEANINGS
 from mindtrack_client.invocation import Globals, Invocation, invocation
@@ -72,6 +72,13 @@ def submit(  # noqa: PLR0913 - one parameter per option
         str | None,
         typer.Option(metavar="TIME", help="ISO 8601; without an offset, in --time-zone or else your own."),
     ] = None,
+    prompt_ended_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="When the prompt had ended, like --recorded-at: how long the answer took is then measured.",
+        ),
+    ] = None,
     time_zone: Annotated[
         str | None,
         typer.Option(
@@ -86,11 +93,17 @@ def submit(  # noqa: PLR0913 - one parameter per option
     """Upload recordings and show what the voice says."""
     if recorded_at is not None and len(files) > 1:
         raise typer.BadParameter("goes with one recording at a time", param_hint="--recorded-at")
-    moment = None if recorded_at is None else _moment(recorded_at, time_zone)
+    if prompt_ended_at is not None and recorded_at is None:
+        raise typer.BadParameter("needs --recorded-at to be counted from", param_hint="--prompt-ended-at")
+    capture = Capture(
+        recorded_at=_moment(recorded_at, time_zone, "--recorded-at"),
+        prompt_ended_at=_moment(prompt_ended_at, time_zone, "--prompt-ended-at"),
+        time_zone=time_zone,
+    )
     with invocation(context, as_json=as_json) as run:
         outcomes = [Outcome(path) for path in files]
         try:
-            batch.upload(run.mindtrack, outcomes, recorded_at=moment, time_zone=time_zone, console=run.err)
+            batch.upload(run.mindtrack, outcomes, capture=capture, console=run.err)
             if wait:
                 batch.wait(run.mindtrack, outcomes, timeout=timeout, console=run.err)
         except KeyboardInterrupt:
@@ -115,7 +128,7 @@ def watch(
         if run.as_json:
             run.print_json(job)
         else:
-            render.print_job(run.out, job)
+            render.print_job(run.out, job, details=True)
             if job.analysis:
                 render.print_notice(run.out)
         raise typer.Exit(exits.for_job(job))
@@ -188,11 +201,13 @@ def _hint_unfinished(run: Invocation, outcomes: list[Outcome]) -> None:
             run.hint_resume(outcome.job.id)
 
 
-def _moment(text: str, time_zone: str | None) -> datetime:
+def _moment(text: str | None, time_zone: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"not an ISO 8601 time: {text}", param_hint="--recorded-at") from None
+        raise typer.BadParameter(f"not an ISO 8601 time: {text}", param_hint=option) from None
     if moment.utcoffset() is not None:
         return moment
     if time_zone is None:

@@ -85,6 +85,7 @@ class MindTrack:
         *,
         recorded_at: datetime | None = None,
         time_zone: str | None = None,
+        prompt_ended_at: datetime | None = None,
         wait: bool = False,
         timeout: float | None = WAIT_TIMEOUT,
         on_upload_progress: UploadProgress | None = None,
@@ -93,21 +94,23 @@ class MindTrack:
 
         Args:
             path: the recording.
-            recorded_at: when it was made, with a UTC offset; the server takes the time of upload otherwise.
+            recorded_at: when it began, with a UTC offset; the server takes the time of upload otherwise.
             time_zone: IANA name of the speaker's time zone: it decides the day the recording counts for.
                 UTC otherwise.
+            prompt_ended_at: when the prompt that the speaker answers had ended, by the clock of
+                `recorded_at`; no response latency is measured without it.
             wait: return the finished job instead of the accepted one, whether it went well or not.
             timeout: seconds to wait once the upload is done; None waits as long as it takes.
             on_upload_progress: called with (bytes so far, bytes in all).
 
         Raises:
             OSError: the recording cannot be read.
-            ValueError: `recorded_at` has no UTC offset.
+            ValueError: a time has no UTC offset, or `prompt_ended_at` comes without `recorded_at`.
             WaitTimeoutError: `timeout` is over; the job goes on and `wait(error.job_id)` resumes.
 
         """
         path = Path(path)
-        fields = form_fields(recorded_at, time_zone)
+        fields = form_fields(recorded_at, time_zone, prompt_ended_at)
         with RecordingFile(path, on_upload_progress) as file:
             accepted = self._connection.post("v1/jobs", Job, file=file, name=path.name, fields=fields)
         job = accepted.body

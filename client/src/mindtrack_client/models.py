@@ -52,41 +52,88 @@ class Recording(Model):
     size_bytes: int
 
 
-class Indices(Model):
-    """Three sums of probabilities, each in [0, 1]."""
+class Quality(Model):
+    """How good a recording is, measured before the model is asked."""
 
-    anxiety: float
-    depressive: float
-    baseline: float
+    #: Seconds in which speech was heard, and their share of the recording.
+    speech_seconds: float
+    speech_ratio: float
+    #: Speech over what lies between; None where one of them is missing.
+    snr_db: float | None = None
+    #: Share of samples that were cut off.
+    clipping_ratio: float
+    level_dbfs: float
+    #: Frequency below which the speech lies; None without speech.
+    bandwidth_hz: float | None = None
+    #: Full scale is 1.
+    dc_offset: float
+
+
+class Indices(Model):
+    """Each in [0, 1]; None where the model cannot express what the index starts from."""
+
+    anxiety: float | None = None
+    depressive: float | None = None
+    baseline: float | None = None
+
+
+class Biomarker(Model):
+    """One measurement of the voice. The API's docs say what each name means."""
+
+    #: None where the recording does not hold what it takes.
+    value: float | None = None
+    unit: str
+    #: Robust standard deviations from the person's own baseline, and the recordings behind it.
+    z: float | None = None
+    n: int | None = None
 
 
 class ModelVersion(Model):
-    """Which model said so, and how it ran."""
+    """Which model said so, how it ran, and what it was calibrated on."""
 
     bundle_id: str
     bundle_revision: str
     engine: str
     precision: str
+    temperature: float | None = None
+    #: `uncertainty` above this is indeterminate.
+    abstention_threshold: float | None = None
+    calibration_set: str | None = None
 
 
-class Window(Model):
+class Scores(Model):
+    """What the model said, of a whole recording or of one window."""
+
+    #: None where the model cannot express the emotion; the others sum to one.
+    probabilities: Mapping[Emotion, float | None]
+    #: What the model gave to labels that stand for none of the five emotions.
+    unmapped_mass: float | None = None
+    #: In [0, 1].
+    uncertainty: float | None = None
+    #: The model cannot tell: its numbers stand, but they never count.
+    indeterminate: bool = False
+    #: `uncertain`, `unmapped`, or what a newer server knows.
+    indeterminate_reason: str | None = None
+
+
+class Window(Scores):
     """The model's answer for one slice of the recording, in seconds from its start."""
 
     start_seconds: float
     end_seconds: float
-    probabilities: Mapping[Emotion, float]
 
 
-class Analysis(Model):
+class Analysis(Scores):
     """The result of one job. Wellness decision support, not a diagnosis."""
 
     #: The most probable emotion, and its probability.
     emotion: Emotion
     confidence: float
-    probabilities: Mapping[Emotion, float]
-    #: P(Anxious) + P(Stressed), in [0, 1].
-    stress_score: float
+    #: P(Anxious) + P(Stressed), in [0, 1]; None unless the model can express both.
+    stress_score: float | None = None
     indices: Indices
+    #: By name; None from servers that measure none.
+    biomarkers: Mapping[str, Biomarker] | None = None
     audio_seconds: float
     processing_seconds: float
     model: ModelVersion
@@ -101,6 +148,10 @@ class JobProblem(Model):
     title: str
     detail: str | None = None
     code: str
+    #: What the recording measured and what it should have measured, in `unit`, where a measurement decided.
+    measured: float | None = None
+    needed: float | None = None
+    unit: str | None = None
 
 
 class Job(Model):
@@ -115,6 +166,8 @@ class Job(Model):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     recording: Recording
+    #: Known once the recording was decoded, also if it was rejected.
+    quality: Quality | None = None
     analysis: Analysis | None = None
     #: Set when the status is `rejected` or `failed`.
     problem: JobProblem | None = None
@@ -135,7 +188,7 @@ class LatestScore(Model):
 
 
 class TrendDay(Model):
-    """One person's day. A spread needs two recordings."""
+    """One person's day, over the recordings that count. A spread needs two of them."""
 
     day: date
     count: int
@@ -144,8 +197,9 @@ class TrendDay(Model):
     stress_min: float
     stress_max: float
     anxiety_mean: float
-    depressive_mean: float
-    baseline_mean: float
+    #: None once a recording of the day could not tell.
+    depressive_mean: float | None = None
+    baseline_mean: float | None = None
 
 
 class Trend(Model):

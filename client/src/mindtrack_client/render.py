@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,7 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mindtrack_client.models import Analysis, Job, JobStatus, Recording, Trend, TrendDay
+from mindtrack_client.models import (
+    Analysis,
+    Biomarker,
+    Job,
+    JobProblem,
+    JobStatus,
+    Quality,
+    Recording,
+    Trend,
+    TrendDay,
+)
 from mindtrack_client.sparkline import BLOCKS, DIGITS, sparkline
 
 NOTICE = "Wellness decision support, not a diagnosis."
@@ -25,7 +35,17 @@ _OUTCOMES = {
 }
 
 
-def print_job(console: Console, job: Job, label: str | None = None) -> None:
+#: In words for people; any other reason is shown as it is.
+_REASONS = {
+    "uncertain": "the model is too unsure",
+    "unmapped": "what the model heard is mostly none of the five",
+}
+CANNOT_TELL = "can't tell"
+UNKNOWN = "unknown"
+
+
+def print_job(console: Console, job: Job, label: str | None = None, *, details: bool = False) -> None:
+    """Show a job; with `details`, also what was measured of the recording and the voice."""
     title = Text(_OUTCOMES[job.status], style="bold")
     if label is not None:
         title.append(f"  {label}", style="not bold")
@@ -38,9 +58,12 @@ def print_job(console: Console, job: Job, label: str | None = None) -> None:
     if job.analysis is not None:
         _add_analysis(facts, job.analysis)
     if job.problem is not None:
-        facts.add_row("  Advice", job.problem.detail or job.problem.title)
-        facts.add_row("  Code", job.problem.code)
+        _add_problem(facts, job.problem)
+    if details and job.quality is not None:
+        facts.add_row("  Quality", _quality(job.quality))
     console.print(facts)
+    if details and job.analysis is not None and job.analysis.biomarkers:
+        console.print(_biomarkers_table(job.analysis.biomarkers))
 
 
 def print_notice(console: Console, notice: str = NOTICE) -> None:
@@ -54,13 +77,11 @@ def print_jobs(console: Console, jobs: Iterable[Job]) -> None:
         table.add_column(heading, no_wrap=True)
     table.add_column("Stress", justify="right", no_wrap=True)
     for job in jobs:
-        analysis = job.analysis
         table.add_row(
             str(job.id),
             f"{_local(job.recording):%Y-%m-%d %H:%M}",
             job.status,
-            analysis.emotion if analysis else "",
-            _score(analysis.stress_score) if analysis else "",
+            *_in_brief(job.analysis),
         )
     if table.row_count == 0:
         console.print("No jobs.")
@@ -83,16 +104,30 @@ def print_trend(console: Console, trend: Trend) -> None:
     print_notice(console, trend.notice)
 
 
+def _in_brief(analysis: Analysis | None) -> tuple[str, str]:
+    """Emotion and stress, for a table."""
+    if analysis is None:
+        return "", ""
+    if analysis.indeterminate:
+        return CANNOT_TELL, "-"
+    return analysis.emotion, _score(analysis.stress_score, "-")
+
+
 def _add_analysis(facts: Table, analysis: Analysis) -> None:
     indices = analysis.indices
     model = analysis.model
-    facts.add_row("  Emotion", f"{analysis.emotion} ({analysis.confidence:.0%})")
-    facts.add_row("  Stress", f"{_score(analysis.stress_score)} of 1")
-    facts.add_row(
-        "  Indices",
-        f"anxiety {_score(indices.anxiety)}, depressive {_score(indices.depressive)}, "
-        f"baseline {_score(indices.baseline)}",
-    )
+    if analysis.indeterminate:
+        reason = analysis.indeterminate_reason or ""
+        facts.add_row("  Emotion", f"{CANNOT_TELL}: {_REASONS.get(reason, reason)}")
+    else:
+        facts.add_row("  Emotion", f"{analysis.emotion} ({analysis.confidence:.0%})")
+        stress = analysis.stress_score
+        facts.add_row("  Stress", UNKNOWN if stress is None else f"{_score(stress)} of 1")
+        facts.add_row(
+            "  Indices",
+            f"anxiety {_score(indices.anxiety)}, depressive {_score(indices.depressive)}, "
+            f"baseline {_score(indices.baseline)}",
+        )
     facts.add_row(
         "  Audio", f"{analysis.audio_seconds:.1f} s, analysed in {analysis.processing_seconds:.1f} s"
     )
@@ -100,6 +135,49 @@ def _add_analysis(facts: Table, analysis: Analysis) -> None:
         "  Model",
         f"{model.bundle_id} {model.bundle_revision} ({model.engine}, {model.precision})",
     )
+
+
+def _add_problem(facts: Table, problem: JobProblem) -> None:
+    facts.add_row("  Advice", problem.detail or problem.title)
+    facts.add_row("  Code", problem.code)
+    if problem.measured is not None:
+        needed = "" if problem.needed is None else f", needed {_measure(problem.needed, problem.unit)}"
+        facts.add_row("  Measured", _measure(problem.measured, problem.unit) + needed)
+
+
+def _quality(quality: Quality) -> str:
+    return ", ".join(
+        (
+            f"speech {_measure(quality.speech_seconds, 's')} ({quality.speech_ratio:.0%})",
+            f"signal to noise {_measure(quality.snr_db, 'dB')}",
+            f"level {_measure(quality.level_dbfs, 'dBFS')}",
+            f"bandwidth {_measure(quality.bandwidth_hz, 'Hz')}",
+            f"clipped {quality.clipping_ratio:.1%}",
+            f"offset {_measure(quality.dc_offset, 'full scale')}",
+        )
+    )
+
+
+def _biomarkers_table(biomarkers: Mapping[str, Biomarker]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("  Biomarker", no_wrap=True)
+    for heading in ("Value", "From your usual"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, biomarker in biomarkers.items():
+        value = "-" if biomarker.value is None else _measure(biomarker.value, biomarker.unit)
+        usual = "-" if biomarker.z is None else f"{biomarker.z:+.1f} SD (n = {biomarker.n})"
+        table.add_row(f"  {name}", value, usual)
+    return table
+
+
+def _measure(value: float | None, unit: str | None) -> str:
+    """Return a value with its unit: three digits, whole from a hundred on."""
+    if value is None:
+        return UNKNOWN
+    if unit == "share":
+        return f"{value:.1%}"
+    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - see above
+    return digits if unit in {None, "1"} else f"{digits} {unit}"
 
 
 def _summary(trend: Trend, period: str) -> str:
@@ -130,18 +208,18 @@ def _days_table(days: Iterable[TrendDay]) -> Table:
             _weekday(day.day),
             str(day.count),
             _score(day.stress_mean),
-            "-" if day.stress_sd is None else _score(day.stress_sd),
+            _score(day.stress_sd, "-"),
             _score(day.stress_min),
             _score(day.stress_max),
             _score(day.anxiety_mean),
-            _score(day.depressive_mean),
-            _score(day.baseline_mean),
+            _score(day.depressive_mean, "-"),
+            _score(day.baseline_mean, "-"),
         )
     return table
 
 
-def _score(value: float) -> str:
-    return f"{value:.2f}"
+def _score(value: float | None, unknown: str = UNKNOWN) -> str:
+    return unknown if value is None else f"{value:.2f}"
 
 
 def _weekday(day: date) -> str:

@@ -55,18 +55,24 @@ class RecordingFile(io.FileIO):
         return chunk
 
 
-def form_fields(recorded_at: datetime | None, time_zone: str | None) -> dict[str, str]:
+def form_fields(
+    recorded_at: datetime | None, time_zone: str | None, prompt_ended_at: datetime | None
+) -> dict[str, str]:
     """The text parts that go with the recording.
 
     Raises:
-        ValueError: `recorded_at` has no offset from UTC.
+        ValueError: a time has no offset from UTC, or the prompt's end comes without `recorded_at`.
 
     """
+    if prompt_ended_at is not None and recorded_at is None:
+        raise ValueError("prompt_ended_at needs recorded_at to be counted from")
     fields: dict[str, str] = {}
-    if recorded_at is not None:
-        if recorded_at.utcoffset() is None:
-            raise ValueError(f"recorded_at needs a UTC offset, got {recorded_at.isoformat()}")
-        fields["recorded_at"] = recorded_at.isoformat()
+    for name, moment in (("recorded_at", recorded_at), ("prompt_ended_at", prompt_ended_at)):
+        if moment is None:
+            continue
+        if moment.utcoffset() is None:
+            raise ValueError(f"{name} needs a UTC offset, got {moment.isoformat()}")
+        fields[name] = moment.isoformat()
     if time_zone is not None:
         fields["time_zone"] = time_zone
     return fields

@@ -26,24 +26,73 @@ def job(status: str = "queued", **changes: Any) -> dict[str, Any]:  # noqa: ANN4
             "content_type": "audio/mp4",
             "size_bytes": 4321,
         },
+        "quality": quality() if status in {"succeeded", "rejected"} else None,
         "analysis": analysis() if status == "succeeded" else None,
         "problem": None,
     }
     return document | changes
 
 
-def analysis() -> dict[str, Any]:
+def quality() -> dict[str, Any]:
     return {
+        "speech_seconds": 6.1,
+        "speech_ratio": 0.813,
+        "snr_db": 24.6,
+        "clipping_ratio": 0.0,
+        "level_dbfs": -21.37,
+        "bandwidth_hz": None,
+        "dc_offset": 0.0004,
+    }
+
+
+def analysis(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    scores = {
+        "probabilities": _PROBABILITIES,
+        "unmapped_mass": 0.0,
+        "uncertainty": 0.7,
+        "indeterminate": False,
+        "indeterminate_reason": None,
+    }
+    return {
+        **scores,
         "emotion": "Neutral",
         "confidence": 0.5,
-        "probabilities": _PROBABILITIES,
         "stress_score": 0.3,
         "indices": {"anxiety": 0.1, "depressive": 0.1, "baseline": 0.6},
+        "biomarkers": {
+            "f0_median_hz": {"value": 118.3, "unit": "Hz", "z": 1.26, "n": 12},
+            "pause_ratio": {"value": 0.214, "unit": "1", "z": None, "n": None},
+            "response_latency_seconds": {"value": None, "unit": "s", "z": None, "n": None},
+        },
         "audio_seconds": 7.5,
         "processing_seconds": 0.4,
-        "model": {"bundle_id": "demo", "bundle_revision": "r1", "engine": "openvino", "precision": "int8"},
-        "windows": [{"start_seconds": 0.0, "end_seconds": 5.0, "probabilities": _PROBABILITIES}],
-    }
+        "model": {
+            "bundle_id": "demo",
+            "bundle_revision": "r1",
+            "engine": "openvino",
+            "precision": "int8",
+            "temperature": 1.3,
+            "abstention_threshold": 0.9,
+            "calibration_set": "four voices",
+        },
+        "windows": [{"start_seconds": 0.0, "end_seconds": 5.0, **scores}],
+    } | changes
+
+
+def indeterminate() -> dict[str, Any]:
+    return job("succeeded", analysis=analysis(indeterminate=True, indeterminate_reason="uncertain"))
+
+
+def partly_known() -> dict[str, Any]:
+    """A job of a model that knows neither Anxious nor Happy."""
+    return job(
+        "succeeded",
+        analysis=analysis(
+            probabilities={"Neutral": 0.5, "Happy": None, "Sad": 0.3, "Anxious": None, "Stressed": 0.2},
+            stress_score=None,
+            indices={"anxiety": None, "depressive": 0.3, "baseline": None},
+        ),
+    )
 
 
 def rejected() -> dict[str, Any]:
@@ -52,6 +101,9 @@ def rejected() -> dict[str, Any]:
         "title": "Recording too short",
         "detail": "Please speak a little longer.",
         "code": "too_short",
+        "measured": 2.318,
+        "needed": 4.0,
+        "unit": "s",
     }
     return job("rejected", problem=problem)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -22,6 +24,46 @@ def test_watch(command: Command, gateway: FakeGateway) -> None:
     assert result.exit_code == 0
     assert "Emotion" in result.stdout
     assert "attempt 2" in result.stderr
+
+
+def test_watch_shows_what_was_measured(command: Command, gateway: FakeGateway) -> None:
+    gateway.on("GET", JOB_PATH, Reply(200, documents.job("succeeded")))
+    text = " ".join(command("watch", JOB_ID, COLUMNS="120").stdout.split())
+    assert "speech 6.1 s (81%), signal to noise 24.6 dB, level -21.4 dBFS, bandwidth unknown" in text
+    assert "f0_median_hz 118 Hz +1.3 SD (n = 12)" in text
+    assert "pause_ratio 0.214 - response_latency_seconds - -" in text
+
+
+def test_watch_says_when_the_model_cannot_tell(command: Command, gateway: FakeGateway) -> None:
+    gateway.on("GET", JOB_PATH, Reply(200, documents.indeterminate()))
+    result = command("watch", JOB_ID)
+    assert result.exit_code == 0
+    assert "can't tell: the model is too unsure" in result.stdout
+    assert "Neutral" not in result.stdout
+    assert "0.30" not in result.stdout
+
+
+def test_what_the_model_cannot_express_is_unknown(command: Command, gateway: FakeGateway) -> None:
+    gateway.on("GET", JOB_PATH, Reply(200, documents.partly_known()))
+    text = command("watch", JOB_ID).stdout
+    assert re.search(r"Stress +unknown", text)
+    assert "anxiety unknown, depressive 0.30, baseline unknown" in text
+
+
+def test_jobs_leave_out_what_nobody_can_tell(command: Command, gateway: FakeGateway) -> None:
+    items = [documents.indeterminate(), documents.partly_known()]
+    gateway.on("GET", "/v1/jobs", Reply(200, {"items": items, "next_cursor": None}))
+    unsure, partly = command("jobs").stdout.splitlines()[1:3]
+    assert unsure.split()[3:] == ["succeeded", "can't", "tell", "-"]
+    assert partly.split()[3:] == ["succeeded", "Neutral", "-"]
+    assert max(len(unsure), len(partly)) <= 80
+
+
+def test_days_show_an_unknown_index_as_such(command: Command, gateway: FakeGateway) -> None:
+    day = documents.day("2026-11-22", 0.9, depressive_mean=None, baseline_mean=None)
+    gateway.on("GET", "/v1/users/me/trends", Reply(200, documents.trend(day)))
+    (line,) = (line for line in command("trends").stdout.splitlines() if line.startswith("Sun"))
+    assert line.split()[-3:] == ["0.10", "-", "-"]
 
 
 def test_watch_times_out(command: Command, gateway: FakeGateway) -> None:

@@ -86,6 +86,7 @@ def test_a_rejected_job_is_told_neutrally(
     assert result.exit_code == 1
     assert "Not analysed  today.m4a" in result.stdout
     assert "Please speak a little longer." in result.stdout
+    assert "2.32 s, needed 4 s" in result.stdout
     assert "rror" not in result.output
 
 
@@ -171,6 +172,13 @@ def test_recorded_at_without_offset_counts_in_the_time_zone(
     assert b"Asia/Tokyo" in accepted.asked[0].body
 
 
+def test_the_end_of_the_prompt_goes_along(command: Command, accepted: FakeGateway, recording: Path) -> None:
+    times = ("--recorded-at", "2026-11-22T08:30Z", "--prompt-ended-at", "2026-11-22T08:30:01.5Z")
+    result = command("submit", "--no-wait", *times, str(recording))
+    assert result.exit_code == 0
+    assert b"2026-11-22T08:30:01.500000+00:00" in accepted.asked[0].body
+
+
 def test_nobody_listens(recording: Path) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound but not listening: refused, and nobody else gets it
@@ -187,6 +195,8 @@ def test_nobody_listens(recording: Path) -> None:
         (["--recorded-at", "yesterday"], "not an ISO 8601 time"),
         (["--recorded-at", "2026-11-22", "--time-zone", "Mars/Base"], "unknown time zone"),
         (["--recorded-at", "2026-11-22", "SECOND"], "one recording at a time"),
+        (["--prompt-ended-at", "2026-11-22T08:30Z"], "needs --recorded-at"),
+        (["--recorded-at", "2026-11-22", "--prompt-ended-at", "soon"], "not an ISO 8601 time: soon"),
     ],
 )
 def test_times_that_make_no_sense(recording: Path, options: list[str], words: str) -> None:

@@ -43,3 +43,23 @@ def test_a_listing_leaves_the_windows_out() -> None:
     job = Job.model_validate(document)
     assert job.analysis is not None
     assert job.analysis.windows is None
+
+
+def test_what_the_model_cannot_express_is_none() -> None:
+    job = Job.model_validate(documents.partly_known())
+    assert job.analysis is not None
+    assert job.analysis.probabilities[Emotion.ANXIOUS] is None
+    assert job.analysis.stress_score is None
+    assert job.analysis.indices.depressive == 0.3
+
+
+def test_an_older_server_measures_nothing() -> None:
+    document = documents.job("succeeded")
+    del document["quality"]
+    for name in ("biomarkers", "unmapped_mass", "uncertainty", "indeterminate", "indeterminate_reason"):
+        del document["analysis"][name]
+    job = Job.model_validate(document)
+    assert job.quality is None
+    assert job.analysis is not None
+    assert job.analysis.biomarkers is None
+    assert not job.analysis.indeterminate

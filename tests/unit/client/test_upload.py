@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import email.policy
 import tracemalloc
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler
@@ -35,9 +35,11 @@ def test_the_form_has_the_recording_and_when_it_was_made(
 ) -> None:
     gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
     moment = datetime(2026, 11, 22, 8, 30, tzinfo=timezone(timedelta(hours=9)))
-    mindtrack.submit(recording, recorded_at=moment, time_zone="Asia/Tokyo")
+    ended = moment + timedelta(seconds=1.5)
+    mindtrack.submit(recording, recorded_at=moment, prompt_ended_at=ended, time_zone="Asia/Tokyo")
     parts = parts_of(gateway.asked[0])
-    assert parts.keys() == {"file", "recorded_at", "time_zone"}
+    assert parts.keys() == {"file", "recorded_at", "prompt_ended_at", "time_zone"}
+    assert parts["prompt_ended_at"].get_content().strip() == "2026-11-22T08:30:01.500000+09:00"
     assert parts["file"].get_filename() == "today.m4a"
     assert parts["file"].get_content_type() == "audio/mp4"
     assert parts["file"].get_payload(decode=True) == b"not really audio"
@@ -58,6 +60,14 @@ def test_a_time_without_offset_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(ValueError, match="UTC offset"):
         mindtrack.submit(recording, recorded_at=datetime(2026, 11, 22))  # noqa: DTZ001 - the point
+    assert gateway.asked == []
+
+
+def test_the_end_of_a_prompt_needs_something_to_be_counted_from(
+    mindtrack: MindTrack, gateway: FakeGateway, recording: Path
+) -> None:
+    with pytest.raises(ValueError, match="needs recorded_at"):
+        mindtrack.submit(recording, prompt_ended_at=datetime.now(UTC))
     assert gateway.asked == []
 
 

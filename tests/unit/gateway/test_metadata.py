@@ -15,6 +15,7 @@ def test_defaults_are_now_and_utc() -> None:
 
     assert metadata.recorded_at == NOW
     assert metadata.time_zone == "UTC"
+    assert metadata.prompt_ended_at is None
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,33 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
     assert refused.value.errors is not None
     assert {error.field for error in refused.value.errors} == {"recorded_at", "time_zone"}
+
+
+def test_a_prompt_may_end_while_the_recording_runs() -> None:
+    fields = {"recorded_at": "2026-02-28T10:00:00Z", "prompt_ended_at": "2026-02-28T11:00:02.5+01:00"}
+
+    ended = capture_metadata(fields, now=NOW).prompt_ended_at
+
+    assert ended == datetime(2026, 2, 28, 10, 0, 2, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "prompt_ended_at", "detail"),
+    [
+        (None, "2026-02-28T10:00:00Z", "needs `recorded_at`"),
+        ("2026-02-28T10:00:00Z", "2026-02-28T09:59:59Z", "before `recorded_at`"),
+        ("2026-02-28T10:00:00Z", "2026-02-28T10:00:01", "offset"),
+        ("2026-02-28T10:00:00Z", "2999-02-28T10:00:01Z", "future"),
+    ],
+)
+def test_impossible_ends_of_a_prompt_are_refused(
+    recorded_at: str | None, prompt_ended_at: str, detail: str
+) -> None:
+    fields = {"prompt_ended_at": prompt_ended_at} | ({"recorded_at": recorded_at} if recorded_at else {})
+
+    with pytest.raises(InvalidRequestError) as refused:
+        capture_metadata(fields, now=NOW)
+
+    assert refused.value.errors is not None
+    assert [error.field for error in refused.value.errors] == ["prompt_ended_at"]
+    assert detail in refused.value.errors[0].detail

@@ -42,8 +42,9 @@ def a_log(sample: str, moment: datetime, stress: float | None) -> Log:
     return Log(sample, moment, job)
 
 
-def an_analysis(stress: float) -> Analysis:
+def an_analysis(stress: float, *, indeterminate: bool = False) -> Analysis:
     return Analysis(
+        indeterminate=indeterminate,
         emotion=Emotion.STRESSED,
         confidence=0.61,
         probabilities={},
@@ -75,6 +76,7 @@ def a_week(*stress: float | None) -> Week:
 
 def a_day(day: date, analysis: Analysis) -> TrendDay:
     score = analysis.stress_score
+    assert score is not None
     return TrendDay(
         day=day,
         count=1,
@@ -85,6 +87,14 @@ def a_day(day: date, analysis: Analysis) -> TrendDay:
         depressive_mean=0.1,
         baseline_mean=0.1,
     )
+
+
+def with_analysis(week: Week, analysis: Analysis) -> Week:
+    """Replace the last log's analysis and leave the trend without that day."""
+    *others, last = week.logs
+    log = Log(last.sample, last.recorded_at, last.job.model_copy(update={"analysis": analysis}))
+    days = week.trend.days[:-1]
+    return Week((*others, log), week.trend.model_copy(update={"days": days, "count": len(days)}))
 
 
 def shown(week: Week) -> str:
@@ -129,6 +139,9 @@ class TestWeek:
 
         assert not Week(week.logs, short).complete
 
+    def test_is_complete_when_the_model_could_not_tell_and_did_not_count(self) -> None:
+        assert with_analysis(a_week(*GOOD), an_analysis(0.9, indeterminate=True)).complete
+
 
 class TestReport:
     def test_shows_every_log_with_its_scores(self) -> None:
@@ -152,6 +165,19 @@ class TestReport:
         assert "Stress 02 Mar to 08 Mar: ▁▁▂ ▄▅█  mean 0.37" in shown(
             a_week(0.0, 0.1, 0.2, None, 0.4, 0.5, 1.0)
         )
+
+    def test_shows_no_numbers_where_the_model_cannot_tell(self) -> None:
+        text = shown(with_analysis(a_week(*GOOD), an_analysis(0.9, indeterminate=True)))
+
+        (last,) = (line for line in text.splitlines() if "day-7" in line)
+        assert last.split()[3:] == ["succeeded", "can't", "tell", "-", "-", "-", "-"]
+
+    def test_shows_what_the_model_cannot_express_as_unknown(self) -> None:
+        unknown = {"stress_score": None, "indices": Indices(depressive=0.22)}
+        text = shown(with_analysis(a_week(*GOOD), an_analysis(0.9).model_copy(update=unknown)))
+
+        (last,) = (line for line in text.splitlines() if "day-7" in line)
+        assert last.split()[4:] == ["Stressed", "61%", "-", "-", "0.22", "-"]
 
     def test_says_why_a_log_was_rejected(self) -> None:
         text = shown(a_week(None, *GOOD[1:]))

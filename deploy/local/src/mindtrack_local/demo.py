@@ -44,9 +44,10 @@ class Week:
 
     @property
     def complete(self) -> bool:
-        """Whether every log was analysed and counts in the trend."""
+        """Whether every log was analysed and, unless the model could not tell, counts in the trend."""
         succeeded = all(log.job.status is JobStatus.SUCCEEDED for log in self.logs)
-        return succeeded and self.trend.count == len(self.logs)
+        telling = [log for log in self.logs if log.job.analysis and not log.job.analysis.indeterminate]
+        return succeeded and self.trend.count == len(telling)
 
 
 @contextmanager

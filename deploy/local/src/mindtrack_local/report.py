@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mindtrack_client import Analysis, JobStatus, Trend
+from mindtrack_client.render import CANNOT_TELL
 from mindtrack_client.sparkline import BLOCKS, DIGITS, sparkline
 from mindtrack_local.demo import Log, Week
 
@@ -47,9 +48,14 @@ def _outcome(log: Log) -> Iterable[str | Text]:
 
 
 def _numbers(analysis: Analysis) -> Iterable[str]:
+    if analysis.indeterminate:
+        return CANNOT_TELL, "-", "-", "-", "-"
     indices = analysis.indices
     scores = (analysis.stress_score, indices.anxiety, indices.depressive, indices.baseline)
-    return f"{analysis.emotion} {analysis.confidence:.0%}", *(f"{score:.2f}" for score in scores)
+    return (
+        f"{analysis.emotion} {analysis.confidence:.0%}",
+        *("-" if score is None else f"{score:.2f}" for score in scores),
+    )
 
 
 def days(trend: Trend, *, bar: str) -> Table:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.routes import owned_job
@@ -20,18 +21,37 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_gateway.recordings.routes import UPLOAD_FORM, UPLOAD_PROBLEMS
 from mindtrack_shared.db import jobs
-from mindtrack_shared.db.models import Job
+from mindtrack_shared.db.models import AnalysisRecord, Job
 from mindtrack_shared.domain.emotions import Emotion
 
 router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
 
 
 class StressAnswer(BaseModel):
-    emotion: Emotion
-    #: Probability of `emotion`.
-    confidence: float
-    #: P(Anxious) + P(Stressed).
-    stress_score: float
+    """What the voice sounded like. Whoever must not guess gets nulls where the model cannot tell."""
+
+    emotion: Annotated[Emotion | None, Field(description="Null when indeterminate.")]
+    confidence: Annotated[float | None, Field(description="Probability of `emotion`.")]
+    stress_score: Annotated[
+        float | None,
+        Field(
+            description="P(Anxious) + P(Stressed); null when indeterminate, or when the model knows not both."
+        ),
+    ]
+    indeterminate: Annotated[
+        bool, Field(description="Whether the model cannot tell; `GET /v1/jobs` lists its numbers.")
+    ]
+
+    @classmethod
+    def of(cls, row: AnalysisRecord) -> Self:
+        if row.indeterminate_reason is not None:
+            return cls(emotion=None, confidence=None, stress_score=None, indeterminate=True)
+        return cls(
+            emotion=row.emotion,
+            confidence=row.confidence,
+            stress_score=row.stress_score,
+            indeterminate=False,
+        )
 
 
 @router.post(
@@ -61,7 +81,7 @@ async def analyze_stress(
     if problem is not None:
         raise problem
     if job.analysis is not None:
-        return StressAnswer.model_validate(job.analysis, from_attributes=True)
+        return StressAnswer.of(job.analysis)
     view = JobView.of(job)
     later = Response(view.model_dump_json(), status_code=HTTPStatus.ACCEPTED, media_type="application/json")
     later.headers["Location"] = f"/v1/jobs/{view.id}"

@@ -57,8 +57,10 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str | None = None
-    #: The code of a job that ended without an analysis.
-    code: str | None = None
+    code: Annotated[str | None, Field(description="Why a job ended without an analysis.")] = None
+    measured: Annotated[float | None, Field(description="What the recording measured.")] = None
+    needed: Annotated[float | None, Field(description="What it should have measured.")] = None
+    unit: Annotated[str | None, Field(description="Unit of `measured` and `needed`.", examples=["dB"])] = None
     errors: list[FieldError] | None = None
 
 
@@ -164,6 +166,24 @@ class RecordingRejectedError(ProblemError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "recording-rejected"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None,
+        measured: float | None = None,
+        needed: float | None = None,
+        unit: str | None = None,
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.measured = measured
+        self.needed = needed
+        self.unit = unit
+
+    def document(self, instance: str | None = None) -> Problem:
+        figures = {"measured": self.measured, "needed": self.needed, "unit": self.unit}
+        return super().document(instance).model_copy(update=figures)
 
 
 class AnalysisFailedError(ProblemError):

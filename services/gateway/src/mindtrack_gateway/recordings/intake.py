@@ -132,6 +132,7 @@ class Intake:
             content_type=stored.content_type,
             recorded_at=metadata.recorded_at,
             recorded_on=metadata.recorded_on,
+            prompt_ended_at=metadata.prompt_ended_at,
             time_zone=metadata.time_zone,
         )
         job = Job(user_id=user_id, recording=recording, max_attempts=self._max_attempts, analysis=None)

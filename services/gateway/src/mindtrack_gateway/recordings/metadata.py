@@ -19,6 +19,8 @@ OLDEST = timedelta(days=3653)
 @dataclass(frozen=True, slots=True)
 class CaptureMetadata:
     recorded_at: datetime
+    #: When the prompt that the person answers had ended; the recording was running by then.
+    prompt_ended_at: datetime | None
     #: IANA name of the zone the person was in.
     time_zone: str
 
@@ -28,7 +30,7 @@ class CaptureMetadata:
         return self.recorded_at.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-FIELDS = frozenset({"recorded_at", "time_zone"})
+FIELDS = frozenset({"recorded_at", "prompt_ended_at", "time_zone"})
 
 
 def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMetadata:
@@ -39,18 +41,31 @@ def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMeta
 
     """
     errors: list[FieldError] = []
-    recorded_at = now
-    try:
-        if "recorded_at" in fields:
-            recorded_at = _moment(fields["recorded_at"], now=now)
-    except ValueError as error:
-        errors.append(FieldError(field="recorded_at", detail=str(error)))
+    recorded_at = _field(fields, "recorded_at", now, errors)
+    prompt_ended_at = _field(fields, "prompt_ended_at", now, errors)
     time_zone = fields.get("time_zone", "UTC")
     if time_zone not in _zones():
         errors.append(FieldError(field="time_zone", detail="must be an IANA time zone such as Europe/Berlin"))
+    if prompt_ended_at and "recorded_at" not in fields:
+        errors.append(FieldError(field="prompt_ended_at", detail="needs `recorded_at` to be counted from"))
+    if prompt_ended_at and recorded_at and prompt_ended_at < recorded_at:
+        errors.append(FieldError(field="prompt_ended_at", detail="must not lie before `recorded_at`"))
     if errors:
         raise InvalidRequestError(errors)
-    return CaptureMetadata(recorded_at=recorded_at, time_zone=time_zone)
+    return CaptureMetadata(
+        recorded_at=recorded_at or now, prompt_ended_at=prompt_ended_at, time_zone=time_zone
+    )
+
+
+def _field(fields: Mapping[str, str], name: str, now: datetime, errors: list[FieldError]) -> datetime | None:
+    """Read a moment; what is wrong with it is added to `errors`."""
+    if name not in fields:
+        return None
+    try:
+        return _moment(fields[name], now=now)
+    except ValueError as error:
+        errors.append(FieldError(field=name, detail=str(error)))
+        return None
 
 
 def _moment(text: str, *, now: datetime) -> datetime:

@@ -51,7 +51,13 @@ UPLOAD_FORM: dict[str, Any] = {
                         "recorded_at": {
                             "type": "string",
                             "format": "date-time",
-                            "description": "Defaults to now.",
+                            "description": "When the recording began. Defaults to now.",
+                        },
+                        "prompt_ended_at": {
+                            "type": "string",
+                            "format": "date-time",
+                            "description": "When the prompt that the person answers had ended, by the clock "
+                            "of `recorded_at`, which it needs. Without it, no response latency is measured.",
                         },
                         "time_zone": {
                             "type": "string",

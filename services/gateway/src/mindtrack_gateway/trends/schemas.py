@@ -17,7 +17,7 @@ NOTICE = (
 
 
 class DayView(BaseModel):
-    """One calendar day where the person was. Days without recordings are absent."""
+    """One calendar day where the person was, with the recordings that count. Days without are absent."""
 
     day: date
     count: int
@@ -27,8 +27,9 @@ class DayView(BaseModel):
     stress_min: float
     stress_max: float
     anxiety_mean: float
-    depressive_mean: float
-    baseline_mean: float
+    #: Null once a recording of the day could not tell.
+    depressive_mean: float | None
+    baseline_mean: float | None
 
     @classmethod
     def of(cls, day: DayRollup) -> Self:
@@ -39,9 +40,9 @@ class DayView(BaseModel):
             stress_sd=day.stress_sd,
             stress_min=day.stress_min,
             stress_max=day.stress_max,
-            anxiety_mean=day.anxiety_sum / day.count,
-            depressive_mean=day.depressive_sum / day.count,
-            baseline_mean=day.baseline_sum / day.count,
+            anxiety_mean=day.anxiety_mean,
+            depressive_mean=day.depressive_mean,
+            baseline_mean=day.baseline_mean,
         )
 
 
@@ -58,7 +59,7 @@ class TrendView(BaseModel):
     user_id: UUID
     first_day: date
     last_day: date
-    #: Recordings in the period.
+    #: Recordings in the period; indeterminate ones do not count.
     count: int
     #: Mean of the daily means; null without recordings.
     stress_mean: float | None
