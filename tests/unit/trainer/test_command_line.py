@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.main import get_group
 from typer.testing import CliRunner
 
+from mindtrack_inference.bundle import load_bundle
+from mindtrack_inference.classifier import Classifier
+from mindtrack_inference.windows import split
 from mindtrack_shared.bundles import BundleManifest
 from mindtrack_trainer.__main__ import app
+from mindtrack_trainer.calibration import Calibration
 from mindtrack_trainer.samples import WEEK, narrator
+from mindtrack_trainer.scoring import Scorer
 from mindtrack_trainer.sound import SAMPLE_RATE, decode
 
 
@@ -18,7 +26,7 @@ def test_help_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["synthesise", "train", "evaluate", "export", "samples"])
+@pytest.mark.parametrize("command", sorted(get_group(app).commands))
 def test_every_command_explains_itself(command: str) -> None:
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
@@ -30,10 +38,14 @@ def test_refusal_is_one_line_and_status_one(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
-def test_unmeasured_checkpoint_is_not_exported(tmp_path: Path) -> None:
+def test_each_step_names_the_one_before_it(tmp_path: Path) -> None:
+    for command, needed in (("calibrate", "train"), ("evaluate", "calibrate")):
+        result = CliRunner().invoke(app, [command, str(tmp_path), str(tmp_path)])
+        assert result.exit_code == 1
+        assert f"mindtrack-trainer {needed}" in " ".join(result.stderr.split())
     result = CliRunner().invoke(app, ["export", str(tmp_path), "--out", str(tmp_path / "b"), "--id", "toy"])
     assert result.exit_code == 1
-    assert "evaluate" in result.stderr
+    assert "mindtrack-trainer train" in " ".join(result.stderr.split())
 
 
 def test_commands_lead_from_nothing_to_a_bundle(tmp_path: Path) -> None:
@@ -41,6 +53,7 @@ def test_commands_lead_from_nothing_to_a_bundle(tmp_path: Path) -> None:
     commands = [
         ["synthesise", "--out", data, "--speakers", "3", "--clips-per-speaker", "5", "--workers", "1"],
         ["train", data, "--out", checkpoint, "--epochs", "1", "--batch", "5"],
+        ["calibrate", checkpoint, data],
         ["evaluate", checkpoint, data, "--recordings", f"{data}/s000"],
         ["export", checkpoint, "--out", bundle, "--id", "from-nothing"],
     ]
@@ -49,9 +62,19 @@ def test_commands_lead_from_nothing_to_a_bundle(tmp_path: Path) -> None:
         assert result.exit_code == 0, result.output
     manifest = BundleManifest.read(tmp_path / "bundle")
     assert manifest.id == "from-nothing"
-    assert 0 <= float(str(manifest.evaluation["uar"])) <= 1
-    assert manifest.temperature == manifest.evaluation["temperature"]
-    assert "webm 16k" in (tmp_path / "bundle" / "README.md").read_text()
+    measured = json.loads((tmp_path / "bundle" / "evaluation.json").read_text())
+    assert manifest.evaluation["uar"] == measured["uar"]
+    assert manifest.temperature == Calibration.read(tmp_path / "checkpoint").temperature
+    assert "webm 16k" in (tmp_path / "bundle" / "evaluation.md").read_text()
+    served = load_bundle(tmp_path / "bundle")
+    scorer = Scorer.read(tmp_path / "checkpoint")
+    samples = decode(tmp_path / "corpus" / "s000" / "c000.wav")
+    starts, windows = split(samples, window_samples=served.window_samples, hop_samples=served.hop_samples)
+    assert starts.tolist() == [0, 24_000]
+    # What the trainer measured is what the worker serves.
+    here = Calibration.read(tmp_path / "checkpoint").serve([scorer.recording(samples)]).probabilities[0]
+    there = Classifier.load(served, threads=1).score(windows).probabilities.mean(axis=0)
+    np.testing.assert_allclose(there, here, atol=1e-4)
 
 
 def test_samples_are_a_week_in_seven_formats_by_an_unheard_voice(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,8 +13,16 @@ from mindtrack_trainer.synthesis import say
 from mindtrack_trainer.voices import Speaker
 
 SPEAKERS = [
-    Speaker(voice="en-us+f2", pitch=1.0, tempo=1.0, tract=1.0, split="train"),
-    Speaker(voice="en-gb-scotland+m3", pitch=0.95, tempo=1.05, tract=1.05, split="train"),
+    Speaker(voice="en-us+f2", pitch=1.0, tempo=1.0, tract=1.0, jitter=0.0, brightness=0.0, split="train"),
+    Speaker(
+        voice="en-gb-scotland+m3",
+        pitch=0.95,
+        tempo=1.05,
+        tract=1.05,
+        jitter=0.0,
+        brightness=0.0,
+        split="train",
+    ),
 ]
 TEXT = "Yesterday my neighbour walked to the old station while we waited near the garden"
 
@@ -46,13 +55,14 @@ def test_synthesised_f0_follows_the_rules(speaker: Speaker) -> None:
     assert height[Emotion.ANXIOUS] > 1.15 * height[Emotion.HAPPY]
     assert height[Emotion.HAPPY] > 1.08 * height[Emotion.NEUTRAL]
     for level in (Emotion.SAD, Emotion.STRESSED):
-        assert height[level] == pytest.approx(height[Emotion.NEUTRAL], rel=0.08)
+        assert height[level] == pytest.approx(height[Emotion.NEUTRAL], rel=0.1)  # a wider range lies higher
 
 
 @pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda speaker: str(speaker.voice))
 def test_synthesised_range_follows_the_rules(speaker: Speaker) -> None:
     def spread(emotion: Emotion) -> float:
-        low, high = np.percentile(f0(utterance(speaker, emotion)), (10, 90))
+        steady = replace(prosody.RULES[emotion], jitter=0)  # jitter spreads F0, too
+        low, high = np.percentile(f0(say(TEXT, speaker, steady, seed=1)), (10, 90))
         return float(high - low)
 
     assert spread(Emotion.SAD) < spread(Emotion.NEUTRAL) < spread(Emotion.STRESSED)
@@ -74,6 +84,8 @@ def test_blend_runs_from_one_manner_to_the_other() -> None:
 
 
 def test_settings_stay_within_the_engine_s_limits() -> None:
-    shrill = Speaker(voice="en-us+f2", pitch=3.0, tempo=9.0, tract=1.0, split="train")
+    shrill = Speaker(
+        voice="en-us+f2", pitch=3.0, tempo=9.0, tract=1.0, jitter=0.0, brightness=0.0, split="train"
+    )
     settings = prosody.settings(shrill, prosody.Prosody(f0_mean=300, f0_range=500, duration=20, loudness=900))
     assert (settings.pitch, settings.pitch_range, settings.rate, settings.volume) == (99, 99, 450, 100)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from mindtrack_shared.domain.emotions import Emotion
-from mindtrack_trainer.dataset import read_manifest
 from mindtrack_trainer.errors import SynthesisError
 from mindtrack_trainer.espeak import EspeakSettings, speak
+from mindtrack_trainer.manifest import read_manifest
+from mindtrack_trainer.outliers import SOURCES
+from mindtrack_trainer.probes import read_probes
+from mindtrack_trainer.prosody import RULES
 from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
 from mindtrack_trainer.synthesis import CLIP_SECONDS, make_clip, synthesise
 from mindtrack_trainer.voices import make_speakers
@@ -47,24 +50,56 @@ def test_speakers_are_reproducible_and_share_no_timbre_across_splits() -> None:
 
 def test_clip_is_as_long_as_promised_and_reproducible() -> None:
     speaker = make_speakers(3, seed=7)[0]
-    clips = [make_clip(speaker, Emotion.SAD, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    clips = [make_clip(speaker, RULES[Emotion.SAD], np.random.default_rng(seed)) for seed in (1, 1, 2)]
     assert len(clips[0]) == CLIP_SECONDS * SAMPLE_RATE
     np.testing.assert_array_equal(clips[0], clips[1])
     assert not np.array_equal(clips[0], clips[2])
 
 
-def test_corpus_does_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
-    for workers in (1, 2):
-        assert list(synthesise(tmp_path / str(workers), 3, 5, seed=7, workers=workers)) == [5, 10, 15]
-    one, two = (read_manifest(tmp_path / name) for name in ("1", "2"))
-    assert one == two
-    assert len(one) == 15
-    for clip in one:
-        for path in (clip.path, clip.degraded_path):
-            assert (tmp_path / "1" / path).read_bytes() == (tmp_path / "2" / path).read_bytes()
-    clean, degraded = (read_wav(tmp_path / "1" / path) for path in (one[0].path, one[0].degraded_path))
-    assert len(clean) == len(degraded) == one[0].seconds * SAMPLE_RATE
-    assert not np.array_equal(clean, degraded)
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("corpus")
+    assert list(synthesise(out, 3, 10, seed=7, workers=2)) == [(done, 6) for done in range(1, 7)]
+    return out
+
+
+def test_corpus_does_not_depend_on_the_number_of_processes(corpus: Path, tmp_path: Path) -> None:
+    assert len(list(synthesise(tmp_path, 3, 10, seed=7, workers=1))) == 6
+    files = sorted(path.relative_to(corpus) for path in corpus.rglob("*.*"))
+    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
+    for name in files:
+        assert (corpus / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_corpus_holds_every_emotion_of_every_voice_clean_and_degraded(corpus: Path) -> None:
+    clips = [utterance for utterance in read_manifest(corpus) if utterance.label is not None]
+    assert len(clips) == 30
+    for clip in clips:
+        assert clip.degraded_path is not None
+        clean, degraded = (read_wav(corpus / path) for path in (clip.path, clip.degraded_path))
+        assert len(clean) == len(degraded) == clip.seconds * SAMPLE_RATE
+        assert not np.array_equal(clean, degraded)
+    for speaker in {clip.speaker for clip in clips}:
+        assert {clip.label for clip in clips if clip.speaker == speaker} == set(Emotion)
+
+
+def test_every_split_has_outliers_of_its_own(corpus: Path) -> None:
+    outliers = [utterance for utterance in read_manifest(corpus) if utterance.label is None]
+    assert {outlier.split for outlier in outliers} == {"train", "calibration", "test"}
+    assert {outlier.source_label for outlier in outliers} <= {*SOURCES, "babble", "chirp", "drums"}
+    assert len({(corpus / outlier.path).read_bytes() for outlier in outliers}) == len(outliers)
+
+
+def test_probes_are_test_voices_that_differ_from_their_reference(corpus: Path) -> None:
+    utterances = {utterance.path: utterance for utterance in read_manifest(corpus)}
+    probes = read_probes(corpus)
+    assert {probe.group for probe in probes} == {"monotonicity", "ablation"}
+    assert {probe.label for probe in probes if probe.group == "monotonicity"} == set(Emotion)
+    for probe in probes:
+        reference = utterances[probe.reference_path]
+        assert (reference.split, reference.speaker) == ("test", probe.speaker)
+        assert probe.path not in utterances
+        assert not np.array_equal(read_wav(corpus / probe.path), read_wav(corpus / probe.reference_path))
 
 
 @pytest.mark.parametrize(("speakers", "clips"), [(2, 5), (10_000, 5), (3, 7), (3, 0)])

@@ -2,111 +2,133 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.errors import DatasetError
+from mindtrack_trainer.manifest import Split, read_manifest
 from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
-from mindtrack_trainer.synthesis import MANIFEST, Clip
-from mindtrack_trainer.voices import Split
 
-WINDOW_SECONDS = 4.0
-HOP_SECONDS = 2.0
-WINDOW = round(WINDOW_SECONDS * SAMPLE_RATE)  # samples
+LABELS = tuple(Emotion)
+#: The target of a clip that no emotion fits.
+OUTLIER = -1
 
 #: How far the two views of a clip may start apart: more than any codec's delay.
 _MISALIGNMENT = SAMPLE_RATE // 20  # samples
-
 #: Of second views; the others are clean too, so that augmentation alone is also seen.
 _DEGRADED_SHARE = 0.75
 
-LABELS = tuple(Emotion)
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The windows a model scores."""
+
+    window_seconds: float = 4.0
+    hop_seconds: float = 2.0
+
+    @property
+    def window(self) -> int:
+        """Samples."""
+        return round(self.window_seconds * SAMPLE_RATE)
+
+    @property
+    def hop(self) -> int:
+        """Samples."""
+        return round(self.hop_seconds * SAMPLE_RATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """One split, in memory as 16-bit samples."""
+    """One split, in memory as 16-bit samples, at least a window long each."""
 
     clean: list[NDArray[np.int16]]
+    #: The clean ones where nobody made a twin.
     degraded: list[NDArray[np.int16]]
-    targets: NDArray[np.int64]  # (clips,) index into LABELS
+    targets: NDArray[np.int64]  # (clips,) index into LABELS, or OUTLIER
     speakers: tuple[str, ...]  # (clips,)
+    framing: Framing
+    #: Clips left out because they do not fill a window.
+    too_short: int = 0
 
     def __len__(self) -> int:
         return len(self.clean)
 
+    def class_weights(self) -> NDArray[np.float64]:
+        """Weights that let every label count the same, one on average over clips; (labels,)."""
+        counts = np.bincount(self.targets[self.targets != OUTLIER], minlength=len(LABELS))  # (labels,)
+        present = counts > 0
+        weights = np.zeros(len(LABELS))
+        weights[present] = counts.sum() / (present.sum() * counts[present])
+        return weights
 
-def read_manifest(data: Path) -> list[Clip]:
-    """Read and check a corpus's manifest.
-
-    Raises:
-        DatasetError: it is missing or malformed, a clip is shorter than a window, or a speaker is in
-            more than one split.
-
-    """
-    try:
-        lines = (data / MANIFEST).read_text().splitlines()
-    except FileNotFoundError as error:
-        raise DatasetError(f"{data} is not a corpus: it has no {MANIFEST}") from error
-    try:
-        clips = [_clip(json.loads(line)) for line in lines]
-    except (TypeError, KeyError, ValueError) as error:
-        raise DatasetError(f"{data / MANIFEST} has a line that is not a clip: {error}") from error
-    _check_speakers(clips)
-    short = [clip.path for clip in clips if clip.seconds < WINDOW_SECONDS]
-    if short:
-        raise DatasetError(f"{len(short)} clips are shorter than {WINDOW_SECONDS} s, {short[0]} for one")
-    return clips
+    def describe(self) -> dict[str, int]:
+        """Clips per label, outliers and speakers."""
+        names = Counter("outliers" if t == OUTLIER else str(LABELS[t]) for t in self.targets.tolist())
+        people = {s for s, t in zip(self.speakers, self.targets.tolist(), strict=True) if t != OUTLIER}
+        return {**dict(sorted(names.items())), "speakers": len(people)}
 
 
-def load(data: Path, split: Split) -> Corpus:
-    """Read one split into memory.
+def load(data: Path, split: Split, framing: Framing, *, outliers: bool) -> Corpus:
+    """Read one split into memory, with its outliers or without.
 
     Raises:
-        DatasetError: see `read_manifest`; or the split is empty or misses an emotion.
+        DatasetError: see `read_manifest`; or fewer than two labels have a clip that fills a window.
 
     """
-    clips = [clip for clip in read_manifest(data) if clip.split == split]
-    missing = [label for label in LABELS if label not in {clip.label for clip in clips}]
-    if missing:
-        raise DatasetError(f"the {split} split of {data} has no clip labelled {', '.join(missing)}")
+    wanted = [u for u in read_manifest(data) if u.split == split and (outliers or u.label is not None)]
+    clips = [u for u in wanted if round(u.seconds * SAMPLE_RATE) >= framing.window]
+    found = {u.label for u in clips} - {None}
+    if len(found) < 2:  # noqa: PLR2004 - nothing to tell apart
+        raise DatasetError(
+            f"the {split} split of {data} has clips of {framing.window_seconds:g} s or more for "
+            f"{', '.join(sorted(map(str, found))) or 'no label'}; at least two labels are needed"
+        )
     return Corpus(
-        clean=[read_wav(data / clip.path) for clip in clips],
-        degraded=[read_wav(data / clip.degraded_path) for clip in clips],
-        targets=np.array([LABELS.index(clip.label) for clip in clips]),
-        speakers=tuple(clip.speaker for clip in clips),
+        clean=[read_wav(data / u.path) for u in clips],
+        degraded=[read_wav(data / (u.degraded_path or u.path)) for u in clips],
+        targets=np.array([OUTLIER if u.label is None else LABELS.index(u.label) for u in clips]),
+        speakers=tuple(u.speaker for u in clips),
+        framing=framing,
+        too_short=len(wanted) - len(clips),
     )
 
 
 def paired_windows(
-    corpus: Corpus, picks: NDArray[np.int64], rng: np.random.Generator
+    corpus: Corpus, picks: NDArray[np.int64], rng: np.random.Generator, speed: float = 0.0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """One random window of each picked clip, seen twice: clean, and mostly degraded."""
+    """One random window of each picked clip, seen twice: clean, and mostly degraded.
+
+    `speed` is the largest share by which a clip is played faster or slower, both views alike.
+    """
     clean, other = [], []
     for pick in picks:
         source = corpus.degraded[pick] if rng.random() < _DEGRADED_SHARE else corpus.clean[pick]
-        last = len(source) - WINDOW
+        samples = min(len(source), round(corpus.framing.window * (1 + rng.uniform(-speed, speed))))
+        last = len(source) - samples
         start = int(rng.integers(last + 1))
         shifted = int(np.clip(start + rng.integers(-_MISALIGNMENT, _MISALIGNMENT + 1), 0, last))
-        clean.append(corpus.clean[pick][start : start + WINDOW])
-        other.append(source[shifted : shifted + WINDOW])
-    return _float(clean), _float(other)  # 2 x (batch, WINDOW)
+        clean.append(_played(corpus.clean[pick][start : start + samples], corpus.framing.window))
+        other.append(_played(source[shifted : shifted + samples], corpus.framing.window))
+    return np.stack(clean), np.stack(other)  # 2 x (batch, window)
 
 
-def middle_windows(clips: list[NDArray[np.int16]], size: int) -> Iterator[NDArray[np.float32]]:
+def middle_windows(
+    clips: list[NDArray[np.int16]], size: int, framing: Framing
+) -> Iterator[NDArray[np.float32]]:
     """The normalised window in the middle of each clip, in batches of `size`."""
+    window = framing.window
     for first in range(0, len(clips), size):
         batch = clips[first : first + size]
-        starts = [(len(clip) - WINDOW) // 2 for clip in batch]
-        yield normalise(_float([clip[s : s + WINDOW] for clip, s in zip(batch, starts, strict=True)]))
+        starts = [(len(clip) - window) // 2 for clip in batch]
+        yield normalise(
+            np.stack([_float(clip[s : s + window]) for clip, s in zip(batch, starts, strict=True)])
+        )
 
 
 def normalise(windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -116,34 +138,25 @@ def normalise(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled.astype(np.float32, copy=False)
 
 
-def cut(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every window of a recording, the last one re-anchored to its end; (windows, WINDOW), normalised."""
-    hop = round(HOP_SECONDS * SAMPLE_RATE)
-    last = len(samples) - WINDOW
+def cut(samples: NDArray[np.float32], framing: Framing) -> NDArray[np.float32]:
+    """Every window of a recording, the last one re-anchored to its end; (windows, window), normalised."""
+    last = len(samples) - framing.window
     if last < 0:
-        raise DatasetError(f"a recording of {len(samples) / SAMPLE_RATE:.1f} s is shorter than a window")
-    starts = sorted({*range(0, last + 1, hop), last})
-    return normalise(np.stack([samples[s : s + WINDOW] for s in starts]).astype(np.float32))
-
-
-def _float(windows: list[NDArray[np.int16]]) -> NDArray[np.float32]:
-    return np.stack(windows).astype(np.float32) / 32768.0
-
-
-def _clip(line: dict[str, Any]) -> Clip:
-    clip = Clip(**{**line, "label": Emotion(line["label"])})
-    if clip.split not in ("train", "calibration", "test"):
-        raise ValueError(f"{clip.split!r} is not a split")
-    return clip
-
-
-def _check_speakers(clips: list[Clip]) -> None:
-    splits: dict[str, set[str]] = defaultdict(set)
-    for clip in clips:
-        splits[clip.speaker].add(clip.split)
-    shared = sorted(speaker for speaker, heard in splits.items() if len(heard) > 1)
-    if shared:
         raise DatasetError(
-            f"{len(shared)} speakers are in more than one split, {shared[0]!r} for one: "
-            "figures from such a split would flatter the model"
+            f"a recording of {len(samples) / SAMPLE_RATE:.1f} s is shorter than a window of "
+            f"{framing.window_seconds:g} s"
         )
+    starts = sorted({*range(0, last + 1, framing.hop), last})
+    return normalise(np.stack([samples[s : s + framing.window] for s in starts]).astype(np.float32))
+
+
+def _played(samples: NDArray[np.int16], length: int) -> NDArray[np.float32]:
+    """The samples stretched or squeezed to `length`, at most a few per cent."""
+    if len(samples) == length:
+        return _float(samples)
+    positions = np.linspace(0, len(samples) - 1, length)
+    return _float(np.interp(positions, np.arange(len(samples)), samples))
+
+
+def _float(samples: NDArray[np.int16] | NDArray[np.float64]) -> NDArray[np.float32]:
+    return samples.astype(np.float32) / np.float32(32768.0)

@@ -4,6 +4,7 @@ TrainerError
 ├── SynthesisError   espeak-ng refused, or the corpus asked for cannot be made
 ├── DatasetError     the directory is no corpus, or cannot honestly be trained on or evaluated with
 ├── ResumeError      an unfinished training was started with other options
+├── CalibrationError the checkpoint was not calibrated, or cannot be with this corpus
 └── ExportError      the checkpoint cannot become a bundle, or the bundle disagrees with it
 
 The command line prints the message and exits with status 1.
@@ -24,6 +25,10 @@ class DatasetError(TrainerError):
 
 class ResumeError(TrainerError):
     """The unfinished training in the directory was started with other options."""
+
+
+class CalibrationError(TrainerError):
+    """The checkpoint was not calibrated, or cannot be with this corpus."""
 
 
 class ExportError(TrainerError):

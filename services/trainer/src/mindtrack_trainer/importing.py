@@ -1,139 +1,136 @@
-"""Makes a bundle of a local Hugging Face checkpoint: a stock `Wav2Vec2ForSequenceClassification`.
-
-A checkpoint whose head does not fit would load with random weights in its place and answer with confidence,
-so any key that is missing, unexpected or misshapen stops the import.
-"""
+"""Makes a bundle of somebody else's checkpoint, on disk or on the hub. Nothing is measured on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from pydantic import ValidationError
-from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
-from mindtrack_shared.bundles import BundleManifest
+from mindtrack_shared.bundles import (
+    CONFIG_NAME,
+    PREPROCESSOR_NAME,
+    WEIGHTS_NAME,
+    BundleManifest,
+    Head,
+)
 from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_trainer.checkpoint import PICKLE_NAME, Checkpoint, read_checkpoint
+from mindtrack_trainer.dataset import Framing
+from mindtrack_trainer.emotion_map import DIMENSION_LABELS, EmotionMap
 from mindtrack_trainer.errors import ExportError
-from mindtrack_trainer.export import ONNX, WEIGHTS, check_parity, revision, write_onnx
-from mindtrack_trainer.sound import SAMPLE_RATE
+from mindtrack_trainer.labels import Meaning, map_labels
+from mindtrack_trainer.model_card import imported_card
+from mindtrack_trainer.packaging import NO_REVISION, package
 
-_CARD = """# {id}, revision {revision}
-
-Imported from a Hugging Face checkpoint. Nothing was measured on the way: what it is worth, its own card has
-to say.
-
-**Intended use.** {intended_use}
-
-**Labels.** {labels}
-
-**Licence.** {licence}.
-"""
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
+    """What the checkpoint itself does not say."""
+
     bundle_id: str
     licence: str
     intended_use: str
-    window_seconds: float = 5.0
-    hop_seconds: float = 2.5
-    #: The checkpoint's labels that are not named like ours.
-    labels: Mapping[str, Emotion] = field(default_factory=dict)
+    framing: Framing
+    #: `owner/name@commit` on the hub, if it came from there.
+    source: str | None = None
+    #: What these of the checkpoint's labels stand for.
+    labels: Mapping[str, Meaning] = field(default_factory=dict)
+    #: Whose labels they are, as `CORPORA` spells it.
+    labels_of: str | None = None
+    #: Refuse any other head.
+    head: Head | None = None
+    #: From arousal, dominance and valence to emotions.
+    emotion_map: EmotionMap | None = None
 
 
-def parse_labels(pairs: Sequence[str]) -> dict[str, Emotion]:
-    """Read `theirs=Ours` pairs.
+def locate(source: str, revision: str | None) -> Path:
+    """Find the directory of a checkpoint: a path, or the id of one on the hub, which is downloaded.
+
+    What is on disk never touches the network.
 
     Raises:
-        ExportError: a pair has another form, or names no emotion of ours.
+        ExportError: there is no such directory, or it has no revision; the hub's is not pinned to a commit;
+            or the download failed.
 
     """
-    labels: dict[str, Emotion] = {}
-    for pair in pairs:
-        theirs, _, ours = pair.partition("=")
-        if not theirs or ours not in set(Emotion):
-            raise ExportError(f"{pair!r} is not THEIRS=OURS with one of {', '.join(Emotion)}")
-        labels[theirs] = Emotion(ours)
-    return labels
+    if Path(source).is_dir():
+        if revision is not None:
+            raise ExportError(f"{source} is a directory; --revision names a commit on the hub")
+        return Path(source)
+    if not _HUB_ID.fullmatch(source):
+        raise ExportError(f"{source} is neither a directory nor the id of a checkpoint on the hub")
+    if revision is None or not _COMMIT.fullmatch(revision):
+        raise ExportError(
+            f"{source} is no directory here; to take it from the hub, say which commit with --revision and "
+            "all forty digits: a branch or tag may be another model tomorrow"
+        )
+    names = [CONFIG_NAME, PREPROCESSOR_NAME, WEIGHTS_NAME, PICKLE_NAME]
+    try:
+        return Path(snapshot_download(source, revision=revision, allow_patterns=names))
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ExportError(
+            f"{source} at {revision} could not be downloaded ({type(error).__name__}): check the id, the "
+            "commit and the connection, or download it elsewhere and give its directory"
+        ) from error
 
 
-def import_checkpoint(checkpoint: Path, out: Path, options: ImportOptions) -> BundleManifest:
+def import_checkpoint(directory: Path, out: Path, options: ImportOptions) -> BundleManifest:
     """Write a bundle directory and return its manifest.
 
     Raises:
-        ExportError: the checkpoint does not fit a stock classifier, listens at another rate than 16 kHz, has
-            a label that stands for none of ours, or lacks one of the five.
+        ExportError: the checkpoint does not fit a head we know, listens at another rate than 16 kHz, or its
+            labels' meaning is in doubt; the message says what to do.
 
     """
-    model, extractor = _load(checkpoint)
-    mapping = _mapping(model, options.labels)
-    window = round(options.window_seconds * SAMPLE_RATE)
-    out.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(out)
-    extractor.save_pretrained(out)
-    (out / WEIGHTS).chmod(0o644)  # safetensors writes 0600, and the service may be another user
-    write_onnx(model, out / ONNX, window)
-    difference = check_parity(model, out / ONNX, window)
+    checkpoint = read_checkpoint(directory, options.head)
+    if checkpoint.head is Head.DIMENSIONAL:
+        mapping = _put_map(checkpoint, options)
+    elif options.emotion_map is not None:
+        raise ExportError(f"a {checkpoint.head} head needs no map to emotions: leave --map out")
+    else:
+        mapping = map_labels(checkpoint.labels, options.labels, options.labels_of)
     try:
-        manifest = BundleManifest(
+        draft = BundleManifest(
             id=options.bundle_id,
-            revision=revision(out),
-            window_seconds=options.window_seconds,
-            hop_seconds=options.hop_seconds,
+            revision=NO_REVISION,
+            checksums={},
+            source=options.source,
+            head=checkpoint.head,
+            fitted_on=options.emotion_map.fitted_on if options.emotion_map else None,
+            window_seconds=options.framing.window_seconds,
+            hop_seconds=options.framing.hop_seconds,
             label_mapping=mapping,
-            evaluation={"onnx_logit_difference": float(f"{difference:.1e}")},
             licence=options.licence,
             intended_use=options.intended_use,
         )
     except ValidationError as error:
-        raise ExportError(str(error)) from error
-    manifest.write(out)
-    (out / "README.md").write_text(_card(manifest))
-    return manifest
+        raise ExportError("; ".join(f"{e['loc']}: {e['msg']}" for e in error.errors())) from error
+    return package(checkpoint, draft, out, imported_card)
 
 
-def _load(checkpoint: Path) -> tuple[Wav2Vec2ForSequenceClassification, Wav2Vec2FeatureExtractor]:
-    try:
-        loaded: Any = Wav2Vec2ForSequenceClassification.from_pretrained(
-            checkpoint, local_files_only=True, output_loading_info=True
+def _put_map(checkpoint: Checkpoint, options: ImportOptions) -> dict[str, Meaning]:
+    """Put the fitted map behind a dimensional head, whose labels are ours from then on."""
+    labels = {label.lower() for label in checkpoint.labels}
+    if labels != DIMENSION_LABELS:
+        raise ExportError(
+            f"a head to arousal, dominance and valence is expected of keys like these, but the labels are "
+            f"{', '.join(checkpoint.labels)}"
         )
-        extractor = Wav2Vec2FeatureExtractor.from_pretrained(checkpoint, local_files_only=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ExportError(f"{checkpoint} does not load: {error}") from error
-    model: Wav2Vec2ForSequenceClassification
-    report: dict[str, Any]
-    model, report = loaded
-    wrong = {kind: sorted(map(str, keys)) for kind, keys in report.items() if kind.endswith("_keys") and keys}
-    if wrong:
-        said = "; ".join(f"{kind.replace('_', ' ')}: {', '.join(keys)}" for kind, keys in wrong.items())
-        raise ExportError(f"{checkpoint} is no stock wav2vec2 classifier: {said}")
-    if extractor.sampling_rate != SAMPLE_RATE:
-        raise ExportError(f"{checkpoint} listens at {extractor.sampling_rate} Hz, not {SAMPLE_RATE}")
-    model.train(mode=False)
-    return model, extractor
-
-
-def _mapping(model: Wav2Vec2ForSequenceClassification, named: Mapping[str, Emotion]) -> dict[str, Emotion]:
-    theirs = list((model.config.id2label or {}).values())
-    same = {str(emotion): emotion for emotion in Emotion}
-    mapping = {label: found for label in theirs if (found := named.get(label, same.get(label)))}
-    if strange := [label for label in named if label not in theirs]:
-        raise ExportError(f"the model has no label {', '.join(strange)}; it has {', '.join(theirs)}")
-    if unmapped := [label for label in theirs if label not in mapping]:
-        raise ExportError(f"say with --label what {', '.join(unmapped)} stand for")
-    if absent := [emotion for emotion in Emotion if emotion not in mapping.values()]:
-        raise ExportError(f"no label stands for {', '.join(absent)}; all five are needed")
-    return mapping
-
-
-def _card(manifest: BundleManifest) -> str:
-    return _CARD.format(
-        id=manifest.id,
-        revision=manifest.revision,
-        intended_use=manifest.intended_use,
-        licence=manifest.licence,
-        labels=", ".join(f"{theirs} stands for {ours}" for theirs, ours in manifest.label_mapping.items()),
-    )
+    if options.labels or options.labels_of:
+        raise ExportError("arousal, dominance and valence are no labels: leave --label and --labels-of out")
+    if options.emotion_map is None:
+        raise ExportError(
+            "the checkpoint answers with arousal, dominance and valence, and no threshold turns these into "
+            "emotions. Fit a map on a prepared corpus: `mindtrack-trainer fit-map CHECKPOINT DATA --out "
+            "map.json`, then import with --map map.json"
+        )
+    options.emotion_map.put_into(checkpoint)
+    return {str(label): Emotion(label) for label in options.emotion_map.labels}

@@ -1,10 +1,11 @@
-"""The demo architecture: a small Wav2Vec2 that a laptop trains from scratch."""
+"""Models to train: a small Wav2Vec2 from scratch, or somebody's pretrained encoder with a fresh head."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
 from mindtrack_trainer.dataset import LABELS
+from mindtrack_trainer.errors import TrainerError
+from mindtrack_trainer.options import Freeze, TrainingOptions
 from mindtrack_trainer.sound import SAMPLE_RATE
 
 _PHASES = 3
@@ -86,6 +89,56 @@ def _filter_bank() -> Tensor:
     return unit.reshape(_BANDS * _PHASES, 1, _TAPS)
 
 
+def fresh_model(options: TrainingOptions) -> Wav2Vec2ForSequenceClassification:
+    """What a training begins with: the small model, or the base with a new head.
+
+    Raises:
+        TrainerError: the base cannot be used.
+
+    """
+    if options.base is None:
+        return make_model(make_config(), options.seed)
+    return load_base(options.base, options.seed, options.freeze)
+
+
+_HEAD = ("projector.", "classifier.")
+
+
+def load_base(base: Path, seed: int, freeze: Freeze) -> Wav2Vec2ForSequenceClassification:
+    """Put a fresh head for the five emotions on a pretrained encoder (`facebook/wav2vec2-base`, say).
+
+    `freeze` keeps the convolutions ("features") or the whole encoder from moving.
+
+    Raises:
+        TrainerError: the directory is no wav2vec2 checkpoint, or lacks part of the encoder.
+
+    """
+    torch.manual_seed(seed)
+    names = {index: str(label) for index, label in enumerate(LABELS)}
+    try:
+        loaded: Any = Wav2Vec2ForSequenceClassification.from_pretrained(
+            base,
+            local_files_only=True,
+            output_loading_info=True,
+            num_labels=len(LABELS),
+            id2label=names,
+            label2id={name: index for index, name in names.items()},
+            ignore_mismatched_sizes=True,  # somebody else's head
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise TrainerError(f"{base} holds no wav2vec2 checkpoint: {error}") from error
+    model: Wav2Vec2ForSequenceClassification
+    model, report = loaded
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith(_HEAD))
+    if missing:
+        raise TrainerError(f"{base} lacks parts of the encoder: {', '.join(missing)}")
+    if freeze == "features":
+        model.freeze_feature_encoder()  # type: ignore[no-untyped-call]
+    elif freeze == "encoder":
+        model.freeze_base_model()  # type: ignore[no-untyped-call]
+    return model
+
+
 def load_model(checkpoint: Path) -> Wav2Vec2ForSequenceClassification:
     """Read what `save_model` wrote, ready to score."""
     model: Wav2Vec2ForSequenceClassification = Wav2Vec2ForSequenceClassification.from_pretrained(
@@ -109,6 +162,7 @@ def score(
 ) -> NDArray[np.float32]:
     """Logits of normalised windows, (windows, 5), in float32 and without dropout."""
     model.train(mode=False)
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        logits = [model(torch.from_numpy(batch)).logits.numpy() for batch in batches]
+        logits = [model(torch.from_numpy(batch).to(device)).logits.cpu().numpy() for batch in batches]
     return np.concatenate(logits)

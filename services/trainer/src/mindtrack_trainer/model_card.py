@@ -1,4 +1,4 @@
-"""The bundle's README, written from its manifest so that the two cannot disagree."""
+"""The bundle's README, written from its manifest and reports so that they cannot disagree."""
 
 from __future__ import annotations
 
@@ -7,125 +7,220 @@ from string import Template
 
 from pydantic import JsonValue
 
-from mindtrack_shared.bundles import BundleManifest
+from mindtrack_shared.bundles import BundleManifest, Head
+from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.dataset import LABELS
+from mindtrack_trainer.synthesis import CORPUS as SYNTHETIC
+from mindtrack_trainer.training import TrainingReport
 
-_CARD = Template(
+NOT_MEASURED = "not measured"
+
+_TRAINED = Template(
     """---
-license: apache-2.0
+license: $licence_tag
 library_name: transformers
 pipeline_tag: audio-classification
-tags: [wav2vec2, synthetic-speech, demo]
+tags: [wav2vec2, speech-emotion-recognition]
 ---
 
 # $id, revision $revision
 
-A Wav2Vec2 sequence classifier with $parameters parameters, trained from scratch on speech that espeak-ng
-synthesised by rule. It exists so that MindTrack runs end to end without downloading anything.
+A Wav2Vec2 sequence classifier with $parameters million parameters, $origin.
 
 **Intended use.** $intended_use
 
-**What it learnt.** One prosody rule per label (F0 mean and range, syllable duration, pauses), after the
-percentages of SyntAct and Emofilt; see `prosody.py` in the trainer. It never heard a person. On human speech
-its scores follow pitch, tempo and pauses, and say nothing about how the speaker feels.
+**What it learnt.** $learnt
 
-**Input.** $window s windows every $hop s, 16 kHz mono, zero mean and unit variance per window. `model.onnx`
-takes `input_values` (batch, samples) and returns `logits` (batch, 5) in the order $labels.
-Divide the logits by $temperature before the softmax.
-
-**Licence.** $licence. The weights contain no recording of anyone.
-
+$common
 ## Measured
 
-On $speakers synthetic voices whose timbre is in no other split, $clips clips, one window each:
+On test speakers who are in neither training nor calibration; in parentheses 95 % intervals of a bootstrap
+over speakers. All figures, and how they were taken, are in `evaluation.json`$report.
 
 | Figure | Value |
 | --- | --- |
-| UAR | $uar |
-| UAR after lossy codecs, half of them at telephone bandwidth | $uar_degraded |
-| ECE before and after temperature scaling | $ece_uncalibrated, $ece |
-$recall
+$figures
 
-Rows are what was synthesised, columns what was recognised:
+## How it was made
 
-| | $columns |
-| --- | $rule |
-$confusion
+Trained with seed $seed on $device, $wall of wall time. Epoch $best, with the best UAR on the calibration
+speakers, was kept.
 
-Temperature fitted on: $calibration.
-$robustness
-How it was made, with seeds: the trainer's README.
+| Split | Clips |
+| --- | --- |
+$clips
+
+| Epoch | Loss | UAR, calibration | Seconds |
+| --- | --- | --- | --- |
+$log
+
+Versions: $versions.
+
+## Limits
+
+$limits
 """
 )
 
-_ROBUSTNESS = Template(
-    """
-## The same words in another format
+_IMPORTED = Template(
+    """# $id, revision $revision
 
-$recordings recordings ($about) of at least 5 s, each encoded in every format. The table holds the absolute
-difference between the stress score of the encoded file and that of the WAV. It tests the software's
-steadiness, not the score's truth.
+Imported from $source, with a $head head. Nothing was measured on the way: what it is worth, its own card has
+to say.
 
-| Format | Mean | Largest |
-| --- | --- | --- |
-$rows
+**Intended use.** $intended_use
 
-All formats within 0.1: $within of the recordings.
+$common
+## Limits
+
+$limits
 """
 )
 
+_COMMON = Template(
+    """**Input.** $window s windows every $hop s, 16 kHz mono, normalised as `preprocessor_config.json` says.
+`model.onnx` takes `input_values` (batch, samples) and returns `logits` (batch, $labels). Every engine must
+answer to the windows in `golden.safetensors` with the logits there, within 1e-4.
 
-def model_card(manifest: BundleManifest, parameters: int) -> str:
-    """Markdown with a Hugging Face front matter; figures not measured read "not measured"."""
-    figures = manifest.evaluation
-    names = ("speakers", "clips", "uar", "uar_degraded", "ece", "ece_uncalibrated")
-    return _CARD.substitute(
-        {name: figures.get(name, "not measured") for name in names},
+**Labels.** $meanings.
+They are proxies: high arousal with negative valence is called Stressed where it confronts (anger) and Anxious
+where it avoids (fear). Nobody was ever labelled as being under stress.
+$map
+**Calibration.** $calibration
+
+**Licence.** $licence.
+"""
+)
+
+_SYNTHETIC_DATA = """One prosody rule per label (F0 mean and range, tempo, pauses, voice quality), after the
+percentages of SyntAct and Emofilt, applied to voices of espeak-ng; see `prosody.py` in the trainer."""
+
+_SYNTHETIC_LIMITS = """It never heard a person. On human speech its scores follow pitch, tempo, loudness and
+pauses, and say nothing about how the speaker feels: nothing about people was measured with it, and nothing
+about people is claimed. The weights contain no recording of anyone."""
+
+_HUMAN_LIMITS = """The figures hold for speakers recorded as those of the corpora were. Acted speech is easier
+than everyday speech, and other languages, ages, rooms and devices were not measured. A score describes how a
+voice sounded to a model; it is no diagnosis."""
+
+_IMPORTED_LIMITS = """Scores are uncalibrated, and how often they are right is unknown. A score describes how
+a voice sounded to a model; it is no diagnosis."""
+
+_FIGURES = {
+    "uar": "UAR",
+    "ece": "ECE after calibration",
+    "ece_uncalibrated": "ECE before calibration",
+    "brier": "Brier score",
+    "stress_auc": "AUC of Anxious-or-Stressed",
+    "stress_ece": "ECE of Anxious-or-Stressed",
+    "abstained": "Voices left undecided",
+}
+
+
+def trained_card(manifest: BundleManifest, training: TrainingReport, parameters: int, *, report: bool) -> str:
+    """Card of a model that this trainer made; figures that are not in the manifest read "not measured"."""
+    synthetic = is_synthetic(training)
+    corpora = "rule-synthesised speech" if synthetic else ", ".join(training.data)
+    return _TRAINED.substitute(
         id=manifest.id,
         revision=manifest.revision,
-        parameters=f"{parameters / 1e6:.1f} million",
+        licence_tag=manifest.licence.lower(),
+        parameters=f"{parameters / 1e6:.1f}",
+        origin=f"fine-tuned from {training.base} on {corpora}"
+        if training.base
+        else f"trained from scratch on {corpora}",
         intended_use=manifest.intended_use,
+        learnt=_SYNTHETIC_DATA
+        if synthetic
+        else f"The labels of {corpora}, as the trainer's table maps them.",
+        common=_common(manifest),
+        report=", in words and plots in `evaluation.md`" if report else "",
+        figures="\n".join(f"| {title} | {value} |" for title, value in _figures(manifest.evaluation).items()),
+        seed=training.seed,
+        device=training.device,
+        wall=_duration(training.wall_seconds),
+        best=training.best_epoch + 1,
+        clips="\n".join(
+            f"| {split} | {', '.join(f'{count} {name}' for name, count in counts.items())} |"
+            for split, counts in training.clips.items()
+        ),
+        log="\n".join(
+            f"| {epoch.epoch + 1} | {epoch.loss:.4f} | {epoch.uar:.4f} | {epoch.seconds:.0f} |"
+            for epoch in training.log
+        ),
+        versions=", ".join(f"{name} {version}" for name, version in training.versions.items()),
+        limits=_SYNTHETIC_LIMITS if synthetic else _HUMAN_LIMITS,
+    )
+
+
+def imported_card(manifest: BundleManifest) -> str:
+    """Card of somebody else's model."""
+    return _IMPORTED.substitute(
+        id=manifest.id,
+        revision=manifest.revision,
+        source=manifest.source or "a Hugging Face checkpoint",
+        head=manifest.head,
+        intended_use=manifest.intended_use,
+        common=_common(manifest),
+        limits=_IMPORTED_LIMITS,
+    )
+
+
+def is_synthetic(training: TrainingReport) -> bool:
+    """Whether the model heard rule-synthesised speech and nobody's voice."""
+    return training.base is None and set(training.data) == {SYNTHETIC}
+
+
+def _common(manifest: BundleManifest) -> str:
+    meanings = [
+        theirs if theirs == ours else f"{theirs} stands for {ours or 'nothing'}"
+        for theirs, ours in manifest.label_mapping.items()
+    ]
+    absent = [str(emotion) for emotion in Emotion if emotion not in manifest.supported_labels]
+    if absent:
+        meanings.append(f"the model cannot express {', '.join(absent)}")
+    fitted = f"\n**Map.** From arousal, dominance and valence, fitted on {manifest.fitted_on}.\n"
+    return _COMMON.substitute(
         window=f"{manifest.window_seconds:g}",
         hop=f"{manifest.hop_seconds:g}",
-        labels=", ".join(LABELS),
-        temperature=manifest.temperature,
+        labels=len(manifest.label_mapping),
+        meanings=", ".join(meanings),
+        map=fitted if manifest.head is Head.DIMENSIONAL else "",
+        calibration=_calibration(manifest),
         licence=manifest.licence,
-        recall="\n".join(
-            f"| Recall of {label} | {value} |" for label, value in _table(figures, "recall").items()
-        ),
-        columns=" | ".join(LABELS),
-        rule=" | ".join("---" for _ in LABELS),
-        confusion=_confusion(figures.get("confusion_rows_true")),
-        calibration=manifest.calibration_set or "nothing; the scores are uncalibrated",
-        robustness=_robustness(_table(figures, "codec_robustness")),
     )
 
 
-def _table(figures: Mapping[str, JsonValue], name: str) -> Mapping[str, JsonValue]:
-    value = figures.get(name)
-    return value if isinstance(value, dict) else {}
+def _calibration(manifest: BundleManifest) -> str:
+    if manifest.calibration_set is None:
+        return "None: probabilities are the plain softmax, and none is too uncertain to be given."
+    stress = manifest.stress_calibration
+    platt = f", stress by slope {stress.slope:.4g} and intercept {stress.intercept:.4g}" if stress else ""
+    limit = manifest.abstention_threshold
+    undecided = f"; undecided above an uncertainty of {limit:.4g}" if limit is not None else ""
+    return f"Temperature {manifest.temperature:.4g}{platt}{undecided}. Fitted on {manifest.calibration_set}."
 
 
-def _confusion(rows: JsonValue) -> str:
-    if not isinstance(rows, list):
-        return "| not measured |"
-    return "\n".join(
-        f"| {label} | {' | '.join(str(count) for count in row)} |"
-        for label, row in zip(LABELS, rows, strict=True)
-        if isinstance(row, list)
-    )
+def _figures(evaluation: Mapping[str, JsonValue]) -> dict[str, str]:
+    recall = evaluation.get("recall")
+    recalls: Mapping[str, JsonValue] = recall if isinstance(recall, dict) else {}
+    return {
+        **{title: _shown(evaluation.get(name)) for name, title in _FIGURES.items()},
+        **{f"Recall of {label}": _shown(recalls.get(label)) for label in LABELS},
+    }
 
 
-def _robustness(figures: Mapping[str, JsonValue]) -> str:
-    formats = {name: _table(_table(figures, _DIFFERENCE), name) for name in _table(figures, _DIFFERENCE)}
-    if not formats:
-        return ""
-    rows = "\n".join(f"| {name} | {row['mean']} | {row['max']} |" for name, row in formats.items())
-    within = figures["within_0.1"]
-    share = f"{within:.1%}" if isinstance(within, float) else str(within)
-    return _ROBUSTNESS.substitute(
-        recordings=figures["recordings"], about=figures["about"], rows=rows, within=share
-    )
+def _shown(figure: JsonValue) -> str:
+    """A value with its interval."""
+    if not isinstance(figure, dict):
+        return NOT_MEASURED
+    value, low, high = (figure.get(name) for name in ("value", "low", "high"))
+    if not isinstance(value, float | int):
+        return NOT_MEASURED
+    interval = f" ({low:.3f} to {high:.3f})" if isinstance(low, float) and isinstance(high, float) else ""
+    return f"{value:.3f}{interval}"
 
 
-_DIFFERENCE = "stress_score_difference"
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes else f"{seconds:.0f} s"
