@@ -205,6 +205,17 @@ def test_a_rejection_says_what_was_measured_and_needed(
     }
 
 
+def test_a_limit_has_a_unit_although_nothing_was_measured(
+    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+) -> None:
+    job_id = upload(ada).json()["id"]
+    work(engine, store, wakeups, job_id, RecordingRejectedError(RejectionCode.TOO_LONG, "", needed=300.0))
+
+    problem = ada.get(f"/v1/jobs/{job_id}").json()["problem"]
+
+    assert (problem["measured"], problem["needed"], problem["unit"]) == (None, 300.0, "s")
+
+
 def test_an_indeterminate_recording_keeps_its_numbers_and_stays_out_of_the_trend(
     ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
 ) -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import URL, Engine, inspect, select, text
@@ -84,6 +86,29 @@ def test_the_release_before_trustworthy_scores_goes_on_writing(empty: Engine) ->
         ] * 2
     migrate.downgrade(empty, "0001")
     write_as_the_previous_release(empty)
+
+
+def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
+    """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
+    migrate.upgrade(empty, "0001")
+    with ThreadPoolExecutor(1) as pool:
+        with empty.begin() as connection:
+            connection.execute(text("update jobs set attempt = attempt"))
+            migration = pool.submit(migrate.upgrade, empty, "0002")
+            wait_until_something_waits_for_a_lock(empty)
+            connection.execute(text("select from analyses, analysis_windows, day_rollups"))
+        migration.result(timeout=30)
+    migrate.check(empty)
+
+
+def wait_until_something_waits_for_a_lock(engine: Engine) -> None:
+    waiting = text("select exists (select from pg_locks where not granted)")
+    for _ in range(100):
+        with engine.connect() as connection:
+            if connection.scalar(waiting):
+                return
+        time.sleep(0.05)
+    raise AssertionError("nothing waits for a lock")
 
 
 def test_several_services_may_migrate_at_once(empty: Engine) -> None:

@@ -67,8 +67,14 @@ class Workshop:
             settings=InferenceSettings(),
         )
 
-    def job(self, *, stored: bytes | None = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401 - of the rows
-        job_id = add_job(self.engine, add_user(self.engine), **fields)
+    def job(
+        self,
+        *,
+        stored: bytes | None = AUDIO,
+        subject: str = "ada",
+        **fields: Any,  # noqa: ANN401 - of the rows
+    ) -> UUID:
+        job_id = add_job(self.engine, add_user(self.engine, subject), **fields)
         if stored is not None:
             asyncio.run(self._store.write(object_key(self.engine, job_id), once(stored)))
         return job_id
@@ -214,6 +220,7 @@ def test_the_baseline_is_made_of_what_counts_and_compares(workshop: Workshop) ->
     unsure = dataclasses.replace(high, indeterminate_reason=IndeterminateReason.UNMAPPED)
     for number in range(12):
         remember(workshop, unsure, days_ago=8 + number)
+        remember(workshop, high, days_ago=8 + number, subject="grace")
         remember(workshop, high, days_ago=8 + number, content_type="audio/amr")
         remember(workshop, high, days_ago=61 + number)
         remember(workshop, high, days_ago=-1 - number)

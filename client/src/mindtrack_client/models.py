@@ -58,7 +58,7 @@ class Quality(Model):
     #: Seconds in which speech was heard, and their share of the recording.
     speech_seconds: float
     speech_ratio: float
-    #: Speech over what lies between; None where one of them is missing.
+    #: Speech over the quietest twentieth of the recording; None without speech.
     snr_db: float | None = None
     #: Share of samples that were cut off.
     clipping_ratio: float
@@ -137,7 +137,7 @@ class Analysis(Scores):
     audio_seconds: float
     processing_seconds: float
     model: ModelVersion
-    #: None in listings; `MindTrack.job` has them.
+    #: Those that hold speech. None in listings; `MindTrack.job` has them.
     windows: tuple[Window, ...] | None = None
 
 
@@ -203,7 +203,7 @@ class TrendDay(Model):
 
 
 class Trend(Model):
-    """A person's stress history, oldest day first. A day without recordings is absent, never zero."""
+    """A person's stress history, oldest day first. A day on which none counts is absent, never zero."""
 
     user_id: UUID
     first_day: date

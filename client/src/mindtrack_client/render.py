@@ -93,13 +93,14 @@ def print_jobs(console: Console, jobs: Iterable[Job]) -> None:
 def print_trend(console: Console, trend: Trend) -> None:
     period = f"{trend.first_day} to {trend.last_day}"
     if not trend.days:
-        console.print(f"No recordings from {period}.")
+        console.print(f"No recordings that count from {period}.")
     else:
         console.print(_summary(trend, period), soft_wrap=True)
         levels = BLOCKS if console.encoding.lower().startswith("utf") else DIGITS
         line = sparkline(_every_day(trend), levels)
         console.print(f"|{line}|", soft_wrap=True)
-        console.print(f"{levels[0]} is 0, {levels[-1]} is 1, a gap is a day without recordings", style="dim")
+        scale = f"{levels[0]} is 0, {levels[-1]} is 1, a gap is a day without recordings that count"
+        console.print(scale, style="dim")
         console.print(_days_table(trend.days))
     print_notice(console, trend.notice)
 
@@ -140,9 +141,14 @@ def _add_analysis(facts: Table, analysis: Analysis) -> None:
 def _add_problem(facts: Table, problem: JobProblem) -> None:
     facts.add_row("  Advice", problem.detail or problem.title)
     facts.add_row("  Code", problem.code)
-    if problem.measured is not None:
-        needed = "" if problem.needed is None else f", needed {_measure(problem.needed, problem.unit)}"
-        facts.add_row("  Measured", _measure(problem.measured, problem.unit) + needed)
+    if problem.needed is None:
+        return
+    needed = _measure(problem.needed, problem.unit)
+    if problem.measured is None:
+        facts.add_row("  Limit", needed)  # what exceeds it is not measured to its end
+    else:
+        bound = "at most" if problem.measured > problem.needed else "at least"
+        facts.add_row("  Measured", f"{_measure(problem.measured, problem.unit)}, needed {bound} {needed}")
 
 
 def _quality(quality: Quality) -> str:

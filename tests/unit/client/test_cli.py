@@ -127,7 +127,7 @@ def test_trends_of_someone_else_as_json(command: Command, gateway: FakeGateway) 
 
 def test_trends_without_recordings(command: Command, gateway: FakeGateway) -> None:
     gateway.on("GET", "/v1/users/me/trends", Reply(200, documents.trend()))
-    assert "No recordings from 2026-11-16 to 2026-11-22." in command("trends").stdout
+    assert "No recordings that count from 2026-11-16 to 2026-11-22." in command("trends").stdout
 
 
 def test_the_server_says_no(command: Command, gateway: FakeGateway) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,8 +87,28 @@ def test_a_rejected_job_is_told_neutrally(
     assert result.exit_code == 1
     assert "Not analysed  today.m4a" in result.stdout
     assert "Please speak a little longer." in result.stdout
-    assert "2.32 s, needed 4 s" in result.stdout
+    assert "2.32 s, needed at least 4 s" in result.stdout
     assert "rror" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("figures", "line"),
+    [
+        ({"measured": 0.23, "needed": 0.1, "unit": "share"}, "Measured 23.0%, needed at most 10.0%"),
+        ({"measured": None, "needed": 300.0, "unit": "s"}, "Limit 300 s"),
+        ({"measured": None, "needed": None, "unit": None}, "Code too_short"),
+    ],
+    ids=["limit", "not measured", "nothing to measure"],
+)
+def test_figures_say_on_which_side_of_them_a_recording_must_lie(
+    command: Command, accepted: FakeGateway, recording: Path, figures: dict[str, Any], line: str
+) -> None:
+    document = documents.rejected()
+    document["problem"] |= figures
+    accepted.on("GET", JOB_PATH, Reply(200, document))
+    text = " ".join(command("submit", str(recording)).stdout.split())
+    assert line in text
+    assert ("Measured" in text) == (figures["measured"] is not None)
 
 
 def test_several_recordings_each_get_their_answer_and_the_highest_code_counts(

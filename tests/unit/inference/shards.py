@@ -1,17 +1,23 @@
-"""What another process runs: it can import this module, but not a test."""
+"""`python -m unit.inference.shards BUNDLE WINDOWS SCORES`: what another process does with its windows.
+
+Reads windows (n, window_samples) from one file and writes what the bundle's model says of them to another.
+"""
 
 from __future__ import annotations
 
-import os
+import sys
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_inference.classifier import Classifier
-from mindtrack_shared.domain.calibration import CalibratedScores
 
 
-def score(bundle: str, windows: NDArray[np.float32]) -> tuple[int, CalibratedScores]:
-    """Score windows (n, window_samples) with a model of one's own; says which process did so."""
-    return os.getpid(), Classifier.load(load_bundle(bundle), threads=1).score(windows)
+def main(bundle: str, windows: Path, scores: Path) -> None:
+    found = Classifier.load(load_bundle(bundle), threads=1).score(np.load(windows))
+    np.savez(scores, probabilities=found.probabilities, uncertainty=found.uncertainty)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(Path, sys.argv[2:]))

@@ -83,6 +83,17 @@ def test_windows_lie_where_they_were_cut(analyzer: Analyzer) -> None:
     assert analysis.audio_seconds == SAMPLES / 16_000
 
 
+@pytest.mark.parametrize("level", [-120, -60])
+def test_what_follows_the_last_word_does_not_count(analyzer: Analyzer, level: float) -> None:
+    spoken = voice()[: 4 * 16_000]
+    alone = analyzer.analyze(encode(spoken))
+    followed = analyzer.analyze(encode(np.concatenate([spoken, white_noise(6 * 16_000, level)])))
+    assert followed.windows[: len(alone.windows) - 1] == alone.windows[:-1]
+    assert len(followed.windows) <= len(alone.windows) + 1
+    assert followed.windows[-1].end_seconds < 5
+    assert followed.audio_seconds == 10
+
+
 def test_result_is_the_mean_of_the_windows(analyzer: Analyzer) -> None:
     analysis = analyzer.analyze(voice_log())
     assert np.ptp(rows(analysis), axis=0).max() > 1e-3  # the voice does not sound the same throughout

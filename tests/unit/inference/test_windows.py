@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mindtrack_inference.audio import Waveform
-from mindtrack_inference.windows import split
+from mindtrack_inference.windows import split, with_speech
 
 
 def ramp(samples: int) -> Waveform:
@@ -73,3 +73,26 @@ def test_last_window_moves_back_to_the_end() -> None:
 def test_impossible_cuts(samples: int, window: int, hop: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split(ramp(samples), window_samples=window, hop_samples=hop)
+
+
+@pytest.mark.parametrize(
+    ("stretches", "min_share", "expected"),
+    [
+        ([(0, 30)], 0.2, [True, True, True, True, False]),
+        ([(0, 21)], 0.2, [True, True, False, False, False]),
+        ([(0, 3), (36, 40)], 0.2, [True, False, False, True, True]),
+        ([(0, 3), (38, 40)], 0.2, [True, False, False, False, False]),
+        ([(0, 100)], 1.0, [True] * 5),
+        ([(0, 3), (7, 9)], 0.9, [True, False, False, False, False]),
+        ([], 0.2, [True] * 5),
+        ([(0, 10)], 0.0, [True] * 5),
+    ],
+    ids=["half", "a trace", "both ends", "too little", "all", "the best only", "nothing", "no demand"],
+)
+def test_windows_without_speech_are_not_worth_scoring(
+    stretches: list[tuple[int, int]], min_share: float, expected: list[bool]
+) -> None:
+    starts = np.array([0, 10, 20, 25, 30])
+    speech = np.array(stretches, np.intp).reshape(-1, 2)
+    heard = with_speech(starts, speech, window_samples=15, min_share=min_share)
+    assert heard.tolist() == expected

@@ -142,6 +142,11 @@ class TestWeek:
     def test_is_complete_when_the_model_could_not_tell_and_did_not_count(self) -> None:
         assert with_analysis(a_week(*GOOD), an_analysis(0.9, indeterminate=True)).complete
 
+    def test_is_complete_when_the_model_cannot_express_stress(self) -> None:
+        unknown = an_analysis(0.9).model_copy(update={"stress_score": None})
+
+        assert with_analysis(a_week(*GOOD), unknown).complete
+
 
 class TestReport:
     def test_shows_every_log_with_its_scores(self) -> None:

@@ -78,8 +78,9 @@ def test_not_a_number_stands_for_unknown() -> None:
     ],
 )
 def test_what_is_no_distribution_is_refused(values: tuple[float | None, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as refused:
         Probabilities(*values)
+    assert str(values[1]) not in str(refused.value)  # an error ends up in a log, where no score may
 
 
 def test_a_vector_of_another_length_is_refused() -> None:

@@ -46,7 +46,8 @@ class Week:
     def complete(self) -> bool:
         """Whether every log was analysed and, unless the model could not tell, counts in the trend."""
         succeeded = all(log.job.status is JobStatus.SUCCEEDED for log in self.logs)
-        telling = [log for log in self.logs if log.job.analysis and not log.job.analysis.indeterminate]
+        analyses = [log.job.analysis for log in self.logs if log.job.analysis]
+        telling = [one for one in analyses if one.stress_score is not None and not one.indeterminate]
         return succeeded and self.trend.count == len(telling)
 
 

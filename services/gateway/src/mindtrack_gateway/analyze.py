@@ -28,14 +28,15 @@ router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
 
 
 class StressAnswer(BaseModel):
-    """What the voice sounded like. Whoever must not guess gets nulls where the model cannot tell."""
+    """What the voice sounded like; nothing but nulls where the model cannot tell."""
 
     emotion: Annotated[Emotion | None, Field(description="Null when indeterminate.")]
     confidence: Annotated[float | None, Field(description="Probability of `emotion`.")]
     stress_score: Annotated[
         float | None,
         Field(
-            description="P(Anxious) + P(Stressed); null when indeterminate, or when the model knows not both."
+            description="P(Anxious) + P(Stressed); null when indeterminate, or unless the model can express "
+            "both."
         ),
     ]
     indeterminate: Annotated[

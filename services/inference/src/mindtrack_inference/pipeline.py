@@ -35,7 +35,7 @@ class ModelInput:
     #: First sample of each stretch of speech and one past its last. (m, 2)
     speech: NDArray[np.intp]
     quality: Quality
-    #: First sample of each window. (n,)
+    #: First sample of each window that holds speech. (n,)
     starts: NDArray[np.intp]
     #: (n, window_samples)
     windows: NDArray[np.float32]
@@ -95,7 +95,7 @@ class Analyzer:
         )
 
     def preprocess(self, recording: bytes) -> ModelInput:
-        """Decode a recording, refuse what cannot be analysed, and cut the rest into windows.
+        """Decode a recording, refuse what cannot be analysed, and cut what is spoken into windows.
 
         Raises:
             RecordingRejectedError: the recording is at fault.
@@ -114,7 +114,13 @@ class Analyzer:
         starts, cut = windows.split(
             waveform, window_samples=bundle.window_samples, hop_samples=bundle.hop_samples
         )
-        return ModelInput(waveform, spoken, measured, starts, cut)
+        heard = windows.with_speech(
+            starts,
+            spoken,
+            window_samples=bundle.window_samples,
+            min_share=self._thresholds.min_speech_ratio,
+        )
+        return ModelInput(waveform, spoken, measured, starts[heard], cut[heard])
 
     def _forward(self, cut: NDArray[np.float32], should_stop: Callable[[], bool]) -> CalibratedScores:
         batches: list[CalibratedScores] = []

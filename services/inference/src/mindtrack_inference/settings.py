@@ -77,8 +77,8 @@ class QualitySettings(BaseSettings):
         Field(
             ge=0,
             le=1,
-            description="A smaller share of speech is rejected as mostly_silence. Low, as long pauses are a "
-            "finding and no fault; below it, windows without any speech would outvote the others.",
+            description="A smaller share of speech is rejected as mostly_silence, and windows with a smaller "
+            "share are not scored. Low, as long pauses are a finding and no fault.",
         ),
     ] = 0.2
     max_clipping_ratio: Annotated[

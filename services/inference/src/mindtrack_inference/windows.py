@@ -36,3 +36,18 @@ def split(
         return starts, every[::hop_samples]
     starts = np.append(starts, last)
     return starts, every[starts]
+
+
+def with_speech(
+    starts: NDArray[np.intp], speech: NDArray[np.intp], *, window_samples: int, min_share: float
+) -> NDArray[np.bool_]:
+    """Say which windows (n,) are worth scoring, given the stretches of speech (m, 2): (n,)
+
+    A model answers for silence, too, and the pause before somebody stops the recording must not outvote what
+    they said. So `min_share` of a window must be speech; the one with the most always counts.
+    """
+    first = np.maximum(starts[:, np.newaxis], speech[:, 0])  # (n, m)
+    end = np.minimum(starts[:, np.newaxis] + window_samples, speech[:, 1])  # (n, m)
+    shares = (end - first).clip(0).sum(axis=1) / window_samples  # (n,)
+    heard: NDArray[np.bool_] = shares >= min(min_share, shares.max())
+    return heard

@@ -59,6 +59,7 @@ class Analysis:
     unmapped_mass: float
     uncertainty: float
     indeterminate_reason: IndeterminateReason | None
+    #: Those that hold speech; silence is not scored.
     windows: tuple[WindowScore, ...]
     quality: Quality
     biomarkers: Biomarkers

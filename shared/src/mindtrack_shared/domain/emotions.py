@@ -36,7 +36,7 @@ class Probabilities:
         if not values:
             raise ValueError("at least one emotion must have a probability")
         if not all(0.0 <= value <= 1.0 for value in values):
-            raise ValueError(f"probabilities must lie in [0, 1], got {values}")
+            raise ValueError("probabilities must lie in [0, 1]")  # without them: an error ends up in a log
         if abs(sum(values) - 1.0) > SUM_TOLERANCE:
             raise ValueError(f"probabilities must sum to 1, got {sum(values)}")
 

@@ -44,12 +44,12 @@ class QualityView(BaseModel):
     speech_ratio: Annotated[float, Field(description="`speech_seconds` over the recording's length.")]
     snr_db: Annotated[
         float | None,
-        Field(description="Speech over what lies between, dB; null where one of them is missing."),
+        Field(description="Speech over the quietest twentieth of the recording, dB; null without speech."),
     ]
     clipping_ratio: Annotated[float, Field(description="Share of samples that were cut off.")]
-    level_dbfs: Annotated[float, Field(description="Level of the loudest frames, dB of full scale.")]
+    level_dbfs: Annotated[float, Field(description="Level of the loudest frames, dB relative to full scale.")]
     bandwidth_hz: Annotated[
-        float | None, Field(description="Frequency below which the speech lies; null without speech.")
+        float | None, Field(description="Frequency below which the speech lies, Hz; null without speech.")
     ]
     dc_offset: Annotated[float, Field(description="Mean of the samples; full scale is 1.")]
 
@@ -97,7 +97,7 @@ class BiomarkerView(BaseModel):
     """One measurement of the voice, and how it compares with the person's own baseline."""
 
     value: Annotated[float | None, Field(description="Null where the recording does not hold what it takes.")]
-    unit: str
+    unit: Annotated[str, Field(description='"1" for a share or a count.')]
     z: Annotated[
         float | None,
         Field(
@@ -145,7 +145,10 @@ class AnalysisView(ScoreView):
     audio_seconds: float
     processing_seconds: float
     model: ModelView
-    windows: Annotated[list[WindowView] | None, Field(description="The timeline; left out of lists.")]
+    windows: Annotated[
+        list[WindowView] | None,
+        Field(description="The timeline, without windows that hold no speech; left out of lists."),
+    ]
 
     @classmethod
     def of(cls, row: AnalysisRecord, *, windows: bool) -> Self:
@@ -251,7 +254,7 @@ def ending(job: Job) -> ProblemError | None:
                 code=job.code,
                 measured=job.measured,
                 needed=job.needed,
-                unit=None if job.measured is None else _unit(job.code),
+                unit=None if job.needed is None else _unit(job.code),
             )
         case JobStatus.FAILED:
             return AnalysisFailedError(_advice(FailureCode, job.code), code=job.code)

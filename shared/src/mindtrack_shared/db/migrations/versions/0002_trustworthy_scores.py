@@ -17,6 +17,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+#: In the order in which services write them.
+TABLES = ("recordings", "jobs", "analyses", "analysis_windows", "day_rollups")
 PROBABILITIES = ("p_neutral", "p_happy", "p_sad", "p_anxious", "p_stressed")
 SCORES = ("stress_score", "anxiety_index", "depressive_index", "baseline_index")
 #: Columns that may be null from now on.
@@ -83,7 +85,7 @@ SUMS_OF_KNOWN = _sums(" + ".join(f"coalesce({column}, 0)" for column in PROBABIL
 
 
 def upgrade() -> None:
-    op.execute("set local lock_timeout = '4s'")
+    _lock()
     for table, column in LOOSENED:
         op.alter_column(table, column, nullable=True)
     for table, column, kind in ADDED:
@@ -92,13 +94,22 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back. Refused by Postgres while a row holds an unknown score."""
-    op.execute("set local lock_timeout = '4s'")
+    """Go back. Refused by Postgres while a row holds an unknown score.
+
+    What was indeterminate looks like any other analysis afterwards, and may be somebody's latest.
+    """
+    _lock()
     _replace_checks((*CHECKS, *SUMS_OF_KNOWN), SUMS_OF_ALL)
     for table, column, _ in ADDED:
         op.drop_column(table, column)
     for table, column in LOOSENED:
         op.alter_column(table, column, nullable=False)
+
+
+def _lock() -> None:
+    """Wait for the tables once, in the order in which services write them: no deadlock while they run."""
+    op.execute("set local lock_timeout = '4s'")
+    op.execute(f"lock table {', '.join(TABLES)} in access exclusive mode")
 
 
 def _replace_checks(old: tuple[Check, ...], new: tuple[Check, ...]) -> None:
