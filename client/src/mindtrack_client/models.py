@@ -46,6 +46,8 @@ class Emotion(StrEnum):
 class Recording(Model):
     id: UUID
     recorded_at: datetime
+    #: When the question that it answers ended, if the upload said so.
+    prompt_ended_at: datetime | None = None
     #: IANA name, if the server knows it.
     time_zone: str | None = None
     content_type: str

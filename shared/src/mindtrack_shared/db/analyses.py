@@ -24,8 +24,9 @@ from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.indices import HISTORY, Indices, PastRecording
 from mindtrack_shared.domain.trends import DayRollup
 
-#: No baseline needs more; the newest ones count. 60 days with five recordings each.
-HISTORY_LIMIT = 300
+#: The newest ones count: 60 days with sixteen recordings each. Who makes more than 70 a day has no baseline,
+#: since these do not reach back far enough, rather than a slow commit.
+HISTORY_LIMIT = 1_000
 
 BIOMARKERS = tuple(field.name for field in fields(Biomarkers))
 

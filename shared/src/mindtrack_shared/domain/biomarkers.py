@@ -114,9 +114,8 @@ _STRESS_META = (
 )
 _PAUSES = "Szabadi 1976; Greden 1981; Liu 2017 (92 depressed people, 92 controls)"
 _RATES = (
-    "Depression: Trevino 2011, by durations of phones. Stress: changed under the Montreal "
-    "stress task (Kappen "
-    "2023), faster in emergency calls (PMC6255927)"
+    "Depression: Ellgring and Scherer 1996, Mundt 2007, Trevino 2011 (by durations of phones). Stress: "
+    "changed under the Montreal stress task (Kappen 2023), faster in emergency calls (PMC6255927)"
 )
 _BOERSMA = "Boersma 1993, IFA Proceedings 17, 97-110"
 _PERTURBATION = "waveform matching as in Praat: Boersma 2009, Folia Phoniatrica et Logopaedica 61, 305-308"

@@ -28,6 +28,7 @@ BIOMARKERS_DESCRIPTION = "By name:\n" + "\n".join(
 class RecordingView(BaseModel):
     id: UUID
     recorded_at: datetime
+    prompt_ended_at: datetime | None
     time_zone: str
     content_type: str
     size_bytes: int
