@@ -101,7 +101,7 @@ def train(  # noqa: PLR0913 - one per option
     freeze: Annotated[Freeze, typer.Option(help="What of the base stays as it is.")] = "features",
     window_seconds: Annotated[float, typer.Option(min=0.5, max=30, help="Shorter clips are left out.")] = 4.0,
     hop_seconds: Annotated[float, typer.Option(min=0.1, max=30, help="Between windows in service.")] = 2.0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training voices, at most.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training voices, at most.")] = 8,
     patience: Annotated[int, typer.Option(min=1, help="Epochs without a better UAR before stopping.")] = 3,
     batch: Annotated[int, typer.Option(min=2, help="Clips per step; each is seen clean and degraded.")] = 16,
     learning_rate: Annotated[

@@ -1,7 +1,7 @@
 """What each espeak-ng variant calls neutral, and how to even it out.
 
-Left alone, variants differ in tempo, F0 range and spectral balance by more than emotions do: the balance of
-low to high frequencies spans 20 dB. A rule in percent of neutral means nothing to a listener who has to guess
+Left alone, variants differ in tempo, F0 and spectral balance by more than emotions do: the balance of low to
+high frequencies spans 20 dB. A rule in percent of neutral means nothing to a listener who has to guess
 the neutral. So every voice is measured once, saying the same sentences, and brought to a common neutral;
 speakers then get deviations of their own (`voices`).
 """
@@ -25,8 +25,10 @@ _TEXT = (
     "Yesterday my neighbour walked to the old station, while we waited near the garden.",
     "On Monday the teacher looked at the green picture, and later they cleaned the kitchen table.",
 )
-#: The medians over all variants: seconds for the text, semitones, and decibels below over above 1 kHz.
+#: About the medians over all variants: seconds for the text, semitones, and decibels below over above 1 kHz.
 _SECONDS, _SPREAD, _BALANCE = 8.0, 1.6, 7.0
+#: Hertz: the medians of low and of high voices, and what divides them.
+_LOW, _HIGH, _DIVIDE = 103.0, 205.0, 160.0
 _STEEPEST = 8.0  # decibels per octave; more would lift noise, or leave nothing
 _STRETCH = (0.5, 2.0)  # of the F0 range
 
@@ -36,6 +38,7 @@ class Neutral:
     """What brings a voice to the common neutral."""
 
     tempo: float  # factor to its rate
+    f0_mean: float  # factor to its F0
     f0_range: float  # factor to its range
     tilt: float  # decibels per octave above 500 Hz
 
@@ -47,9 +50,11 @@ def measure(voice: str) -> Neutral:
     spoken = [speak(text, settings) for text in _TEXT]
     samples = np.concatenate([resample(part, rate, SAMPLE_RATE) for part, rate in spoken])
     sound = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
-    spread = float(np.std(12 * np.log2(_f0(samples))))
+    f0 = _f0(samples)
+    centre, spread = float(np.median(f0)), float(np.std(12 * np.log2(f0)))
     return Neutral(
         tempo=float(sound[-1] - sound[0]) / SAMPLE_RATE / _SECONDS,
+        f0_mean=(_LOW if centre < _DIVIDE else _HIGH) / centre,
         f0_range=float(np.clip(_SPREAD / max(spread, 0.1), *_STRETCH)),
         tilt=_levelling(samples),
     )

@@ -19,7 +19,7 @@ class TrainingOptions:
     base: Path | None = None  # a pretrained encoder; None trains the small model from scratch
     freeze: Freeze = "features"  # of a base
     framing: Framing = field(default_factory=Framing)
-    epochs: int = 4
+    epochs: int = 8
     patience: int = 3  # epochs without a better UAR before stopping
     batch: int = 16  # clips; each is seen twice per step
     learning_rate: float = 8e-4  # the cycle's peak

@@ -53,6 +53,10 @@ SPREAD = Prosody(f0_mean=4, f0_range=8, duration=5, loudness=10, pauses=20, effo
 #: How strongly a clip shows its rule, as a share of the rule's distance from neutral.
 INTENSITY = (0.8, 1.2)
 
+#: Who is tense and gets more aroused is no less tense: of training clips of the tense emotions.
+TENSE = (Emotion.ANXIOUS, Emotion.STRESSED)
+_ROUSED_SHARE, _ROUSED_F0, _ROUSED_RATE = 0.25, 1.25, 1.2
+
 _LOWEST = Prosody(30, 30, 30, 30, 30, effort=-math.inf, jitter=0)
 _WORDS_PER_MINUTE = 175.0
 _VOLUME = 60.0  # espeak-ng's 100 clips many variants
@@ -83,6 +87,13 @@ def vary(emotion: Emotion, rng: np.random.Generator) -> Prosody:
     )
 
 
+def roused(manner: Prosody, rng: np.random.Generator) -> Prosody:
+    """Sometimes the same manner at a higher F0 or faster, up to what probes ask for."""
+    if rng.random() >= _ROUSED_SHARE:
+        return manner
+    return raised(manner, f0=rng.uniform(1.0, _ROUSED_F0), rate=rng.uniform(1.0, _ROUSED_RATE))
+
+
 def raised(manner: Prosody, *, f0: float = 1.0, rate: float = 1.0) -> Prosody:
     """The same manner with F0 and speaking rate multiplied."""
     return replace(manner, f0_mean=manner.f0_mean * f0, duration=manner.duration / rate)
@@ -91,7 +102,7 @@ def raised(manner: Prosody, *, f0: float = 1.0, rate: float = 1.0) -> Prosody:
 def settings(speaker: Speaker, prosody: Prosody) -> EspeakSettings:
     """Translate percentages into espeak-ng's units for this speaker, within the engine's limits."""
     neutral = measure(speaker.voice)
-    f0 = speaker.pitch * prosody.f0_mean / 100
+    f0 = neutral.f0_mean * speaker.pitch * prosody.f0_mean / 100
     base = max(0.5, (f0 - (1 - _BASE_SHARE)) / _BASE_SHARE)
     tempo = _WORDS_PER_MINUTE * neutral.tempo * speaker.tempo
     return EspeakSettings(

@@ -168,7 +168,10 @@ class _Voice:
         return list(Emotion)[number % len(Emotion)]
 
     def manner(self, number: int) -> Prosody:
-        return prosody.vary(self.emotion(number), self.rng(_MANNER, number))
+        rng, emotion = self.rng(_MANNER, number), self.emotion(number)
+        manner = prosody.vary(emotion, rng)
+        learning = self.speaker.split == "train" and emotion in prosody.TENSE
+        return prosody.roused(manner, rng) if learning else manner
 
     def path(self, number: int, suffix: str = "") -> str:
         return f"{self.folder}/c{number:03d}{suffix}.wav"
