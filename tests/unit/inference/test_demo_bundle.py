@@ -32,7 +32,7 @@ from unit.inference.recordings import PROMPTS, encode
 
 #: Another stream of random numbers than the corpus's: these words and manners were never in it.
 SEED = 3407
-CLEAN_CLIPS, OUTLIERS_PER_KIND = 40, 6
+CLEAN_CLIPS, OUTLIERS_PER_KIND = 92, 6
 SOURCES = {**outliers.SOURCES, **outliers.UNHEARD_SOURCES}
 #: At most so many of the clean clips, and at least so many of the outliers, may come to nothing.
 MAX_CLEAN_SHARE, MIN_OUTLIER_SHARE = 0.10, 0.95

@@ -35,7 +35,7 @@ def test_two_processes_score_as_one(tmp_path: Path) -> None:
     analyzer = Analyzer(classifier, max_seconds=12, thresholds=QualitySettings())
     windows = analyzer.preprocess(voice_log()).windows
     expected = classifier.score(windows)
-    assert np.ptp(expected.probabilities, axis=0).max() > 100 * INVARIANCE  # windows could be told apart
+    assert np.ptp(expected.probabilities, axis=0).max() > 20 * INVARIANCE  # windows could be told apart
 
     shards = {
         tmp_path / "odd.npz": np.arange(len(windows))[1::2],

@@ -95,9 +95,14 @@ $map
 _SYNTHETIC_DATA = """One prosody rule per label (F0 mean and range, tempo, pauses, voice quality), after the
 percentages of SyntAct and Emofilt, applied to voices of espeak-ng; see `prosody.py` in the trainer."""
 
-_SYNTHETIC_LIMITS = """It never heard a person. On human speech its scores follow pitch, tempo, loudness and
-pauses, and say nothing about how the speaker feels: nothing about people was measured with it, and nothing
-about people is claimed. The weights contain no recording of anyone."""
+_SYNTHETIC_LIMITS = """It never heard a person. On human speech its scores follow pitch, tempo, pauses and the
+brightness of voice and microphone, and say nothing about how the speaker feels: nothing about people was
+measured with it, and nothing
+about people is claimed. The weights contain no recording of anyone.
+
+The voices were brought to a common neutral (F0, its range, tempo, spectral balance) before the rules applied
+(`neutral.py`), and the figures hold for unheard voices of that kind only. The table of probes in
+`evaluation.md` says what moves the stress score, and where it moves against expectation."""
 
 _HUMAN_LIMITS = """The figures hold for speakers recorded as those of the corpora were. Acted speech is easier
 than everyday speech, and other languages, ages, rooms and devices were not measured. A score describes how a

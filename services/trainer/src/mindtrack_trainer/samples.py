@@ -15,7 +15,7 @@ from mindtrack_trainer.synthesis import say
 from mindtrack_trainer.voices import DEFAULT_SEED, DEFAULT_SPEAKERS, Speaker, make_speakers
 
 #: In the default corpus's test split.
-_NARRATOR = "en-us-nyc+m6"
+_NARRATOR = "en-gb-x-gbcwmd+f2"
 _PEAK = 0.6
 
 
