@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import wave
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.db.models import AnalysisRecord, Job
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.settings import DatabaseSettings
+from unit.inference.recordings import encode, voice
 
 SAMPLE_RATE = 16_000  # Hz
 
@@ -73,15 +73,7 @@ def eventually(condition: Callable[[], bool], *, within: float, what: str) -> No
         time.sleep(0.02)
 
 
-def humming(path: Path, seconds: float) -> Path:
-    """Write a recording of a harmonic tone that wanders, long enough to be caught in the middle of."""
-    t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    pitch = 140 + 30 * np.sin(2 * np.pi * 0.4 * t)
-    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
-    tone = sum(np.sin(n * phase) / n for n in range(1, 6)) * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes((tone / np.abs(tone).max() * 12_000).astype("<i2").tobytes())
+def talking(path: Path, seconds: float) -> Path:
+    """Write a recording of somebody who repeats themselves, long enough to be caught in the middle of."""
+    path.write_bytes(encode(np.resize(voice(), round(seconds * SAMPLE_RATE))))
     return path

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faults_support import FaultyStack, eventually, humming
+from faults_support import FaultyStack, eventually, talking
 from mindtrack_shared.queue.names import DRAIN_QUEUE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -13,7 +13,7 @@ TEN = 10
 
 
 def test_losing_every_message_loses_no_job(stack: FaultyStack, tmp_path: Path) -> None:
-    recording = humming(tmp_path / "log.wav", seconds=6)
+    recording = talking(tmp_path / "log.wav", seconds=6)
     with stack.client() as client:
         promised = [client.submit(recording).id for _ in range(TEN)]
     eventually(lambda: all(job.dispatched_at for job in stack.jobs()), within=20, what="a ring for every job")
@@ -30,7 +30,7 @@ def test_losing_every_message_loses_no_job(stack: FaultyStack, tmp_path: Path) -
 
 def test_a_broker_that_is_down_delays_but_refuses_nothing(stack: FaultyStack, tmp_path: Path) -> None:
     stack.add_inference("inference")
-    recording = humming(tmp_path / "log.wav", seconds=6)
+    recording = talking(tmp_path / "log.wav", seconds=6)
     stack.process("valkey").pause()
     try:
         with stack.client() as client:
@@ -44,7 +44,7 @@ def test_a_broker_that_is_down_delays_but_refuses_nothing(stack: FaultyStack, tm
 
 def test_a_broker_that_crashes_delays_but_loses_nothing(stack: FaultyStack, tmp_path: Path) -> None:
     stack.add_inference("inference")
-    recording = humming(tmp_path / "log.wav", seconds=6)
+    recording = talking(tmp_path / "log.wav", seconds=6)
     with stack.client() as client:
         promised = [client.submit(recording).id for _ in range(TEN // 2)]
         stack.process("valkey").kill()

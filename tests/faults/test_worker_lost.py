@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from faults_support import FaultyStack, eventually, humming
+from faults_support import FaultyStack, eventually, talking
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_local.errors import PartFailedError
+from mindtrack_shared.bundles import ONNX_NAME, BundleManifest
 from mindtrack_shared.domain.jobs import JobStatus
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -16,7 +18,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 def test_a_job_outlives_its_worker(stack: FaultyStack, tmp_path: Path) -> None:
     worker = stack.add_inference("inference")
-    job_id = stack.begin_job(humming(tmp_path / "long.wav", seconds=290))
+    job_id = stack.begin_job(talking(tmp_path / "long.wav", seconds=290))
 
     worker.kill()
     assert stack.job(job_id).status is JobStatus.RUNNING, "killed too late to prove anything"
@@ -30,7 +32,7 @@ def test_a_job_outlives_its_worker(stack: FaultyStack, tmp_path: Path) -> None:
 
 def test_a_worker_that_stops_politely_finishes_what_it_holds(stack: FaultyStack, tmp_path: Path) -> None:
     worker = stack.add_inference("inference")
-    job_id = stack.begin_job(humming(tmp_path / "long.wav", seconds=120))
+    job_id = stack.begin_job(talking(tmp_path / "long.wav", seconds=120))
 
     worker.stop()
 
@@ -40,7 +42,7 @@ def test_a_worker_that_stops_politely_finishes_what_it_holds(stack: FaultyStack,
 
 def test_a_frozen_worker_is_replaced_and_its_late_result_refused(stack: FaultyStack, tmp_path: Path) -> None:
     frozen = stack.add_inference("inference")
-    job_id = stack.begin_job(humming(tmp_path / "long.wav", seconds=290))
+    job_id = stack.begin_job(talking(tmp_path / "long.wav", seconds=290))
 
     frozen.pause()
     assert stack.job(job_id).status is JobStatus.RUNNING, "frozen too late to prove anything"
@@ -62,13 +64,16 @@ def test_a_frozen_worker_is_replaced_and_its_late_result_refused(stack: FaultySt
 def test_a_worker_that_cannot_load_its_model_eats_no_message(stack: FaultyStack, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(load_bundle("demo-synthetic").directory, bundle)
-    (bundle / "model.onnx").write_text("nonsense")  # what the parent process checks is whole
+    (bundle / ONNX_NAME).write_text("nonsense")
+    manifest = BundleManifest.read(bundle)
+    checksum = hashlib.sha256(b"nonsense").hexdigest()  # so that only whoever opens the model notices
+    manifest.model_copy(update={"checksums": {**manifest.checksums, ONNX_NAME: checksum}}).write(bundle)
     broken = {"MINDTRACK_INFERENCE_BUNDLE": str(bundle)}
     with ThreadPoolExecutor(1) as background:
         never_ready = background.submit(stack.add_inference, "broken", broken)
         eventually(lambda: log(stack, "broken").count("service_broken") > 0, within=30, what="a failed start")
         with stack.client() as client:
-            job_id = client.submit(humming(tmp_path / "log.wav", seconds=6)).id
+            job_id = client.submit(talking(tmp_path / "log.wav", seconds=6)).id
         eventually(lambda: log(stack, "broken").count("service_broken") > 1, within=30, what="another one")
         assert (stack.job(job_id).status, stack.job(job_id).attempt) == (JobStatus.QUEUED, 0)
         stack.process("broken").stop()
