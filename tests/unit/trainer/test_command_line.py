@@ -38,6 +38,21 @@ def test_refusal_is_one_line_and_status_one(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
+def test_refusal_shows_paths_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / ("long" * 30) / "[red]" / "[/closed]"
+    result = CliRunner().invoke(app, ["calibrate", str(path), str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"error: {path} holds no finished training" in result.stderr
+
+
+def test_refused_options_are_one_line_too(tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path / "out"), "--window-seconds", "2", "--hop-seconds", "3"]
+    result = CliRunner().invoke(app, ["train", str(tmp_path), *options])
+    assert result.exit_code == 1
+    assert "choose a hop no longer than the window" in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_each_step_names_the_one_before_it(tmp_path: Path) -> None:
     for command, needed in (("calibrate", "train"), ("evaluate", "calibrate")):
         result = CliRunner().invoke(app, [command, str(tmp_path), str(tmp_path)])

@@ -134,6 +134,16 @@ def test_meld_needs_tables_and_films_of_the_same_part(tmp_path: Path) -> None:
     assert not any(clip.name.startswith("dev") for clip in READERS["meld"].clips(tmp_path))
 
 
+@pytest.mark.parametrize("row", ["Joey,joy,../0,1", "Joey,joy,3,1\u00b2", "Joey,joy,,1", "Joey,joy,3"])
+def test_meld_s_ids_are_numbers(tmp_path: Path, row: str) -> None:
+    table = meld(tmp_path) / "dev_sent_emo.csv"
+    table.write_text(f"Speaker,Emotion,Dialogue_ID,Utterance_ID\n{row}\n", encoding="latin-1")
+    with pytest.raises(
+        DatasetError, match=r"dev_sent_emo\.csv .*Dialogue_ID and Utterance_ID must be numbers"
+    ):
+        READERS["meld"].clips(tmp_path)
+
+
 def test_ratings_and_apple_s_shadows_are_no_labels(tmp_path: Path) -> None:
     clips = list(READERS["iemocap"].read(iemocap(tmp_path)))
     assert Counter(clip.source_label for clip in clips) == {"neu": 5, "fru": 5, "xxx": 5}

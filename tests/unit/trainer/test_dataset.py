@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import augmentation, dataset
 from mindtrack_trainer.dataset import OUTLIER, Corpus, Framing
 from mindtrack_trainer.errors import DatasetError
-from mindtrack_trainer.manifest import Utterance, write_manifest
+from mindtrack_trainer.manifest import Utterance, read_manifest, write_manifest
 from mindtrack_trainer.sound import SAMPLE_RATE, write_wav
 
 FRAMING = Framing(4.0, 2.0)
@@ -60,6 +61,37 @@ def test_a_split_with_a_single_label_is_refused(tmp_path: Path) -> None:
         dataset.load(tmp_path, "train", FRAMING, outliers=True)
     with pytest.raises(DatasetError, match="no label"):
         dataset.load(tmp_path, "test", FRAMING, outliers=True)
+
+
+def test_windows_that_leave_gaps_are_refused() -> None:
+    assert Framing(4.0, 4.0).window == WINDOW
+    with pytest.raises(DatasetError, match=r"windows of 4 s every 4\.5 s .* choose a hop no longer"):
+        Framing(4.0, 4.5)
+
+
+@pytest.mark.parametrize(("seconds", "twin"), [(3.0, 3.0), (4.5, 5.0), (5.0, 4.5)])
+def test_files_that_are_not_what_the_manifest_says_are_refused(
+    tmp_path: Path, seconds: float, twin: float
+) -> None:
+    write_corpus(tmp_path, (Emotion.SAD, 5), (Emotion.HAPPY, 5))
+    write_wav(tmp_path / "1.wav", noise(round(seconds * SAMPLE_RATE)))
+    write_wav(tmp_path / "twin.wav", noise(round(twin * SAMPLE_RATE)))
+    sad, happy = read_manifest(tmp_path)
+    write_manifest(tmp_path, [sad, happy.model_copy(update={"degraded_path": "twin.wav"})])
+    lengths = f"{seconds * SAMPLE_RATE:.0f} samples and its twin {twin * SAMPLE_RATE:.0f}"
+    with pytest.raises(DatasetError, match=rf"1\.wav has {lengths}.*prepare the corpus again"):
+        dataset.load(tmp_path, "train", FRAMING, outliers=False)
+
+
+def test_digest_tells_labels_speakers_and_lengths_apart() -> None:
+    one = ramps()
+    others = [
+        replace(one, targets=np.array([1, 0])),
+        replace(one, speakers=("en+f1", "en+f3")),
+        replace(one, clean=[one.clean[0], one.clean[1][:-1]]),
+    ]
+    assert one.digest() == ramps().digest()
+    assert len({corpus.digest() for corpus in (one, *others)}) == 4
 
 
 def test_class_weights_let_every_label_count_the_same() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from mindtrack_trainer.calibration import CALIBRATION, Calibration, calibrate
 from mindtrack_trainer.dataset import LABELS, cut
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.evaluation import FALL, Evaluation, age_band, codec_robustness, evaluate
-from mindtrack_trainer.manifest import read_manifest, write_manifest
+from mindtrack_trainer.manifest import Split, read_manifest, write_manifest
 from mindtrack_trainer.metrics import brier_score
 from mindtrack_trainer.model import score
 from mindtrack_trainer.probes import PROBES, read_probes
 from mindtrack_trainer.scoring import Scorer, targets
 from mindtrack_trainer.sound import SAMPLE_RATE, read_wav, write_wav
+from mindtrack_trainer.training import TRAINING
 from unit.trainer.evaluations import KINDS, SPEAKERS, write_checkpoint, write_corpus
 
 
@@ -169,7 +171,30 @@ def test_codec_robustness_measures_recordings_long_enough(
     figures = codec_robustness(scorer, tmp_path, fitted, shortest=2.0)
     assert figures["recordings"] == 1
     assert isinstance(figures["largest_difference"], float)
-    assert codec_robustness(scorer, tmp_path, fitted)["recordings"] == 0
+    with pytest.raises(DatasetError, match="has no WAV file of at least 4 s"):
+        codec_robustness(scorer, tmp_path, fitted, shortest=4.0)
+
+
+def test_codec_robustness_of_nothing_is_refused(scorer: Scorer, fitted: Calibration, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="has no WAV file"):
+        codec_robustness(scorer, tmp_path, fitted)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "split"), [("train", "calibration"), ("train", "test"), ("calibration", "test")]
+)
+def test_speakers_whom_the_training_heard_are_refused(
+    corpus: Path, fitted: Calibration, tmp_path: Path, earlier: Split, split: Split
+) -> None:
+    write_checkpoint(tmp_path)
+    path, speaker = tmp_path / TRAINING, f"tones/{split}-0"
+    trained = json.loads(path.read_text())
+    path.write_text(json.dumps(trained | {"speakers": {split: [speaker]}}))
+    assert len(Scorer.read(tmp_path).split(corpus, split)) == SPEAKERS * len(LABELS) + 7
+    path.write_text(json.dumps(trained | {"speakers": {earlier: [speaker]}}))
+    scorer = Scorer.read(tmp_path)
+    with pytest.raises(DatasetError, match=f"{split} split of .* '{speaker}' .* were in the {earlier} split"):
+        evaluate(scorer, corpus, fitted) if split == "test" else calibrate(scorer, corpus, budget=0.2)
 
 
 def test_commands_calibrate_and_evaluate(corpus: Path, tmp_path: Path) -> None:

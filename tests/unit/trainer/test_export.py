@@ -23,9 +23,9 @@ from mindtrack_trainer.errors import ExportError, TrainerError
 from mindtrack_trainer.evaluation import Evaluation, evaluate
 from mindtrack_trainer.export import export_bundle
 from mindtrack_trainer.model_card import NOT_MEASURED, trained_card
-from mindtrack_trainer.packaging import engine_difference, golden_windows, score
+from mindtrack_trainer.packaging import REPORT, engine_difference, golden_windows, package, score
 from mindtrack_trainer.plots import write_plots
-from mindtrack_trainer.report import REPORT, report
+from mindtrack_trainer.report import report
 from mindtrack_trainer.scoring import Scorer
 from mindtrack_trainer.synthesis import CORPUS
 from mindtrack_trainer.training import TrainingReport
@@ -130,14 +130,50 @@ def test_figures_that_nobody_measured_are_not_made_up(measured: Path, bundle: Pa
     assert "evaluation.md" not in card
 
 
+def test_clips_that_fill_no_window_are_told_of(measured: Path, bundle: Path) -> None:
+    manifest = BundleManifest.read(bundle)
+    counts = {"train": 2, "calibration": 0, "test": 7}
+    training = TrainingReport.read(measured).model_copy(update={"too_short": counts})
+    card = trained_card(manifest, training, 1_000_000, report=False)
+    told = "clips that do not fill a window of 1 s: 2 of train, 7 of test."
+    assert f"\n\nNot counted are {told}\n\n| Epoch |" in card
+    assert "Not counted" not in (bundle / "README.md").read_text()
+
+
+def test_a_newer_bundle_takes_an_older_one_s_place_and_its_figures_go(
+    copy: Path, bundle: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(bundle, tmp_path / "bundle")
+    beside = {"evaluation.md", "reliability.png", "confusion.png", "risk-coverage.png"}
+    for name in beside:
+        (copy / name).unlink()
+    export_bundle(copy, out, "newer", **TERMS)
+    assert load_bundle(out).manifest.id == "newer"
+    assert {path.name for path in out.iterdir()} == {path.name for path in bundle.iterdir()} - beside
+
+
+def test_an_older_bundle_stays_whole_where_a_newer_one_cannot_be_made(bundle: Path, tmp_path: Path) -> None:
+    def card(_: BundleManifest) -> str:
+        raise ExportError("no card")
+
+    out = shutil.copytree(bundle, tmp_path / "bundle")
+    draft = BundleManifest.read(bundle).model_copy(update={"id": "newer"})
+    with pytest.raises(ExportError, match="no card"):
+        package(read_checkpoint(bundle), draft, out, card)
+    for path in bundle.iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes()
+    assert len(list(out.iterdir())) == len(list(bundle.iterdir()))
+
+
 def test_a_model_of_synthetic_speech_claims_nothing_and_needs_no_terms(copy: Path, tmp_path: Path) -> None:
     log = [{"epoch": 0, "loss": 1.25, "uar": 0.5, "seconds": 61.0}]
     edit(copy / "training.json", data=[CORPUS], log=log, wall_seconds=7_440.0, versions={"torch": "2.13"})
     manifest = export_bundle(copy, tmp_path / "bundle", "toy")
     assert manifest.licence == "Apache-2.0"
     card = (tmp_path / "bundle" / "README.md").read_text()
-    for needle in ("never heard a person", "nothing\nabout people is claimed", "2 h 4 min", "torch 2.13"):
-        assert needle in card
+    words = " ".join(card.split())
+    for needle in ("never heard a person", "nothing about people is claimed", "2 h 4 min", "torch 2.13"):
+        assert needle in words
     assert "| 1 | 1.2500 | 0.5000 | 61 |" in card
 
 
@@ -168,9 +204,12 @@ def test_a_report_of_another_release_is_refused(copy: Path, tmp_path: Path) -> N
         export_bundle(copy, tmp_path / "bundle", "toy", **TERMS)
 
 
-def test_human_speech_has_terms_that_somebody_must_name(measured: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("terms", [{}, {**TERMS, "licence": ""}, {**TERMS, "intended_use": ""}])
+def test_human_speech_has_terms_that_somebody_must_name(
+    measured: Path, tmp_path: Path, terms: dict[str, str]
+) -> None:
     with pytest.raises(ExportError, match="tones come with terms of their own: say with --licence"):
-        export_bundle(measured, tmp_path / "bundle", "toy")
+        export_bundle(measured, tmp_path / "bundle", "toy", **terms)
 
 
 def test_an_id_that_is_none_is_refused_before_the_work(measured: Path, tmp_path: Path) -> None:

@@ -156,6 +156,11 @@ def test_a_classifier_is_no_regression(tmp_path: Path) -> None:
         ),
         ({"pooling_mode": "max"}, "pools by max; only the mean over time"),
         ({"add_adapter": True}, "has adapter layers"),
+        ({"hidden_size": "big"}, r"config\.json is no configuration of a wav2vec2: .*hidden_size"),
+        ({"conv_dim": [8]}, r"config\.json is no configuration of a wav2vec2: "),
+        ({"hidden_act": "no-such"}, r"config\.json makes no model: "),
+        ({"num_conv_pos_embedding_groups": 0}, r"config\.json makes no model: "),
+        ({"num_attention_heads": 3}, r"config\.json makes no model: "),
     ],
 )
 def test_what_a_configuration_may_not_ask_for(
@@ -165,6 +170,28 @@ def test_what_a_configuration_may_not_ask_for(
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ExportError, match=message):
+        read_checkpoint(folder).model()
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"wav2vec2"'])
+def test_a_configuration_is_an_object(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ExportError, match="holds a model of type None; only wav2vec2"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"sampling_rate": 16000, "auto_map": {"AutoFeatureExtractor": "x.X"}}', r"of its own \(auto_map\)"),
+        ("[]", "is no configuration of a feature extractor"),
+        ("sampling_rate: 16000", "is no configuration of a feature extractor"),
+    ],
+)
+def test_what_a_preprocessor_may_not_be(tmp_path: Path, text: str, message: str) -> None:
+    folder = write(tmp_path, config(IEMOCAP), published(author(Head.STOCK, config(IEMOCAP))))
+    (folder / "preprocessor_config.json").write_text(text)
+    with pytest.raises(ExportError, match=rf"preprocessor_config\.json .*{message}"):
         read_checkpoint(folder)
 
 

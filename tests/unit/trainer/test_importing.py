@@ -308,6 +308,7 @@ def test_what_is_on_disk_is_taken_from_there(stock: Path) -> None:
         ("/no/such/place", None, "neither a directory nor the id"),
         ("wav2vec2-base", None, "neither a directory nor the id"),
         ("superb/wav2vec2-base-superb-er", None, "say which commit with --revision and all forty digits"),
+        ("some--body/emotions", "0" * 40, r"could not be downloaded \(HFValidationError\)"),
         ("superb/wav2vec2-base-superb-er", "main", "a branch or tag may be another model tomorrow"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.errors import DatasetError
-from mindtrack_trainer.manifest import MANIFEST, Utterance, read_manifest, write_manifest
+from mindtrack_trainer.manifest import MANIFEST, Utterance, put_corpus, read_manifest, write_manifest
 
 
 def utterance(**changes: object) -> Utterance:
@@ -43,6 +43,9 @@ def test_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
         ({"seconds": 0}, "seconds"),
         ({"speaker": ""}, "speaker"),
         ({"colour": "red"}, "colour"),
+        ({"path": "/etc/a.wav"}, "path: .*leads out of the corpus's folder"),
+        ({"path": "../a.wav"}, "path: .*leads out of the corpus's folder"),
+        ({"degraded_path": "ravdess/../../a.wav"}, "degraded_path: .*leads out of the corpus's folder"),
     ],
     ids=str,
 )
@@ -57,6 +60,14 @@ def test_malformed_line_is_named(tmp_path: Path, changes: dict[str, object], com
 def test_folder_without_manifest_is_no_corpus(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=MANIFEST):
         read_manifest(tmp_path)
+
+
+def test_corpus_is_put_beside_others_and_in_place_of_its_own(tmp_path: Path) -> None:
+    other = utterance(path="emodb/a.wav", corpus="emodb", speaker="emodb/03")
+    put_corpus(tmp_path, "ravdess", [utterance(), utterance(path="ravdess/b.wav")])
+    put_corpus(tmp_path, "emodb", [other])
+    put_corpus(tmp_path, "ravdess", [utterance(path="ravdess/c.wav")])
+    assert read_manifest(tmp_path) == [other, utterance(path="ravdess/c.wav")]
 
 
 def test_speaker_in_two_splits_is_refused_by_name_both_ways(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from PIL import Image
 from mindtrack_trainer.calibration import calibrate
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.evaluation import Evaluation, evaluate
-from mindtrack_trainer.plots import CONFUSION, RELIABILITY, RISK_COVERAGE, write_plots
+from mindtrack_trainer.packaging import CONFUSION, RELIABILITY, RISK_COVERAGE
+from mindtrack_trainer.plots import write_plots
 from mindtrack_trainer.report import report
 from mindtrack_trainer.scoring import Scorer
 from unit.trainer.evaluations import write_checkpoint, write_corpus

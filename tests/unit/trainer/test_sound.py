@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.evaluation import FORMATS
 from mindtrack_trainer.sound import SAMPLE_RATE, Samples, decode, encode, read_wav, round_trip, write_wav
 
@@ -38,3 +40,41 @@ def test_wav_round_trip_is_exact_to_16_bits(tmp_path: Path) -> None:
     write_wav(path, tone())
     np.testing.assert_array_equal(read_wav(path), np.round(tone() * 32767).astype(np.int16))
     np.testing.assert_allclose(decode(path), tone(), atol=1e-4)
+
+
+def wav(rate: int = SAMPLE_RATE, channels: int = 1, width: int = 2, frames: int = 100) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setframerate(rate)
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.writeframes(bytes(frames * channels * width))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no WAV file"),
+        (b"no sound at all", "is no WAV file"),
+        (wav()[:30], "is no WAV file"),
+        (wav(rate=8_000), "has 8000 Hz, 1 channels and 16 bits, not 16000 Hz, 1 and 16"),
+        (wav(channels=2), "has 16000 Hz, 2 channels"),
+        (wav(width=1), "has 16000 Hz, 1 channels and 8 bits"),
+        (wav()[:-3], "is cut short: it holds 98 of 100 samples"),
+    ],
+    ids=["empty", "text", "header", "rate", "stereo", "8-bit", "cut-short"],
+)
+def test_wav_that_nobody_here_wrote_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"a\.wav {message}"):
+        read_wav(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no sound at all", wav(frames=0)], ids=["empty", "text", "silence"]
+)
+def test_what_holds_no_sound_is_not_decoded(content: bytes) -> None:
+    with pytest.raises(DatasetError, match="unreadable: "):
+        decode(io.BytesIO(content))

@@ -8,12 +8,12 @@ import pytest
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.errors import SynthesisError
 from mindtrack_trainer.espeak import EspeakSettings, speak
-from mindtrack_trainer.manifest import read_manifest
+from mindtrack_trainer.manifest import read_manifest, write_manifest
 from mindtrack_trainer.outliers import SOURCES
 from mindtrack_trainer.probes import read_probes
 from mindtrack_trainer.prosody import RULES
 from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
-from mindtrack_trainer.synthesis import CLIP_SECONDS, make_clip, synthesise
+from mindtrack_trainer.synthesis import CLIP_SECONDS, CORPUS, make_clip, synthesise
 from mindtrack_trainer.voices import make_speakers
 
 
@@ -69,6 +69,17 @@ def test_corpus_does_not_depend_on_the_number_of_processes(corpus: Path, tmp_pat
     assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
     for name in files:
         assert (corpus / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_corpus_is_written_beside_others(corpus: Path, tmp_path: Path) -> None:
+    alone = read_manifest(corpus)
+    theirs = alone[0].model_copy(update={"path": "theirs/a.wav", "corpus": "theirs", "speaker": "theirs/1"})
+    write_manifest(tmp_path, [theirs])
+    for _ in synthesise(tmp_path, 3, 5, seed=7, workers=1):
+        pass
+    found = read_manifest(tmp_path)
+    assert found[0] == theirs
+    assert {utterance.corpus for utterance in found[1:]} == {CORPUS}
 
 
 def test_corpus_holds_every_emotion_of_every_voice_clean_and_degraded(corpus: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2ForSequenceClassification
 
 from mindtrack_trainer.dataset import LABELS, OUTLIER, Corpus, Framing
-from mindtrack_trainer.errors import ResumeError, TrainerError
+from mindtrack_trainer.errors import DatasetError, ResumeError, TrainerError
 from mindtrack_trainer.model import fresh_model, load_model, make_config, make_model, save_model
 from mindtrack_trainer.options import Freeze, TrainingOptions
-from mindtrack_trainer.training import Progress, TrainingReport, pair_loss, soft_targets, train
+from mindtrack_trainer.training import TRAINING, Progress, TrainingReport, pair_loss, soft_targets, train
 
 FRAMING = Framing(4.0, 2.0)
 OPTIONS = TrainingOptions(epochs=2, batch=5, learning_rate=3e-3, seed=1, mixed_precision=False)
@@ -65,11 +66,19 @@ def test_report_says_how_the_checkpoint_came_about(trained: Path) -> None:
     report = TrainingReport.read(trained)
     assert (report.seed, report.data, report.framing, report.base) == (1, ["toy"], FRAMING, None)
     assert report.clips["train"] == {**dict.fromkeys(sorted(map(str, LABELS)), 3), "speakers": 15}
+    assert report.speakers["train"] == sorted(toy_corpus().speakers)
+    assert report.speakers["calibration"] == sorted(toy_corpus(5).speakers)
     assert [entry.epoch for entry in report.log] == [0, 1]
     assert report.best_epoch == max(report.log, key=lambda entry: entry.uar).epoch
     assert report.wall_seconds == pytest.approx(sum(entry.seconds for entry in report.log))
     with pytest.raises(TrainerError, match="run `mindtrack-trainer train`"):
         TrainingReport.read(trained.parent)
+
+
+def test_report_of_another_release_is_refused(tmp_path: Path) -> None:
+    (tmp_path / TRAINING).write_text('{"seed": 1}')
+    with pytest.raises(TrainerError, match=r"not this release's \(.*framing|window_seconds: Field required"):
+        TrainingReport.read(tmp_path)
 
 
 def test_resumed_training_ends_with_the_same_weights(trained: Path, tmp_path: Path) -> None:
@@ -85,6 +94,23 @@ def test_resumed_training_ends_with_the_same_weights(trained: Path, tmp_path: Pa
 def test_resuming_with_other_options_is_refused(trained: Path) -> None:
     with pytest.raises(ResumeError, match="learning_rate"):
         run(trained, replace(OPTIONS, learning_rate=1e-3))
+
+
+@pytest.mark.parametrize(("clips", "validation"), [(20, 5), (15, 10)])
+def test_resuming_with_other_clips_is_refused(trained: Path, clips: int, validation: int) -> None:
+    model = make_model(CONFIG, OPTIONS.seed)
+    corpora = toy_corpus(clips), toy_corpus(validation)
+    with pytest.raises(ResumeError, match=r"with other clips, .*choose another directory"):
+        list(train(model, *corpora, OPTIONS, trained, ["toy"]))
+
+
+def test_a_label_that_no_training_clip_has_is_refused_before_the_work(tmp_path: Path) -> None:
+    whole = toy_corpus()
+    corpus = replace(whole, targets=np.where(np.isin(whole.targets, [2, 4]), OUTLIER, whole.targets))
+    steps = train(make_model(CONFIG, OPTIONS.seed), corpus, toy_corpus(5), OPTIONS, tmp_path / "out", ["toy"])
+    with pytest.raises(DatasetError, match="no training clip of Sad, Stressed fills a window of 4 s"):
+        list(steps)
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_stops_when_uar_no_longer_rises_and_keeps_the_best_epoch(tmp_path: Path) -> None:
@@ -145,6 +171,25 @@ def test_fine_tuning_moves_what_is_not_frozen(
     assert ("encoder" in moved) == (freeze != "encoder")
     assert load_model(tmp_path).config.id2label == {n: str(label) for n, label in enumerate(LABELS)}
     assert TrainingReport.read(tmp_path).base == base.name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"add_adapter": True}, "does not support the use of Wav2Vec2 adapters"),
+        ({"intermediate_size": 24}, r"lacks parts of the encoder: .*intermediate_dense\.weight"),
+        ({"hidden_size": "big"}, "holds no wav2vec2 checkpoint"),
+        ({"hidden_act": "no-such"}, "holds no wav2vec2 checkpoint"),
+    ],
+)
+def test_base_that_is_no_plain_encoder_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    save_model(make_model(make_config(hidden=32, layers=1), seed=5), tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(TrainerError, match=message):
+        fresh_model(replace(OPTIONS, base=tmp_path))
 
 
 def test_base_that_lacks_part_of_the_encoder_is_refused(base: Path, tmp_path: Path) -> None:

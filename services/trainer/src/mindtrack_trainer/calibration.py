@@ -19,7 +19,7 @@ from scipy.special import logsumexp
 from mindtrack_shared.bundles import WEIGHTS_NAME, StressCalibration
 from mindtrack_trainer import metrics
 from mindtrack_trainer.errors import CalibrationError
-from mindtrack_trainer.manifest import Utterance, read_manifest
+from mindtrack_trainer.manifest import Utterance
 from mindtrack_trainer.packaging import sha256
 from mindtrack_trainer.scoring import STRESS, Logits, Scorer, Scores, paths, served, targets
 
@@ -114,11 +114,11 @@ def calibrate(scorer: Scorer, data: Path, budget: float) -> Calibration:
     `budget` is the largest share of its clean clips that may be left unanswered.
 
     Raises:
-        DatasetError: `data` is no corpus.
+        DatasetError: `data` is no corpus, or one of the split's speakers was trained on.
         CalibrationError: the split has no recording with the event Anxious-or-Stressed, or none without.
 
     """
-    utterances = [utterance for utterance in read_manifest(data) if utterance.split == "calibration"]
+    utterances = scorer.split(data, "calibration")
     logits = scorer.files(data, paths(utterances))
     voices = [u for u in utterances if u.label is not None and u.path in logits]
     twins = [voice for voice in voices if voice.degraded_path in logits]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
@@ -86,22 +87,24 @@ def read_checkpoint(directory: Path, head: Head | None = None) -> Checkpoint:
 def _config(directory: Path) -> Wav2Vec2Config:
     path = directory / CONFIG_NAME
     try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
+        document: Any = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise ExportError(f"{directory} is no checkpoint: it has no {CONFIG_NAME}") from error
     except ValueError as error:
         raise ExportError(f"{path} is not JSON: {error}") from error
-    if document.get("model_type") != "wav2vec2":
-        raise ExportError(
-            f"{directory} holds a model of type {document.get('model_type')}; only wav2vec2 is supported"
-        )
+    if not isinstance(document, dict) or document.get("model_type") != "wav2vec2":
+        kind = document.get("model_type") if isinstance(document, dict) else None
+        raise ExportError(f"{directory} holds a model of type {kind}; only wav2vec2 is supported")
     if "auto_map" in document:
         raise ExportError(f"{path} asks for code of its own (auto_map), and none is ever run")
     if (pooling := document.get("pooling_mode", "mean")) != "mean":
         raise ExportError(f"{directory} pools by {pooling}; only the mean over time is supported")
     if document.get("add_adapter"):
         raise ExportError(f"{directory} has adapter layers above the encoder, which are not supported")
-    return Wav2Vec2Config.from_dict(document)
+    try:
+        return Wav2Vec2Config.from_dict(document)
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise ExportError(f"{path} is no configuration of a wav2vec2: {error}") from error
 
 
 def _extractor(directory: Path) -> Wav2Vec2FeatureExtractor:
@@ -109,7 +112,16 @@ def _extractor(directory: Path) -> Wav2Vec2FeatureExtractor:
         raise ExportError(
             f"{directory} has no {PREPROCESSOR_NAME}: copy that of the model it was fine-tuned from"
         )
-    extractor = Wav2Vec2FeatureExtractor.from_pretrained(directory, local_files_only=True)
+    try:
+        extractor = Wav2Vec2FeatureExtractor.from_pretrained(directory, local_files_only=True)
+    except (AttributeError, OSError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"{directory / PREPROCESSOR_NAME} is no configuration of a feature extractor: {error}"
+        ) from error
+    if getattr(extractor, "auto_map", None) is not None:
+        raise ExportError(
+            f"{directory / PREPROCESSOR_NAME} asks for code of its own (auto_map), and none is ever run"
+        )
     if extractor.sampling_rate != SAMPLE_RATE:
         raise ExportError(
             f"{directory} listens at {extractor.sampling_rate} Hz, not {SAMPLE_RATE}: choose a model that "

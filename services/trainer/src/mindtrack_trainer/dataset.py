@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.errors import DatasetError
-from mindtrack_trainer.manifest import Split, read_manifest
+from mindtrack_trainer.manifest import Split, Utterance, read_manifest
 from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
 
 LABELS = tuple(Emotion)
@@ -31,6 +33,13 @@ class Framing:
 
     window_seconds: float = 4.0
     hop_seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.hop_seconds > self.window_seconds:
+            raise DatasetError(
+                f"windows of {self.window_seconds:g} s every {self.hop_seconds:g} s leave out what lies "
+                "between them: choose a hop no longer than the window"
+            )
 
     @property
     def window(self) -> int:
@@ -67,6 +76,11 @@ class Corpus:
         weights[present] = counts.sum() / (present.sum() * counts[present])
         return weights
 
+    def digest(self) -> str:
+        """Name these clips by labels, speakers and lengths: SHA-256 in hex."""
+        clips = [self.targets.tolist(), self.speakers, [len(clip) for clip in self.clean]]
+        return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
+
     def describe(self) -> dict[str, int]:
         """Clips per label, outliers and speakers."""
         names = Counter("outliers" if t == OUTLIER else str(LABELS[t]) for t in self.targets.tolist())
@@ -78,7 +92,8 @@ def load(data: Path, split: Split, framing: Framing, *, outliers: bool) -> Corpu
     """Read one split into memory, with its outliers or without.
 
     Raises:
-        DatasetError: see `read_manifest`; or fewer than two labels have a clip that fills a window.
+        DatasetError: see `read_manifest`; fewer than two labels have a clip that fills a window; or a file
+            is not what the manifest says.
 
     """
     wanted = [u for u in read_manifest(data) if u.split == split and (outliers or u.label is not None)]
@@ -89,14 +104,29 @@ def load(data: Path, split: Split, framing: Framing, *, outliers: bool) -> Corpu
             f"the {split} split of {data} has clips of {framing.window_seconds:g} s or more for "
             f"{', '.join(sorted(map(str, found))) or 'no label'}; at least two labels are needed"
         )
+    sounds = [_read_views(data, u, framing) for u in clips]
     return Corpus(
-        clean=[read_wav(data / u.path) for u in clips],
-        degraded=[read_wav(data / (u.degraded_path or u.path)) for u in clips],
+        clean=[clean for clean, _ in sounds],
+        degraded=[degraded for _, degraded in sounds],
         targets=np.array([OUTLIER if u.label is None else LABELS.index(u.label) for u in clips]),
         speakers=tuple(u.speaker for u in clips),
         framing=framing,
         too_short=len(wanted) - len(clips),
     )
+
+
+def _read_views(
+    data: Path, utterance: Utterance, framing: Framing
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """A clip and its twin, or itself again; 2 x (samples,)."""
+    clean = read_wav(data / utterance.path)
+    twin = read_wav(data / utterance.degraded_path) if utterance.degraded_path else clean
+    if len(clean) < framing.window or len(twin) != len(clean):
+        raise DatasetError(
+            f"{data / utterance.path} has {len(clean)} samples and its twin {len(twin)}, where the manifest "
+            f"says {utterance.seconds:g} s of both: prepare the corpus again"
+        )
+    return clean, twin
 
 
 def paired_windows(

@@ -10,6 +10,10 @@ TrainerError
 The command line prints the message and exits with status 1.
 """
 
+from __future__ import annotations
+
+from pydantic import ValidationError
+
 
 class TrainerError(Exception):
     """Anything the trainer refuses to do."""
@@ -33,3 +37,8 @@ class CalibrationError(TrainerError):
 
 class ExportError(TrainerError):
     """The checkpoint cannot become a bundle, or the bundle disagrees with it."""
+
+
+def reasons(error: ValidationError, whole: str) -> str:
+    """What is wrong, field by field; `whole` names the thing where no single field is to blame."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or whole}: {e['msg']}" for e in error.errors())

@@ -18,12 +18,11 @@ from mindtrack_trainer.bootstrap import Indices, Interval, intervals
 from mindtrack_trainer.calibration import Calibration
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.errors import DatasetError
-from mindtrack_trainer.manifest import Utterance, read_manifest
+from mindtrack_trainer.manifest import Utterance
+from mindtrack_trainer.packaging import EVALUATION
 from mindtrack_trainer.probes import Probe, read_probes
 from mindtrack_trainer.scoring import STRESS, Logits, Scorer, Scores, paths, served, targets
 from mindtrack_trainer.sound import SAMPLE_RATE, Encoding, Samples, decode, encode
-
-EVALUATION = "evaluation.json"
 
 #: What phones and browsers send, at common and at low bit rates.
 FORMATS: dict[str, Encoding] = {
@@ -159,10 +158,11 @@ def evaluate(scorer: Scorer, data: Path, calibration: Calibration) -> Evaluation
     """Measure the test split, whose speakers are in no other.
 
     Raises:
-        DatasetError: `data` is no corpus, or no labelled test clip fills a window.
+        DatasetError: `data` is no corpus, no labelled test clip fills a window, or the training heard one of
+            the split's speakers.
 
     """
-    utterances = [utterance for utterance in read_manifest(data) if utterance.split == "test"]
+    utterances = scorer.split(data, "test")
     probes = read_probes(data)
     compared = [path for probe in probes for path in (probe.path, probe.reference_path)]
     logits = scorer.files(data, [*paths(utterances), *compared])
@@ -342,6 +342,10 @@ def codec_robustness(
 
     Takes every WAV file under `recordings` of at least `shortest` seconds; differences are absolute, from
     the score of the WAV itself.
+
+    Raises:
+        DatasetError: there is no such file, or one cannot be read.
+
     """
 
     def stress(samples: Samples) -> float:
@@ -356,7 +360,7 @@ def codec_robustness(
         ]
     )  # (recordings, formats)
     if not len(scores):
-        return {"recordings": 0}
+        raise DatasetError(f"{recordings} has no WAV file of at least {shortest:g} s and a window")
     moved: NDArray[np.float64] = np.abs(scores - scores[:, :1])
     return {
         "recordings": len(scores),

@@ -10,12 +10,10 @@ from mindtrack_shared.bundles import BundleManifest, Head
 from mindtrack_trainer.calibration import Calibration
 from mindtrack_trainer.checkpoint import read_checkpoint
 from mindtrack_trainer.dataset import LABELS
-from mindtrack_trainer.errors import ExportError
-from mindtrack_trainer.evaluation import EVALUATION, Evaluation
+from mindtrack_trainer.errors import ExportError, reasons
+from mindtrack_trainer.evaluation import Evaluation
 from mindtrack_trainer.model_card import is_synthetic, trained_card
-from mindtrack_trainer.packaging import NO_REVISION, package
-from mindtrack_trainer.plots import CONFUSION, RELIABILITY, RISK_COVERAGE
-from mindtrack_trainer.report import REPORT
+from mindtrack_trainer.packaging import BESIDE, EVALUATION, NO_REVISION, REPORT, package
 from mindtrack_trainer.training import TrainingReport
 
 DEMO_LICENCE = "Apache-2.0"
@@ -29,7 +27,6 @@ _HEADLINES = {
     *("clips", "speakers", "uar", "recall", "ece", "ece_uncalibrated", "brier"),
     *("stress_auc", "stress_ece", "abstained"),
 }
-_BESIDE = (EVALUATION, REPORT, RELIABILITY, CONFUSION, RISK_COVERAGE)
 
 
 def export_bundle(
@@ -55,7 +52,7 @@ def export_bundle(
     evaluation = _evaluation(checkpoint, calibration)
     if is_synthetic(training):
         licence, intended_use = licence or DEMO_LICENCE, intended_use or DEMO_USE
-    if licence is None or intended_use is None:
+    if not licence or not intended_use:
         raise ExportError(
             f"{', '.join(training.data)} come with terms of their own: say with --licence and --intended-use "
             "what may be done with weights that learnt from them"
@@ -83,8 +80,8 @@ def export_bundle(
             intended_use=intended_use,
         )
     except ValidationError as error:
-        raise ExportError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from error
-    beside = [path for name in _BESIDE if (path := checkpoint / name).is_file()]
+        raise ExportError(reasons(error, "manifest")) from error
+    beside = [path for name in BESIDE if (path := checkpoint / name).is_file()]
     report = checkpoint / REPORT in beside
     parameters = sum(tensor.numel() for tensor in parts.tensors.values())
     return package(

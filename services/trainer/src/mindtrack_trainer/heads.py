@@ -38,10 +38,14 @@ class HeadedEncoder(nn.Module):
         """Load weights in float32, all of them and nothing else, ready to score.
 
         Raises:
-            ExportError: a key is missing, unexpected or misshapen; the message names it.
+            ExportError: the configuration contradicts itself; or a key is missing, unexpected or misshapen,
+                and the message names it.
 
         """
-        model = cls(config)
+        try:
+            model = cls(config)
+        except (KeyError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise ExportError(f"config.json makes no model: {error!r}") from error
         model.load_state_dict(_fitting(tensors, model.state_dict()))
         model.train(mode=False)
         return model

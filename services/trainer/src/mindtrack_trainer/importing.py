@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from pydantic import ValidationError
 
 from mindtrack_shared.bundles import (
@@ -22,7 +22,7 @@ from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.checkpoint import PICKLE_NAME, Checkpoint, read_checkpoint
 from mindtrack_trainer.dataset import Framing
 from mindtrack_trainer.emotion_map import DIMENSION_LABELS, EmotionMap
-from mindtrack_trainer.errors import ExportError
+from mindtrack_trainer.errors import ExportError, reasons
 from mindtrack_trainer.labels import Meaning, map_labels
 from mindtrack_trainer.model_card import imported_card
 from mindtrack_trainer.packaging import NO_REVISION, package
@@ -75,7 +75,7 @@ def locate(source: str, revision: str | None) -> Path:
     names = [CONFIG_NAME, PREPROCESSOR_NAME, WEIGHTS_NAME, PICKLE_NAME]
     try:
         return Path(snapshot_download(source, revision=revision, allow_patterns=names))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         raise ExportError(
             f"{source} at {revision} could not be downloaded ({type(error).__name__}): check the id, the "
             "commit and the connection, or download it elsewhere and give its directory"
@@ -112,7 +112,7 @@ def import_checkpoint(directory: Path, out: Path, options: ImportOptions) -> Bun
             intended_use=options.intended_use,
         )
     except ValidationError as error:
-        raise ExportError("; ".join(f"{e['loc']}: {e['msg']}" for e in error.errors())) from error
+        raise ExportError(reasons(error, "manifest")) from error
     return package(checkpoint, draft, out, imported_card)
 
 

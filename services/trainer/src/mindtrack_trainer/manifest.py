@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mindtrack_shared.domain.emotions import Emotion
-from mindtrack_trainer.errors import DatasetError
+from mindtrack_trainer.errors import DatasetError, reasons
 
 MANIFEST = "manifest.jsonl"
 
@@ -41,6 +41,13 @@ class Utterance(BaseModel):
     #: What recorded it, and what is heard beside the voice, in the corpus's own words.
     device: str | None = None
     noise: str | None = None
+
+    @field_validator("path", "degraded_path")
+    @classmethod
+    def _stays_inside(cls, path: str | None) -> str | None:
+        if path is not None and (PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts):
+            raise ValueError("leads out of the corpus's folder")
+        return path
 
 
 def read_manifest(data: Path) -> list[Utterance]:
@@ -75,6 +82,17 @@ def write_manifest(data: Path, utterances: Iterable[Utterance]) -> Path:
     return path
 
 
+def put_corpus(data: Path, corpus: str, utterances: Iterable[Utterance]) -> Path:
+    """Write a corpus's lines beside those of others and in place of its own earlier ones.
+
+    Raises:
+        DatasetError: a speaker is in more than one split, or the present manifest is malformed.
+
+    """
+    present = read_manifest(data) if (data / MANIFEST).exists() else []
+    return write_manifest(data, [*(u for u in present if u.corpus != corpus), *utterances])
+
+
 def check_speakers(utterances: Iterable[Utterance]) -> None:
     """Refuse splits that share a speaker.
 
@@ -97,5 +115,4 @@ def _parse(path: Path, number: int, line: str) -> Utterance:
     try:
         return Utterance.model_validate_json(line)
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'line'}: {e['msg']}" for e in error.errors())
-        raise DatasetError(f"{path}, line {number}, is not an utterance: {reasons}") from error
+        raise DatasetError(f"{path}, line {number}, is not an utterance: {reasons(error, 'line')}") from error

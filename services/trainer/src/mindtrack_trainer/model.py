@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
@@ -112,7 +113,8 @@ def load_base(base: Path, seed: int, freeze: Freeze) -> Wav2Vec2ForSequenceClass
     `freeze` keeps the convolutions ("features") or the whole encoder from moving.
 
     Raises:
-        TrainerError: the directory is no wav2vec2 checkpoint, or lacks part of the encoder.
+        TrainerError: the directory is no wav2vec2 checkpoint, has adapter layers, or lacks part of the
+            encoder.
 
     """
     torch.manual_seed(seed)
@@ -127,11 +129,12 @@ def load_base(base: Path, seed: int, freeze: Freeze) -> Wav2Vec2ForSequenceClass
             label2id={name: index for index, name in names.items()},
             ignore_mismatched_sizes=True,  # somebody else's head
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (KeyError, OSError, RuntimeError, StrictDataclassError, TypeError, ValueError) as error:
         raise TrainerError(f"{base} holds no wav2vec2 checkpoint: {error}") from error
     model: Wav2Vec2ForSequenceClassification
     model, report = loaded
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith(_HEAD))
+    misshapen = (key for key, *_ in report["mismatched_keys"])
+    missing = sorted(key for key in {*report["missing_keys"], *misshapen} if not key.startswith(_HEAD))
     if missing:
         raise TrainerError(f"{base} lacks parts of the encoder: {', '.join(missing)}")
     if freeze == "features":

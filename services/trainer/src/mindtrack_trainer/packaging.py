@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import cast
 
@@ -22,6 +23,9 @@ from mindtrack_shared.bundles import (
     CHECKSUMMED,
     GOLDEN_NAME,
     GOLDEN_TOLERANCE,
+    INT8_NAME,
+    INT8_WEIGHTS_NAME,
+    MANIFEST_NAME,
     ONNX_NAME,
     WEIGHTS_NAME,
     BundleManifest,
@@ -34,6 +38,10 @@ from mindtrack_trainer.heads import HeadedEncoder
 from mindtrack_trainer.sound import SAMPLE_RATE
 
 CARD_NAME = "README.md"
+#: What comes along where a model was measured: figures, words and plots.
+EVALUATION, REPORT = "evaluation.json", "evaluation.md"
+RELIABILITY, CONFUSION, RISK_COVERAGE = "reliability.png", "confusion.png", "risk-coverage.png"
+BESIDE = (EVALUATION, REPORT, RELIABILITY, CONFUSION, RISK_COVERAGE)
 #: What stands in a draft manifest until the weights are written.
 NO_REVISION = "0" * 12
 #: Nothing is trained here, but a checkpoint's `config.json` must name some class.
@@ -55,7 +63,8 @@ def package(
     """Write a bundle directory and return its manifest.
 
     The draft says everything but revision, checksums and the difference between the engines; `card` writes
-    the model card from the finished manifest; the files `beside` come along.
+    the model card from the finished manifest; the files `beside` come along. A bundle that is already there
+    is replaced, its own measurements included, once the new one is whole.
 
     Raises:
         ExportError: the weights do not fit their head, or OpenVINO's logits differ from torch's by more than
@@ -64,6 +73,19 @@ def package(
     """
     model = checkpoint.model()
     out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=out) as folder:
+        new = Path(folder)
+        manifest = _write(model, checkpoint, draft, new, beside)
+        (new / CARD_NAME).write_text(card(manifest))
+        manifest.write(new)
+        _replace(out, new)
+    return manifest
+
+
+def _write(
+    model: HeadedEncoder, checkpoint: Checkpoint, draft: BundleManifest, out: Path, beside: Iterable[Path]
+) -> BundleManifest:
+    """Write all but card and manifest, and return the latter."""
     _write_checkpoint(checkpoint, out)
     windows = golden_windows(round(draft.window_seconds * SAMPLE_RATE))
     inputs = normalise(windows) if checkpoint.extractor.do_normalize else windows
@@ -79,16 +101,22 @@ def package(
         (out / name).chmod(0o644)  # safetensors writes 0600, and the service may be another user
     for path in beside:
         shutil.copyfile(path, out / path.name)
-    manifest = draft.model_copy(
+    return draft.model_copy(
         update={
             "revision": sha256(out / WEIGHTS_NAME)[: len(NO_REVISION)],
             "checksums": {name: sha256(out / name) for name in CHECKSUMMED},
             "evaluation": {**draft.evaluation, "onnx_logit_difference": float(f"{difference:.1e}")},
         }
     )
-    (out / CARD_NAME).write_text(card(manifest))
-    manifest.write(out)  # last, so that what broke off halfway is no bundle
-    return manifest
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Move a bundle's files into place. Figures of an earlier one would speak of other weights: they go."""
+    (out / MANIFEST_NAME).unlink(missing_ok=True)  # what breaks off from here on is no bundle
+    for name in (*BESIDE, INT8_NAME, INT8_WEIGHTS_NAME):
+        (out / name).unlink(missing_ok=True)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == MANIFEST_NAME):
+        path.replace(out / path.name)
 
 
 def golden_windows(samples: int) -> Windows:
@@ -152,14 +180,18 @@ def write_onnx(model: HeadedEncoder, path: Path, window: int) -> None:
 
 def engine_difference(onnx: Path, inputs: Windows, logits: NDArray[np.float32]) -> float:
     """How far OpenVINO in float32 is from these logits at most, the windows one by one and together."""
-    # Importing OpenVINO posts an event to an analytics service, unless its telemetry package is hidden.
-    cast("dict[str, ModuleType | None]", sys.modules).setdefault("openvino_telemetry", None)
-    import openvino  # noqa: PLC0415 - only now
-
-    compiled = openvino.Core().compile_model(onnx, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = import_openvino().Core().compile_model(onnx, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     alone = np.concatenate([compiled({"input_values": window[np.newaxis]})["logits"] for window in inputs])
     together = compiled({"input_values": inputs})["logits"]
     return float(max(np.abs(served - logits).max() for served in (alone, together)))
+
+
+def import_openvino() -> ModuleType:
+    """Import OpenVINO without its telemetry, which would post an event to an analytics service."""
+    cast("dict[str, ModuleType | None]", sys.modules).setdefault("openvino_telemetry", None)
+    import openvino  # noqa: PLC0415 - only now
+
+    return cast("ModuleType", openvino)
 
 
 def sha256(path: Path) -> str:

@@ -10,10 +10,7 @@ from matplotlib.figure import Figure
 
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.evaluation import Bin, Evaluation
-
-RELIABILITY = "reliability.png"
-CONFUSION = "confusion.png"
-RISK_COVERAGE = "risk-coverage.png"
+from mindtrack_trainer.packaging import CONFUSION, RELIABILITY, RISK_COVERAGE
 
 _DPI = 80
 _DARK = 0.5  # of a cell's shade, above which its number is white

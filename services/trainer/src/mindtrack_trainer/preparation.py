@@ -11,7 +11,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import get_args
 
-import av
 import numpy as np
 from rich.table import Table
 
@@ -20,7 +19,7 @@ from mindtrack_trainer.corpora import READERS, RawClip
 from mindtrack_trainer.corpora.splits import SHARES, Choice, Person, split_speakers
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.labels import CORPORA
-from mindtrack_trainer.manifest import MANIFEST, Sex, Split, Utterance, read_manifest, write_manifest
+from mindtrack_trainer.manifest import Sex, Split, Utterance, put_corpus
 from mindtrack_trainer.sound import SAMPLE_RATE, Samples, decode, read_wav, write_wav
 from mindtrack_trainer.synthesis import degrade
 
@@ -117,9 +116,7 @@ def record(plan: Plan, outcomes: Iterable[Utterance | Skipped]) -> Summary:
     skipped = tuple(outcome for outcome in outcomes if isinstance(outcome, Skipped))
     if not utterances:
         raise DatasetError(f"no clip of {plan.corpus} can be used; {skipped[0].path}: {skipped[0].reason}")
-    present = read_manifest(plan.out) if (plan.out / MANIFEST).exists() else []
-    others = [utterance for utterance in present if utterance.corpus != plan.corpus]
-    write_manifest(plan.out, [*others, *utterances])
+    put_corpus(plan.out, plan.corpus, utterances)
     return Summary(plan, utterances, skipped)
 
 
@@ -206,11 +203,7 @@ def _usable(path: Path) -> Samples:
     """
     if not path.exists():
         raise DatasetError("missing")
-    try:
-        samples = decode(path)
-    # No audio stream is an IndexError, and a stream without a single frame a ValueError.
-    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise DatasetError(f"unreadable: {error}") from error
+    samples = decode(path)
     if len(samples) < MIN_SECONDS * SAMPLE_RATE:
         raise DatasetError(f"too short: {len(samples) / SAMPLE_RATE:.2f} s of at least {MIN_SECONDS} s")
     if float(np.abs(samples).max()) < _SILENCE:

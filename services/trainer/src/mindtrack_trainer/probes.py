@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mindtrack_shared.domain.emotions import Emotion
-from mindtrack_trainer.errors import DatasetError
+from mindtrack_trainer.errors import DatasetError, reasons
 
 PROBES = "probes.jsonl"
 
@@ -58,5 +58,4 @@ def _parse(path: Path, number: int, line: str) -> Probe:
     try:
         return Probe.model_validate_json(line)
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'line'}: {e['msg']}" for e in error.errors())
-        raise DatasetError(f"{path}, line {number}, is not a probe: {reasons}") from error
+        raise DatasetError(f"{path}, line {number}, is not a probe: {reasons(error, 'line')}") from error

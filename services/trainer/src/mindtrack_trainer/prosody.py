@@ -55,7 +55,7 @@ INTENSITY = (0.8, 1.2)
 
 #: Who is tense and gets more aroused is no less tense: of training clips of the tense emotions.
 TENSE = (Emotion.ANXIOUS, Emotion.STRESSED)
-_ROUSED_SHARE, _ROUSED_F0, _ROUSED_RATE = 0.25, 1.25, 1.2
+_ROUSED_SHARE, _ROUSED_F0, _ROUSED_RATE = 0.5, 1.35, 1.2
 
 _LOWEST = Prosody(30, 30, 30, 30, 30, effort=-math.inf, jitter=0)
 _WORDS_PER_MINUTE = 175.0
@@ -88,7 +88,7 @@ def vary(emotion: Emotion, rng: np.random.Generator) -> Prosody:
 
 
 def roused(manner: Prosody, rng: np.random.Generator) -> Prosody:
-    """Sometimes the same manner at a higher F0 or faster, up to what probes ask for."""
+    """Sometimes the same manner at a higher F0 or faster, beyond what probes ask of a varied clip."""
     if rng.random() >= _ROUSED_SHARE:
         return manner
     return raised(manner, f0=rng.uniform(1.0, _ROUSED_F0), rate=rng.uniform(1.0, _ROUSED_RATE))

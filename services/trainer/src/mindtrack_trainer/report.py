@@ -9,9 +9,7 @@ from pydantic import JsonValue
 from mindtrack_trainer.bootstrap import CONFIDENCE, FEWEST_SPEAKERS, RESAMPLES, Interval
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.evaluation import FALL, Caught, Evaluation, Figures, ProbeFigures, Slice
-from mindtrack_trainer.plots import CONFUSION, RELIABILITY, RISK_COVERAGE
-
-REPORT = "evaluation.md"
+from mindtrack_trainer.packaging import CONFUSION, RELIABILITY, RISK_COVERAGE
 
 _CONDITIONS = ("Clean clips", "After a lossy codec")
 

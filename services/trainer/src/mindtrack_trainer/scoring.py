@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from mindtrack_shared.bundles import WEIGHTS_NAME, StressCalibration
 from mindtrack_shared.domain.calibration import calibrated, selection
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.dataset import LABELS, Framing, cut
-from mindtrack_trainer.manifest import Utterance
+from mindtrack_trainer.errors import DatasetError
+from mindtrack_trainer.manifest import Split, Utterance, read_manifest
 from mindtrack_trainer.model import load_model, score
 from mindtrack_trainer.packaging import sha256
 from mindtrack_trainer.sound import Samples, read_wav
@@ -69,6 +71,8 @@ class Scorer:
     framing: Framing
     #: SHA-256 of the weights, in hex.
     weights: str
+    #: Whom the training heard, by split.
+    speakers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Told how many recordings are done, and how many there are.
     progress: Callable[[int, int], None] | None = None
 
@@ -80,8 +84,26 @@ class Scorer:
             TrainerError: the directory holds no finished training.
 
         """
-        framing = TrainingReport.read(checkpoint).framing
-        return cls(load_model(checkpoint), framing, sha256(checkpoint / WEIGHTS_NAME), progress)
+        report = TrainingReport.read(checkpoint)
+        weights = sha256(checkpoint / WEIGHTS_NAME)
+        return cls(load_model(checkpoint), report.framing, weights, report.speakers, progress)
+
+    def split(self, data: Path, split: Split) -> list[Utterance]:
+        """One split's utterances, if the training put none of their speakers into an earlier one.
+
+        Raises:
+            DatasetError: `data` is no corpus, or was split in another way when the checkpoint was trained.
+
+        """
+        found = [utterance for utterance in read_manifest(data) if utterance.split == split]
+        for earlier in itertools.takewhile(lambda name: name != split, get_args(Split)):
+            if heard := sorted({u.speaker for u in found} & set(self.speakers.get(earlier, ()))):
+                raise DatasetError(
+                    f"{len(heard)} speakers of the {split} split of {data}, {heard[0]!r} for one, were in "
+                    f"the {earlier} split when the checkpoint was trained, and would flatter it: split the "
+                    "corpus as it was then, or train again"
+                )
+        return found
 
     def recording(self, samples: Samples) -> Logits:
         """Logits of every window of one recording.

@@ -14,6 +14,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from mindtrack_trainer.errors import DatasetError
+
 SAMPLE_RATE = 16_000  # hertz, what the model hears
 
 Samples = NDArray[np.float32]  # mono, in [-1, 1]
@@ -57,8 +59,20 @@ def encode(samples: Samples, target: BinaryIO | Path, encoding: Encoding) -> Non
 
 
 def decode(source: BinaryIO | Path) -> Samples:
-    """Read the first audio stream of any container, mixed to mono at `SAMPLE_RATE`."""
-    file = str(source) if isinstance(source, Path) else source
+    """Read the first audio stream of any container, mixed to mono at `SAMPLE_RATE`.
+
+    Raises:
+        DatasetError: there is none, or it cannot be decoded.
+
+    """
+    try:
+        return _decode(str(source) if isinstance(source, Path) else source)
+    # No audio stream is an IndexError, and a stream without a single frame a ValueError.
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+        raise DatasetError(f"unreadable: {error}") from error
+
+
+def _decode(file: BinaryIO | str) -> Samples:
     chunks: list[Samples] = []
     with av.open(file, mode="r") as container:
         stream = container.streams.audio[0]
@@ -88,6 +102,24 @@ def write_wav(path: Path, samples: Samples) -> None:
 
 
 def read_wav(path: Path) -> NDArray[np.int16]:
-    """Read back what `write_wav` wrote, as 16-bit integers."""
-    with wave.open(str(path), "rb") as file:
-        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16, copy=False)
+    """Read back what `write_wav` wrote, as 16-bit integers.
+
+    Raises:
+        DatasetError: it is no WAV file, of another format, or cut short.
+
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            found = file.getframerate(), file.getnchannels(), 8 * file.getsampwidth()
+            length = file.getnframes()
+            frames = file.readframes(length)
+    except (wave.Error, EOFError) as error:
+        raise DatasetError(f"{path} is no WAV file ({error!r})") from error
+    if found != (SAMPLE_RATE, 1, 16):
+        rate, channels, bits = found
+        raise DatasetError(
+            f"{path} has {rate} Hz, {channels} channels and {bits} bits, not {SAMPLE_RATE} Hz, 1 and 16"
+        )
+    if len(frames) != 2 * length:
+        raise DatasetError(f"{path} is cut short: it holds {len(frames) // 2} of {length} samples")
+    return np.frombuffer(frames, dtype="<i2").astype(np.int16, copy=False)

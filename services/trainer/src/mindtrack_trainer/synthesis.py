@@ -16,7 +16,7 @@ from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import outliers, prosody
 from mindtrack_trainer.errors import SynthesisError
 from mindtrack_trainer.espeak import speak
-from mindtrack_trainer.manifest import Split, Utterance, write_manifest
+from mindtrack_trainer.manifest import Split, Utterance, put_corpus
 from mindtrack_trainer.neutral import measure
 from mindtrack_trainer.probes import Probe, write_probes
 from mindtrack_trainer.prosody import RULES, Prosody
@@ -123,7 +123,7 @@ def synthesise(
         )
         for done in others.as_completed():
             yield len(people) + done, total
-    write_manifest(out, [*spoken, *others.utterances()])
+    put_corpus(out, CORPUS, [*spoken, *others.utterances()])
     write_probes(out, voices.probes())
 
 

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 from torch.nn import functional
 from transformers import Wav2Vec2ForSequenceClassification
 
 from mindtrack_trainer.augmentation import augment, normalise
 from mindtrack_trainer.dataset import LABELS, OUTLIER, Corpus, Framing, middle_windows, paired_windows
-from mindtrack_trainer.errors import ResumeError, TrainerError
+from mindtrack_trainer.errors import DatasetError, ResumeError, TrainerError, reasons
 from mindtrack_trainer.metrics import unweighted_average_recall
 from mindtrack_trainer.model import save_model, score
 from mindtrack_trainer.options import TrainingOptions
@@ -73,6 +73,8 @@ class TrainingReport(BaseModel):
     clips: dict[str, dict[str, int]]
     #: Clips that do not fill a window, by split.
     too_short: dict[str, int]
+    #: Who was heard, by split; empty where an earlier release trained.
+    speakers: dict[str, list[str]] = Field(default_factory=dict)
     window_seconds: float
     hop_seconds: float
     seed: int
@@ -93,7 +95,7 @@ class TrainingReport(BaseModel):
         """Read what `train` wrote.
 
         Raises:
-            TrainerError: the directory holds no finished training.
+            TrainerError: the directory holds no finished training, or another release's.
 
         """
         path = checkpoint / TRAINING
@@ -102,6 +104,11 @@ class TrainingReport(BaseModel):
         except FileNotFoundError as error:
             raise TrainerError(
                 f"{checkpoint} holds no finished training: run `mindtrack-trainer train` to its end"
+            ) from error
+        except ValidationError as error:
+            raise TrainerError(
+                f"{path} is not this release's ({reasons(error, 'file')}): run `mindtrack-trainer train` "
+                "again"
             ) from error
 
 
@@ -119,13 +126,19 @@ def train(  # noqa: PLR0913, PLR0917 - what a training is made of
     the corpora.
 
     Raises:
-        ResumeError: `out` holds a state written with other options.
+        DatasetError: an emotion has no training clip.
+        ResumeError: `out` holds a state written with other options or other clips.
 
     """
+    if absent := [str(label) for index, label in enumerate(LABELS) if index not in corpus.targets]:
+        raise DatasetError(
+            f"no training clip of {', '.join(absent)} fills a window of {corpus.framing.window_seconds:g} s, "
+            "and the model would rule out what it never heard: choose a shorter window, or add a corpus"
+        )
     out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides the signature
-    run = _Run(model, corpus, options, device)
+    run = _Run(model, corpus, options, device, [corpus.digest(), validation.digest()])
     first = run.resume(out)
     for epoch in range(first, options.epochs):
         if run.is_stale():
@@ -177,15 +190,18 @@ class _Run:
         corpus: Corpus,
         options: TrainingOptions,
         device: torch.device,
+        clips: list[str],
     ) -> None:
         self.model, self.options, self.device = model, options, device
+        self.clips = clips  # digests
         moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(moving, lr=options.learning_rate, weight_decay=0.01)
         steps = len(_batches(len(corpus), options, epoch=0)) * options.epochs
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, options.learning_rate, total_steps=steps, pct_start=0.15, cycle_momentum=False
         )
-        half = device.type == "cuda" and not torch.cuda.is_bf16_supported()
+        # Emulated, bfloat16 is slower than float32.
+        half = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
         self.dtype = torch.float16 if half else torch.bfloat16
         # Only float16 can lose gradients to its small range.
         self.scaler = torch.amp.GradScaler(device.type, enabled=half and options.mixed_precision)
@@ -196,7 +212,9 @@ class _Run:
 
     def step(self, corpus: Corpus, picks: NDArray[np.int64], rng: np.random.Generator) -> float:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        torch.manual_seed(int(rng.integers(2**62)))  # dropout draws from the global generator
+        seed = int(rng.integers(2**62))
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - transformers masks time with NumPy's global generator
         views = paired_windows(corpus, picks, rng, self.options.speed)
         clean, other = map(torch.from_numpy, views)
         inputs = torch.cat([normalise(clean), augment(other, generator)]).to(self.device)
@@ -235,6 +253,7 @@ class _Run:
             self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
         state = {
             "options": self.options.as_dict(),
+            "clips": self.clips,
             "log": [epoch.model_dump() for epoch in self.log],
             "model": weights,
             "best": self.best,
@@ -255,6 +274,11 @@ class _Run:
             raise ResumeError(
                 f"{out / STATE} was written with {json.dumps(state['options'])}; choose another directory"
             )
+        if state.get("clips") != self.clips:
+            raise ResumeError(
+                f"{out / STATE} was written with other clips, and to mix speakers could leak from one split "
+                "into another; choose another directory"
+            )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -270,6 +294,7 @@ class _Run:
             data=data,
             clips={split: corpus.describe() for split, corpus in splits.items()},
             too_short={split: corpus.too_short for split, corpus in splits.items()},
+            speakers={split: sorted(set(corpus.speakers)) for split, corpus in splits.items()},
             window_seconds=framing.window_seconds,
             hop_seconds=framing.hop_seconds,
             seed=self.options.seed,

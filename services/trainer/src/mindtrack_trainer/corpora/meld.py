@@ -22,7 +22,8 @@ _PARTS = {
     "dev": ("dev_sent_emo.csv", "dev_splits_complete"),
     "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
 }
-_COLUMNS = ("Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+_NUMBERS = ("Dialogue_ID", "Utterance_ID")
+_COLUMNS = ("Speaker", "Emotion", *_NUMBERS)
 
 #: Where the test part has a film under both names, the longer one fits its annotation.
 _STEM = re.compile(r"(?:final_videos_test)?(?P<utterance>dia\d+_utt\d+)")
@@ -87,7 +88,11 @@ def _rows(table: Path) -> list[_Row]:
         reader = csv.DictReader(file)
         if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
             raise DatasetError(f"{table} is not MELD's: it has no column {', '.join(missing)}")
-        return list(reader)
+        rows: list[_Row] = list(reader)
+    for row in rows:  # these become names of files
+        if not all(re.fullmatch("[0-9]+", row[column] or "") for column in _NUMBERS):
+            raise DatasetError(f"{table} is not MELD's: {' and '.join(_NUMBERS)} must be numbers in {row}")
+    return rows
 
 
 def _slug(speaker: str) -> str:
