@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import timedelta
 
@@ -61,6 +62,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if isinstance(field.default, timedelta):
         return f"`{field.default.total_seconds():g}`"
+    if isinstance(field.default, tuple):
+        return f"`{json.dumps(field.default)}`"
     return "unset" if field.default is None else f"`{field.default}`"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from faults_support import FaultyStack, eventually, talking
-from mindtrack_shared.queue.names import DRAIN_QUEUE
+from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.queue.names import DRAIN_QUEUES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -18,7 +19,7 @@ def test_losing_every_message_loses_no_job(stack: FaultyStack, tmp_path: Path) -
         promised = [client.submit(recording).id for _ in range(TEN)]
     eventually(lambda: all(job.dispatched_at for job in stack.jobs()), within=20, what="a ring for every job")
     broker = stack.broker()
-    assert broker.llen(f"mt:{DRAIN_QUEUE}") >= TEN
+    assert broker.llen(f"mt:{DRAIN_QUEUES[Priority.INTERACTIVE]}") >= TEN
 
     broker.flushall()
     broker.close()

@@ -27,7 +27,7 @@ from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason
 from mindtrack_shared.domain.biomarkers import DEFINITIONS, Biomarkers
-from mindtrack_shared.domain.jobs import RejectionCode
+from mindtrack_shared.domain.jobs import Priority, RejectionCode
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
@@ -239,6 +239,19 @@ def test_the_end_of_the_prompt_is_kept(ada: httpx.Client, engine: Engine) -> Non
     with Session(engine) as session:
         recording = session.scalars(select(Recording)).one()
     assert recording.prompt_ended_at == datetime(2026, 3, 1, 18, 0, 1, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_whoever_can_wait_may_say_so(ada: httpx.Client, engine: Engine, priority: Priority) -> None:
+    job = upload(ada, priority=priority.value).json()
+
+    assert job["priority"] == priority
+    assert load_job(engine, UUID(job["id"])).priority is priority
+    assert ada.get(f"/v1/jobs/{job['id']}").json()["priority"] == priority
+
+
+def test_who_says_nothing_is_waited_for(ada: httpx.Client) -> None:
+    assert upload(ada).json()["priority"] == "interactive"
 
 
 def test_a_person_sees_their_own_jobs_only(ada: httpx.Client, grace: httpx.Client) -> None:
@@ -466,7 +479,7 @@ def test_metrics_count_by_route_and_state_never_by_id(ada: httpx.Client, engine:
 
     metrics = ada.get("/metrics").text
 
-    assert 'mindtrack_jobs{status="queued"} 1.0' in metrics
+    assert 'mindtrack_jobs{priority="interactive",status="queued"} 1.0' in metrics
     assert 'route="/v1/jobs/{job_id}"' in metrics
     assert job_id not in metrics
 

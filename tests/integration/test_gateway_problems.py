@@ -99,6 +99,12 @@ CASES = {
         + END,
         fields=("recorded_at", "time_zone"),
     ),
+    "no such priority": Case(
+        422,
+        "invalid-request",
+        content=file_part(WAV) + field_part("priority", "urgent") + END,
+        fields=("priority",),
+    ),
     "prompt without a start": Case(
         422,
         "invalid-request",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from factories import QUALITY, add_job, add_user, load_job
 from mindtrack_shared.db import jobs
-from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.ids import new_id
 
 LEASE = timedelta(seconds=60)
@@ -25,8 +26,15 @@ def run(engine: Engine, statement: Any) -> list[Any]:  # noqa: ANN401 - any stat
         return list(result.all()) if result.returns_rows else []
 
 
-def claim(engine: Engine, job_id: UUID | None = None, *, lease: timedelta = LEASE) -> Any:  # noqa: ANN401 - a row
-    rows = run(engine, jobs.claim(worker_id=new_id(), lease=lease, job_id=job_id))
+def claim(
+    engine: Engine,
+    job_id: UUID | None = None,
+    *,
+    lease: timedelta = LEASE,
+    priorities: Sequence[Priority] = tuple(Priority),
+) -> Any:  # noqa: ANN401 - a row
+    statement = jobs.claim(worker_id=new_id(), lease=lease, priorities=priorities, job_id=job_id)
+    rows = run(engine, statement)
     return rows[0] if rows else None
 
 
@@ -52,6 +60,24 @@ def test_the_job_that_has_waited_longest_comes_first(engine: Engine, user_id: UU
 
     assert [claim(engine).id for _ in waiting] == waiting
     assert claim(engine) is None
+
+
+def test_interactive_jobs_come_before_older_bulk_ones(engine: Engine, user_id: UUID) -> None:
+    bulk = [add_job(engine, user_id, priority=Priority.BULK) for _ in range(2)]
+    interactive = [add_job(engine, user_id) for _ in range(2)]
+
+    assert [claim(engine).id for _ in range(4)] == interactive + bulk
+
+
+@pytest.mark.parametrize("lane", Priority)
+def test_a_claim_keeps_to_its_lanes(engine: Engine, user_id: UUID, lane: Priority) -> None:
+    ids = {priority: add_job(engine, user_id, priority=priority) for priority in Priority}
+    (other,) = set(Priority) - {lane}
+
+    assert claim(engine, ids[other], priorities=[lane]) is None, "not even if it rang"
+    assert claim(engine, priorities=[lane]).id == ids[lane]
+    assert claim(engine, priorities=[lane]) is None
+    assert claim(engine, priorities=[other]).id == ids[other]
 
 
 def test_a_ring_claims_its_own_job_first(engine: Engine, user_id: UUID) -> None:
@@ -94,9 +120,12 @@ def test_only_the_newest_holder_can_finish(engine: Engine, user_id: UUID) -> Non
         jobs.reject(job_id, stale.fence, RejectionCode.TOO_SHORT),
         jobs.fail(job_id, stale.fence, FailureCode.INTERNAL),
         jobs.retry(job_id, stale.fence, delay=timedelta(0)),
+        jobs.release(job_id, stale.fence),
+        jobs.demote(job_id, stale.fence),
     ]
-    assert [run(engine, write) for write in writes] == [[]] * 5
-    assert load_job(engine, job_id).status is JobStatus.RUNNING
+    assert [run(engine, write) for write in writes] == [[]] * 7
+    job = load_job(engine, job_id)
+    assert (job.status, job.priority, job.attempt) == (JobStatus.RUNNING, Priority.INTERACTIVE, 2)
 
     assert run(engine, jobs.succeed(job_id, current.fence, quality=QUALITY))
     assert run(engine, jobs.succeed(job_id, current.fence, quality=QUALITY)) == []
@@ -116,6 +145,27 @@ def test_a_retry_waits_and_asks_for_a_ring(engine: Engine, user_id: UUID) -> Non
     assert job.lease_expires_at is None
     assert claim(engine, job_id) is None, "its time has not come"
     assert run(engine, jobs.to_ring(limit=10)) == []
+
+
+@pytest.mark.parametrize(
+    ("give_back", "priority"), [(jobs.release, Priority.INTERACTIVE), (jobs.demote, Priority.BULK)]
+)
+def test_a_job_given_back_untouched_has_used_no_attempt(
+    engine: Engine, user_id: UUID, give_back: Callable[[UUID, int], Any], priority: Priority
+) -> None:
+    job_id = add_job(engine, user_id, max_attempts=1)
+    run(engine, jobs.rung([job_id]))
+    held = claim(engine)
+
+    assert run(engine, give_back(job_id, held.fence)) == [(job_id,)]
+
+    job = load_job(engine, job_id)
+    assert (job.status, job.attempt, job.started_at) == (JobStatus.QUEUED, 0, None)
+    assert (job.worker_id, job.lease_expires_at) == (None, None)
+    assert run(engine, jobs.to_ring(limit=10)) == [(job_id, priority)]
+    again = claim(engine, priorities=[priority])
+    assert (again.id, again.attempt, again.fence) == (job_id, 1, held.fence + 1)
+    assert run(engine, give_back(job_id, held.fence)) == [], "the fence of the first claim"
 
 
 def test_a_heartbeat_keeps_rescue_away(engine: Engine, user_id: UUID) -> None:
@@ -148,21 +198,49 @@ def test_the_last_silent_attempt_ends_the_job(engine: Engine, user_id: UUID) -> 
 
 def test_a_job_is_rung_once_and_again_only_when_it_stays_silent(engine: Engine, user_id: UUID) -> None:
     job_id = add_job(engine, user_id)
-    assert run(engine, jobs.to_ring(limit=10)) == [(job_id,)]
+    assert run(engine, jobs.to_ring(limit=10)) == [(job_id, Priority.INTERACTIVE)]
     run(engine, jobs.rung([job_id]))
 
     assert run(engine, jobs.to_ring(limit=10)) == []
-    assert run(engine, jobs.ring_again(after=timedelta(minutes=1), limit=200)) == []
-    assert run(engine, jobs.ring_again(after=timedelta(0), limit=200)) == [(job_id,)]
-    assert run(engine, jobs.to_ring(limit=10)) == [(job_id,)]
+    assert ring_again(engine, after=timedelta(minutes=1)) == []
+    assert ring_again(engine) == [job_id]
+    assert run(engine, jobs.to_ring(limit=10)) == [(job_id, Priority.INTERACTIVE)]
+
+
+def ring_again(
+    engine: Engine,
+    priority: Priority = Priority.INTERACTIVE,
+    *,
+    after: timedelta = timedelta(0),
+    limit: int = 200,
+) -> list[UUID]:
+    return [row[0] for row in run(engine, jobs.ring_again(priority, after=after, limit=limit))]
 
 
 def test_a_long_backlog_is_rung_again_a_few_jobs_at_a_time(engine: Engine, user_id: UUID) -> None:
     waiting = [add_job(engine, user_id) for _ in range(5)]
     run(engine, jobs.rung(waiting))
 
-    assert len(run(engine, jobs.ring_again(after=timedelta(0), limit=2))) == 2
+    assert len(ring_again(engine, limit=2)) == 2
     assert len(run(engine, jobs.to_ring(limit=10))) == 2
+
+
+def test_each_lane_is_rung_again_on_its_own(engine: Engine, user_id: UUID) -> None:
+    bulk = [add_job(engine, user_id, priority=Priority.BULK) for _ in range(3)]
+    interactive = add_job(engine, user_id)
+    run(engine, jobs.rung([*bulk, interactive]))
+
+    assert ring_again(engine, Priority.INTERACTIVE, limit=1) == [interactive]
+    assert set(ring_again(engine, Priority.BULK)) == set(bulk)
+
+
+def test_interactive_jobs_are_rung_before_older_bulk_ones(engine: Engine, user_id: UUID) -> None:
+    bulk, interactive = add_job(engine, user_id, priority=Priority.BULK), add_job(engine, user_id)
+
+    assert run(engine, jobs.to_ring(limit=2)) == [
+        (interactive, Priority.INTERACTIVE),
+        (bulk, Priority.BULK),
+    ]
 
 
 def test_a_claimed_job_needs_no_further_ring(engine: Engine, user_id: UUID) -> None:
@@ -170,7 +248,7 @@ def test_a_claimed_job_needs_no_further_ring(engine: Engine, user_id: UUID) -> N
     run(engine, jobs.rung([job_id]))
     claim(engine)
 
-    assert run(engine, jobs.ring_again(after=timedelta(0), limit=200)) == []
+    assert ring_again(engine) == []
 
 
 def test_two_relays_share_the_work(engine: Engine, user_id: UUID) -> None:
@@ -188,28 +266,34 @@ def test_two_relays_share_the_work(engine: Engine, user_id: UUID) -> None:
 def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) -> None:
     for _ in range(3):
         add_job(engine, user_id)
+    add_job(engine, user_id, priority=Priority.BULK)
     claim(engine)
     run(engine, jobs.succeed((ended := claim(engine)).id, ended.fence, quality=QUALITY))
 
-    backlog = {status: (count, age) for status, count, age in run(engine, jobs.backlog())}
+    backlog = run(engine, jobs.backlog())
 
-    assert {status: count for status, (count, _) in backlog.items()} == {
-        JobStatus.QUEUED: 1,
-        JobStatus.RUNNING: 1,
+    assert {(status, priority): count for status, priority, count, _ in backlog} == {
+        (JobStatus.QUEUED, Priority.INTERACTIVE): 1,
+        (JobStatus.QUEUED, Priority.BULK): 1,
+        (JobStatus.RUNNING, Priority.INTERACTIVE): 1,
     }
-    assert all(0 <= age < 60 for _, age in backlog.values())
+    assert all(0 <= age < 60 for *_, age in backlog)
 
 
-#: A busy afternoon: a long tail of ended jobs, and a queue that has all been rung for.
+#: A busy afternoon: a long tail of ended jobs, and a queue, half of it bulk, that has all been rung for.
 BUSY = """
 insert into recordings
     (id, user_id, object_key, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone)
 select uuidv7(), :user_id, 'key-' || n, sha256(n::text::bytea), 1, 'audio/wav', now(), now()::date, 'UTC'
 from generate_series(1, 6000) n;
-insert into jobs (id, recording_id, user_id, status, max_attempts, attempt, fence, dispatched_at, finished_at)
-select uuidv7(), id, user_id, (case when ended then 'succeeded' else 'queued' end)::job_status,
+insert into jobs
+    (id, recording_id, user_id, priority, status, max_attempts, attempt, fence, dispatched_at, finished_at)
+select uuidv7(), id, user_id, (case when bulk then 'bulk' else 'interactive' end)::job_priority,
+    (case when ended then 'succeeded' else 'queued' end)::job_status,
     3, 1, 1, now(), case when ended then now() end
-from (select *, row_number() over () > 2000 as ended from recordings)
+from (
+    select *, row_number() over () > 2000 as ended, row_number() over () % 2 = 0 as bulk from recordings
+)
 """
 
 
@@ -217,12 +301,13 @@ from (select *, row_number() over () > 2000 as ended from recordings)
     ("statement", "index"),
     [
         (jobs.claim(worker_id=new_id(), lease=LEASE), "ix_jobs_waiting"),
+        (jobs.claim(worker_id=new_id(), lease=LEASE, priorities=[Priority.BULK]), "ix_jobs_waiting"),
         (jobs.to_ring(limit=100), "ix_jobs_undispatched"),
-        (jobs.ring_again(after=timedelta(minutes=1), limit=200), "ix_jobs_silent"),
+        (jobs.ring_again(Priority.BULK, after=timedelta(minutes=1), limit=200), "ix_jobs_silent"),
         (jobs.requeue_lapsed(), "ix_jobs_leases"),
         (jobs.fail_exhausted(), "ix_jobs_leases"),
     ],
-    ids=["claim", "to_ring", "ring_again", "requeue_lapsed", "fail_exhausted"],
+    ids=["claim", "claim bulk", "to_ring", "ring_again", "requeue_lapsed", "fail_exhausted"],
 )
 def test_each_query_finds_its_index_on_a_busy_table(
     engine: Engine,
@@ -238,3 +323,4 @@ def test_each_query_finds_its_index_on_a_busy_table(
         plan = connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars().all()
 
     assert index in "\n".join(plan)
+    assert "Sort" not in "\n".join(plan), "the index has the order, too"

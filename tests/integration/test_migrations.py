@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from integration_support import execute_outside_transactions, settings_for
 from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
-from mindtrack_shared.db.models import AnalysisRecord
+from mindtrack_shared.db.models import AnalysisRecord, Job
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
 
 
@@ -88,13 +89,25 @@ def test_the_release_before_trustworthy_scores_goes_on_writing(empty: Engine) ->
     write_as_the_previous_release(empty)
 
 
+def test_the_release_before_lanes_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0002")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0003")
+    write_as_the_previous_release(empty)
+
+    with Session(empty) as session:
+        assert session.scalars(select(Job.priority)).all() == [Priority.INTERACTIVE] * 2
+    migrate.downgrade(empty, "0002")
+    write_as_the_previous_release(empty)
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")
     with ThreadPoolExecutor(1) as pool:
         with empty.begin() as connection:
             connection.execute(text("update jobs set attempt = attempt"))
-            migration = pool.submit(migrate.upgrade, empty, "0002")
+            migration = pool.submit(migrate.upgrade, empty)
             wait_until_something_waits_for_a_lock(empty)
             connection.execute(text("select from analyses, analysis_windows, day_rollups"))
         migration.result(timeout=30)

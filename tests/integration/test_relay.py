@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -17,20 +18,22 @@ from sqlalchemy import Engine, text
 
 from factories import add_job, add_user, load_job
 from mindtrack_scheduler.relay import Relay
+from mindtrack_scheduler.rescue import rescue
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import jobs
-from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.celery import celery_app
-from mindtrack_shared.queue.doorbell import CeleryDoorbell, Doorbell, DoorbellUnavailableError
-from mindtrack_shared.queue.names import DRAIN_QUEUE, DRAIN_TASK
-from mindtrack_shared.settings import QueueSettings
+from mindtrack_shared.queue.doorbell import CeleryDoorbell, Doorbell, DoorbellUnavailableError, Ring
+from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import JobSettings, QueueSettings
 from mindtrack_shared.testing.doorbell import SilentDoorbell
 
 
 class BrokenDoorbell:
-    def ring(self, job_ids: Iterable[UUID]) -> None:
-        raise DoorbellUnavailableError(f"{len(list(job_ids))} messages refused")
+    def ring(self, rings: Iterable[Ring]) -> None:
+        raise DoorbellUnavailableError(f"{len(list(rings))} messages refused")
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def announce(engine: Engine) -> None:
 def eventually_rung(doorbell: SilentDoorbell, job_id: UUID, *, within: float) -> bool:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        if job_id in doorbell.rung:
+        if job_id in {ring.job_id for ring in doorbell.rung}:
             return True
         time.sleep(0.01)
     return False
@@ -91,8 +94,8 @@ class HastyWorker:
         self._threads = ThreadPoolExecutor(1)
         self.claims: list[Future[UUID | None]] = []
 
-    def ring(self, job_ids: Iterable[UUID]) -> None:
-        self.claims += [self._threads.submit(self._claim, job_id) for job_id in job_ids]
+    def ring(self, rings: Iterable[Ring]) -> None:
+        self.claims += [self._threads.submit(self._claim, ring.job_id) for ring in rings]
         time.sleep(0.2)  # the commit comes late
 
     def _claim(self, job_id: UUID) -> UUID | None:
@@ -135,7 +138,7 @@ def test_each_job_is_rung_once(engine: Engine) -> None:
     relay = Relay(engine=engine, doorbell=doorbell, settings=settings)
 
     assert [relay.ring() for _ in range(4)] == [3, 3, 1, 0]
-    assert sorted(doorbell.rung) == sorted(waiting)
+    assert sorted(ring.job_id for ring in doorbell.rung) == sorted(waiting)
 
 
 def test_what_the_broker_did_not_take_is_rung_later(engine: Engine) -> None:
@@ -165,31 +168,77 @@ def test_the_relay_outlives_its_database_connection(engine: Engine) -> None:
         assert eventually_rung(doorbell, job_id, within=5)
 
 
-def test_a_ring_is_a_message_with_the_jobs_id_and_nothing_else(engine: Engine, queue: QueueSettings) -> None:
-    broker = Redis.from_url(queue.url.get_secret_value())
-    name = f"{queue.key_prefix}{DRAIN_QUEUE}"
-    broker.delete(name)
-    job_id = add_job(engine, add_user(engine))
+@pytest.fixture
+def broker(queue: QueueSettings) -> Iterator[Redis]:
+    """The broker, with nothing rung."""
+    redis = Redis.from_url(queue.url.get_secret_value())
+    names = [f"{queue.key_prefix}{name}" for name in DRAIN_QUEUES.values()]
+    redis.delete(*names)
+    yield redis
+    redis.delete(*names)
+    redis.close()
 
+
+def ring_on(queue: QueueSettings, engine: Engine) -> None:
     app = celery_app("test-relay", queue)
     Relay(engine=engine, doorbell=CeleryDoorbell(app), settings=SchedulerSettings()).ring()
     app.close()
 
-    (raw,) = broker.lrange(name, 0, -1)
-    message = json.loads(raw)
-    assert message["headers"]["task"] == DRAIN_TASK
-    assert message["headers"]["argsrepr"] == f"('{job_id}',)"
-    broker.delete(name)
-    broker.close()
+
+def rung_in(broker: Redis, queue: QueueSettings, priority: Priority) -> list[tuple[str, str]]:
+    """Return task and arguments of each message in the queue of a priority."""
+    raw = cast("list[bytes]", broker.lrange(f"{queue.key_prefix}{DRAIN_QUEUES[priority]}", 0, -1))
+    headers = [json.loads(message)["headers"] for message in raw]
+    return [(header["task"], header["argsrepr"]) for header in headers]
 
 
-def test_a_broker_that_is_away_is_noticed_quickly(engine: Engine, queue: QueueSettings) -> None:
+@pytest.mark.parametrize("priority", Priority)
+def test_a_ring_is_a_message_with_the_jobs_id_in_the_queue_of_its_priority(
+    engine: Engine, queue: QueueSettings, broker: Redis, priority: Priority
+) -> None:
+    job_id = add_job(engine, add_user(engine), priority=priority)
+
+    ring_on(queue, engine)
+
+    assert {lane: rung_in(broker, queue, lane) for lane in Priority} == {
+        lane: [(DRAIN_TASK, f"('{job_id}',)")] if lane is priority else [] for lane in Priority
+    }
+
+
+def test_a_demoted_job_rings_among_bulk_jobs(engine: Engine, queue: QueueSettings, broker: Redis) -> None:
+    job_id = add_job(engine, add_user(engine))
+    ring_on(queue, engine)
+    with engine.begin() as connection:
+        statement = jobs.claim(worker_id=new_id(), lease=timedelta(seconds=60), job_id=job_id)
+        held = connection.execute(statement).one()
+        connection.execute(jobs.demote(job_id, held.fence))
+
+    ring_on(queue, engine)
+
+    assert [len(rung_in(broker, queue, lane)) for lane in Priority] == [1, 1]
+    assert rung_in(broker, queue, Priority.BULK) == [(DRAIN_TASK, f"('{job_id}',)")]
+
+
+def test_rescue_rings_again_in_every_lane(engine: Engine, wakeups: Wakeups) -> None:
+    user_id = add_user(engine)
+    silent = [add_job(engine, user_id, priority=priority) for priority in Priority]
+    doorbell = SilentDoorbell()
+    relay = Relay(engine=engine, doorbell=doorbell, settings=SchedulerSettings())
+    relay.ring()
+
+    assert rescue(engine, wakeups, JobSettings(ring_again_after=timedelta(0))).rung_again == 2
+    relay.ring()
+
+    assert doorbell.rung == [Ring(*job) for job in zip(silent, Priority, strict=True)] * 2
+
+
+def test_a_broker_that_is_away_is_noticed_quickly(queue: QueueSettings) -> None:
     nowhere = queue.model_copy(update={"url": type(queue.url)("redis://127.0.0.1:1/0")})
     app = celery_app("test-relay", nowhere)
     started = time.monotonic()
 
     with pytest.raises(DoorbellUnavailableError):
-        CeleryDoorbell(app).ring([add_job(engine, add_user(engine))])
+        CeleryDoorbell(app).ring([Ring(new_id(), Priority.INTERACTIVE)])
 
     assert time.monotonic() - started < 5
     app.close()

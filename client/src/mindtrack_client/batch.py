@@ -14,7 +14,7 @@ from mindtrack_client.client import MindTrack
 from mindtrack_client.clock import SYSTEM_CLOCK
 from mindtrack_client.errors import MindTrackError, WaitTimeoutError
 from mindtrack_client.exits import ExitCode
-from mindtrack_client.models import Job
+from mindtrack_client.models import Job, Priority
 
 
 @dataclass(slots=True)
@@ -39,7 +39,14 @@ class Capture:
     time_zone: str | None = None
 
 
-def upload(mindtrack: MindTrack, outcomes: Iterable[Outcome], *, capture: Capture, console: Console) -> None:
+def upload(
+    mindtrack: MindTrack,
+    outcomes: Iterable[Outcome],
+    *,
+    capture: Capture,
+    priority: Priority | None,
+    console: Console,
+) -> None:
     with progress.uploads(console) as start:
         for outcome in outcomes:
             try:
@@ -48,6 +55,7 @@ def upload(mindtrack: MindTrack, outcomes: Iterable[Outcome], *, capture: Captur
                     recorded_at=capture.recorded_at,
                     prompt_ended_at=capture.prompt_ended_at,
                     time_zone=capture.time_zone,
+                    priority=priority,
                     on_upload_progress=start(outcome.path.name),
                 )
             except (MindTrackError, OSError) as error:

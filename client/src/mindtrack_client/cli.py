@@ -16,7 +16,7 @@ from mindtrack_client.batch import Capture, Outcome
 from mindtrack_client.client import WAIT_TIMEOUT
 from mindtrack_client.exits import MEANINGS
 from mindtrack_client.invocation import Globals, Invocation, invocation
-from mindtrack_client.models import JobStatus
+from mindtrack_client.models import JobStatus, Priority
 from mindtrack_client.version import __version__
 
 EPILOG = "\n".join(["Exit codes", *(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())])
@@ -87,6 +87,10 @@ def submit(  # noqa: PLR0913 - one parameter per option
             help="IANA name, e.g. Asia/Tokyo: it decides the day a recording counts for. UTC otherwise.",
         ),
     ] = None,
+    priority: Annotated[
+        Priority | None,
+        typer.Option(help="`bulk` lets recordings go first whose result somebody waits for."),
+    ] = None,
     timeout: Timeout = WAIT_TIMEOUT,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +107,7 @@ def submit(  # noqa: PLR0913 - one parameter per option
     with invocation(context, as_json=as_json) as run:
         outcomes = [Outcome(path) for path in files]
         try:
-            batch.upload(run.mindtrack, outcomes, capture=capture, console=run.err)
+            batch.upload(run.mindtrack, outcomes, capture=capture, priority=priority, console=run.err)
             if wait:
                 batch.wait(run.mindtrack, outcomes, timeout=timeout, console=run.err)
         except KeyboardInterrupt:

@@ -15,7 +15,7 @@ import httpx2
 from mindtrack_client.clock import SYSTEM_CLOCK, Clock, Deadline
 from mindtrack_client.connection import Connection
 from mindtrack_client.errors import MindTrackError, WaitTimeoutError
-from mindtrack_client.models import Job, JobPage, JobStatus, Trend
+from mindtrack_client.models import Job, JobPage, JobStatus, Priority, Trend
 from mindtrack_client.upload import RecordingFile, UploadProgress, form_fields
 
 #: Seconds that `submit(wait=True)` and `wait` allow unless told otherwise.
@@ -86,6 +86,7 @@ class MindTrack:
         recorded_at: datetime | None = None,
         time_zone: str | None = None,
         prompt_ended_at: datetime | None = None,
+        priority: Priority | str | None = None,
         wait: bool = False,
         timeout: float | None = WAIT_TIMEOUT,
         on_upload_progress: UploadProgress | None = None,
@@ -99,18 +100,21 @@ class MindTrack:
                 UTC otherwise.
             prompt_ended_at: when the prompt that the speaker answers had ended, by the clock of
                 `recorded_at`; no response latency is measured without it.
+            priority: `bulk` lets recordings go first whose result somebody waits for.
+                `interactive` otherwise.
             wait: return the finished job instead of the accepted one, whether it went well or not.
             timeout: seconds to wait once the upload is done; None waits as long as it takes.
             on_upload_progress: called with (bytes so far, bytes in all).
 
         Raises:
             OSError: the recording cannot be read.
-            ValueError: a time has no UTC offset, or `prompt_ended_at` comes without `recorded_at`.
+            ValueError: a time has no UTC offset, `prompt_ended_at` comes without `recorded_at`, or there is
+                no such priority.
             WaitTimeoutError: `timeout` is over; the job goes on and `wait(error.job_id)` resumes.
 
         """
         path = Path(path)
-        fields = form_fields(recorded_at, time_zone, prompt_ended_at)
+        fields = form_fields(recorded_at, time_zone, prompt_ended_at, priority)
         with RecordingFile(path, on_upload_progress) as file:
             accepted = self._connection.post("v1/jobs", Job, file=file, name=path.name, fields=fields)
         job = accepted.body

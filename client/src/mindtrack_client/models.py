@@ -35,6 +35,15 @@ class JobStatus(StrEnum):
         return self not in {JobStatus.QUEUED, JobStatus.RUNNING}
 
 
+class Priority(StrEnum):
+    """Which jobs go first."""
+
+    #: Somebody waits for the result.
+    INTERACTIVE = "interactive"
+    #: Goes behind all that is interactive: imports, and recordings that the server found to be long.
+    BULK = "bulk"
+
+
 class Emotion(StrEnum):
     NEUTRAL = "Neutral"
     HAPPY = "Happy"
@@ -162,6 +171,8 @@ class Job(Model):
     id: UUID
     user_id: UUID
     status: JobStatus
+    #: None from servers that know none.
+    priority: Priority | None = None
     #: How many times a worker has started on it.
     attempt: int
     created_at: datetime

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path, PurePath
 
+from mindtrack_client.models import Priority
+
 #: Called with (bytes read so far, bytes in all) as a recording goes out.
 UploadProgress = Callable[[int, int], None]
 
@@ -56,12 +58,16 @@ class RecordingFile(io.FileIO):
 
 
 def form_fields(
-    recorded_at: datetime | None, time_zone: str | None, prompt_ended_at: datetime | None
+    recorded_at: datetime | None,
+    time_zone: str | None,
+    prompt_ended_at: datetime | None,
+    priority: Priority | str | None,
 ) -> dict[str, str]:
     """The text parts that go with the recording.
 
     Raises:
-        ValueError: a time has no offset from UTC, or the prompt's end comes without `recorded_at`.
+        ValueError: a time has no offset from UTC, the prompt's end comes without `recorded_at`, or there is
+            no such priority.
 
     """
     if prompt_ended_at is not None and recorded_at is None:
@@ -75,4 +81,6 @@ def form_fields(
         fields[name] = moment.isoformat()
     if time_zone is not None:
         fields["time_zone"] = time_zone
+    if priority is not None:
+        fields["priority"] = Priority(priority).value
     return fields

@@ -200,6 +200,12 @@ def test_the_end_of_the_prompt_goes_along(command: Command, accepted: FakeGatewa
     assert b"2026-11-22T08:30:01.500000+00:00" in accepted.asked[0].body
 
 
+def test_the_priority_goes_along(command: Command, accepted: FakeGateway, recording: Path) -> None:
+    result = command("submit", "--no-wait", "--priority", "bulk", str(recording))
+    assert result.exit_code == 0
+    assert b'name="priority"\r\n\r\nbulk\r\n' in accepted.asked[0].body
+
+
 def test_nobody_listens(recording: Path) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound but not listening: refused, and nobody else gets it

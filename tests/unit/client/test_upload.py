@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mindtrack_client import MindTrack, ProblemError
+from mindtrack_client import MindTrack, Priority, ProblemError
 from mindtrack_client.upload import RecordingFile, content_type
 from unit.client import documents
 from unit.client.fake_gateway import TOKEN, Asked, FakeGateway, Reply, serve
@@ -47,9 +47,24 @@ def test_the_form_has_the_recording_and_when_it_was_made(
     assert parts["time_zone"].get_content().strip() == "Asia/Tokyo"
 
 
+def test_the_priority_goes_along(mindtrack: MindTrack, gateway: FakeGateway, recording: Path) -> None:
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job(priority="bulk")))
+    job = mindtrack.submit(recording, priority="bulk")
+    assert job.priority is Priority.BULK
+    assert parts_of(gateway.asked[0])["priority"].get_content().strip() == "bulk"
+
+
+def test_a_priority_that_does_not_exist_is_refused_before_anything_is_sent(
+    mindtrack: MindTrack, gateway: FakeGateway, recording: Path
+) -> None:
+    with pytest.raises(ValueError, match="urgent"):
+        mindtrack.submit(recording, priority="urgent")
+    assert gateway.asked == []
+
+
 def test_what_is_not_given_is_not_sent(mindtrack: MindTrack, gateway: FakeGateway, recording: Path) -> None:
     gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
-    mindtrack.submit(recording)
+    assert mindtrack.submit(recording).priority is None, "this server knows none"
     assert parts_of(gateway.asked[0]).keys() == {"file"}
 
 

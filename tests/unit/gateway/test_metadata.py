@@ -6,16 +6,33 @@ import pytest
 
 from mindtrack_gateway.problems import InvalidRequestError
 from mindtrack_gateway.recordings.metadata import capture_metadata
+from mindtrack_shared.domain.jobs import Priority
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def test_defaults_are_now_and_utc() -> None:
+def test_defaults_are_now_utc_and_interactive() -> None:
     metadata = capture_metadata({}, now=NOW)
 
     assert metadata.recorded_at == NOW
     assert metadata.time_zone == "UTC"
     assert metadata.prompt_ended_at is None
+    assert metadata.priority is Priority.INTERACTIVE
+
+
+def test_bulk_is_asked_for_by_name() -> None:
+    assert capture_metadata({"priority": "bulk"}, now=NOW).priority is Priority.BULK
+
+
+@pytest.mark.parametrize("priority", ["", "BULK", "urgent"])
+def test_another_priority_is_told_which_there_are(priority: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        capture_metadata({"priority": priority}, now=NOW)
+
+    assert refused.value.errors is not None
+    assert [(error.field, error.detail) for error in refused.value.errors] == [
+        ("priority", "must be one of interactive, bulk")
+    ]
 
 
 @pytest.mark.parametrize(

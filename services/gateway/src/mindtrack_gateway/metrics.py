@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs
-from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.domain.jobs import JobStatus, Priority
 
 REGISTRY = CollectorRegistry()
 
@@ -22,11 +23,16 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-JOBS = Gauge("mindtrack_jobs", "Jobs that have not ended, by state.", ["status"], registry=REGISTRY)
+JOBS = Gauge(
+    "mindtrack_jobs",
+    "Jobs that have not ended, by state and priority.",
+    ["status", "priority"],
+    registry=REGISTRY,
+)
 OLDEST_JOB_SECONDS = Gauge(
     "mindtrack_oldest_job_seconds",
-    "Age of the oldest job in each state that is not terminal.",
-    ["status"],
+    "Age of the oldest job in each state that is not terminal, by priority.",
+    ["status", "priority"],
     registry=REGISTRY,
 )
 
@@ -42,11 +48,12 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
 
 async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     async with sessions() as session:
-        rows = {status: (count, age) for status, count, age in await session.execute(jobs.backlog())}
-    for status in (JobStatus.QUEUED, JobStatus.RUNNING):
-        count, age = rows.get(status, (0, 0.0))
-        JOBS.labels(status).set(count)
-        OLDEST_JOB_SECONDS.labels(status).set(age)
+        found = await session.execute(jobs.backlog())
+    rows = {(status, priority): (count, age) for status, priority, count, age in found}
+    for status, priority in product((JobStatus.QUEUED, JobStatus.RUNNING), Priority):
+        count, age = rows.get((status, priority), (0, 0.0))
+        JOBS.labels(status, priority).set(count)
+        OLDEST_JOB_SECONDS.labels(status, priority).set(age)
 
 
 class RequestMetrics:

@@ -63,8 +63,7 @@ def work() -> None:
         ValueError: a setting is missing or makes no sense.
 
     """
-    from mindtrack_inference.worker import build_app
-    from mindtrack_shared.queue.names import DRAIN_QUEUE
+    from mindtrack_inference.worker import build_app, queues
     from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
     from mindtrack_shared.storage import open_store
 
@@ -76,7 +75,8 @@ def work() -> None:
     DatabaseSettings()
     JobSettings()
     app = build_app(settings, queue)
-    app.worker_main(["--quiet", "worker", "--queues", DRAIN_QUEUE, "--without-gossip", "--without-mingle"])
+    listened = ",".join(queues(settings))
+    app.worker_main(["--quiet", "worker", "--queues", listened, "--without-gossip", "--without-mingle"])
 
 
 def analyse(files: Sequence[Path]) -> None:

@@ -6,10 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.settings import Duration, group
+
+
+def _each_once(lanes: tuple[Priority, ...]) -> tuple[Priority, ...]:
+    if len(set(lanes)) < len(lanes):
+        raise ValueError("name each lane once")
+    return lanes
 
 
 class InferenceSettings(BaseSettings):
@@ -20,14 +27,49 @@ class InferenceSettings(BaseSettings):
         Field(description="Model bundle: the id of a packaged one, or the path of a bundle directory."),
     ] = "demo-synthetic"
     concurrency: Annotated[int, Field(gt=0, description="Child processes, each with a model of its own.")] = 1
+    lanes: Annotated[
+        tuple[Priority, ...],
+        Field(
+            min_length=1,
+            description="Priorities of the jobs this worker takes, as a JSON list. What no worker takes "
+            "waits.",
+        ),
+        AfterValidator(_each_once),
+    ] = tuple(Priority)
     threads: Annotated[
         int | None,
         Field(gt=0, description="Threads the model may use in each child; all cores when unset."),
     ] = None
     max_recording_seconds: Annotated[
         float,
-        Field(gt=0, description="Longer recordings are rejected as too_long."),
-    ] = 300.0
+        Field(gt=0, allow_inf_nan=False, description="Longer recordings are rejected as too_long."),
+    ] = 3600.0
+    interactive_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Longer recordings are bulk work, whatever they were sent as: nobody waits behind "
+            "them.",
+        ),
+    ] = 120.0
+    ahead_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Audio that each lane prepares ahead of the model; at least two of the model's "
+            "batches, and a recording at a time.",
+        ),
+    ] = 60.0
+    stall_limit: Annotated[
+        Duration,
+        Field(
+            ge=timedelta(seconds=30),
+            description="A worker process in which nothing moves for this long is ended and replaced; "
+            "its jobs are taken back when their leases lapse. Longer than preparing the longest recording.",
+        ),
+    ] = timedelta(minutes=5)
     drain_budget: Annotated[
         Duration,
         Field(
@@ -45,7 +87,7 @@ class InferenceSettings(BaseSettings):
 class QualitySettings(BaseSettings):
     """What a recording must be like to be analysed. A description says where its default comes from."""
 
-    model_config = group("QUALITY")
+    model_config = group("QUALITY") | {"allow_inf_nan": False}  # every comparison with NaN passes
 
     min_level_dbfs: Annotated[
         float,

@@ -17,7 +17,7 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.celery import celery_app
-from mindtrack_shared.queue.names import DRAIN_QUEUE
+from mindtrack_shared.queue.names import DRAIN_QUEUES, FORMER_DRAIN_QUEUE
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -47,9 +47,14 @@ def build_app(settings: InferenceSettings, queue: QueueSettings) -> Celery:
     app.conf.update(
         imports=["mindtrack_inference.tasks"],
         worker_concurrency=settings.concurrency,
-        task_default_queue=DRAIN_QUEUE,
+        task_default_queue=DRAIN_QUEUES[settings.lanes[0]],
     )
     return app
+
+
+def queues(settings: InferenceSettings) -> list[str]:
+    """Return the queues of this worker's lanes, and the one in which relays without lanes ring."""
+    return [*(DRAIN_QUEUES[lane] for lane in settings.lanes), FORMER_DRAIN_QUEUE]
 
 
 def build_analyzer(settings: InferenceSettings, thresholds: QualitySettings) -> Analyzer:

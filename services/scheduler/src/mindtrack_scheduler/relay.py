@@ -16,7 +16,7 @@ from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import jobs
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
-from mindtrack_shared.queue.doorbell import Doorbell, DoorbellUnavailableError
+from mindtrack_shared.queue.doorbell import Doorbell, DoorbellUnavailableError, Ring
 
 
 class Relay:
@@ -45,12 +45,12 @@ class Relay:
 
         """
         with self._engine.begin() as connection:
-            job_ids = list(connection.scalars(jobs.to_ring(limit=self._batch)))
-            if job_ids:
-                self._doorbell.ring(job_ids)
-                connection.execute(jobs.rung(job_ids))
-                get_logger().info(events.JOBS_RUNG, count=len(job_ids))
-        return len(job_ids)
+            rings = [Ring(*row) for row in connection.execute(jobs.to_ring(limit=self._batch))]
+            if rings:
+                self._doorbell.ring(rings)
+                connection.execute(jobs.rung([ring.job_id for ring in rings]))
+                get_logger().info(events.JOBS_RUNG, count=len(rings))
+        return len(rings)
 
     def _listen(self, stop: threading.Event) -> None:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Engine
 
 from mindtrack_shared.db import jobs
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
 
-#: Silent jobs that are rung again at a time.
+#: Silent jobs of each priority that are rung again at a time.
 RINGS_PER_RESCUE = 200
 
 
@@ -30,9 +31,13 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings) -> Rescued:
     with engine.begin() as connection:
         failed = connection.scalars(jobs.fail_exhausted()).all()
         requeued = connection.scalars(jobs.requeue_lapsed()).all()
-        rung_again = connection.scalars(
-            jobs.ring_again(after=settings.ring_again_after, limit=RINGS_PER_RESCUE)
-        ).all()
+        rung_again = [
+            job_id
+            for priority in Priority
+            for job_id in connection.scalars(
+                jobs.ring_again(priority, after=settings.ring_again_after, limit=RINGS_PER_RESCUE)
+            )
+        ]
     for job_id in failed:
         if not wakeups.job_finished(job_id):
             break  # Redis is away; whoever waits will look

@@ -6,6 +6,7 @@ it was given at its claim: after somebody else's claim, it changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -31,7 +32,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.expression import cast
 
 from mindtrack_shared.db.models import AnalysisRecord, Job, Recording, job_status
-from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.domain.quality import Quality
 
 #: Channel on which a committed job announces itself to the relay.
@@ -101,12 +102,17 @@ def status_of(job_id: UUID) -> Select[JobStatus]:
     return select(Job.status).where(Job.id == job_id)
 
 
-def backlog() -> CompoundSelect[JobStatus, int, float]:
-    """For each state that is not terminal and has jobs: how many, and the age of the oldest in seconds."""
+def backlog() -> CompoundSelect[JobStatus, Priority, int, float]:
+    """For each state that is not terminal, and each priority, that has jobs: how many, and the oldest's age.
+
+    Ages are in seconds.
+    """
     age = cast(func.extract("epoch", _now() - func.min(Job.created_at)), Double)
     # One part per state: only then does each find its partial index.
     parts = (
-        select(Job.status, func.count(), age).where(_is(status)).group_by(Job.status)
+        select(Job.status, Job.priority, func.count(), age)
+        .where(_is(status))
+        .group_by(Job.status, Job.priority)
         for status in (JobStatus.QUEUED, JobStatus.RUNNING)
     )
     return union_all(*parts)
@@ -115,12 +121,12 @@ def backlog() -> CompoundSelect[JobStatus, int, float]:
 # --- ringing --------------------------------------------------------------------------------------------
 
 
-def to_ring(*, limit: int) -> Select[UUID]:
-    """Queued jobs that nobody has rung for, locked so that several relays share the work."""
+def to_ring(*, limit: int) -> Select[UUID, Priority]:
+    """Queued jobs that nobody has rung for, interactive ones first, locked so that relays share the work."""
     return (
-        select(Job.id)
+        select(Job.id, Job.priority)
         .where(_is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= _now())
-        .order_by(Job.not_before)
+        .order_by(Job.priority, Job.not_before)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -130,15 +136,15 @@ def rung(job_ids: list[UUID]) -> Update:
     return update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=_now())
 
 
-def ring_again(*, after: timedelta, limit: int) -> ReturningUpdate[UUID]:
+def ring_again(priority: Priority, *, after: timedelta, limit: int) -> ReturningUpdate[UUID]:
     """Ask for another ring where a message brought no claim: the broker may have lost it.
 
-    A few rings are enough, as one drain takes whatever waits; a ring for each would flood the broker
-    whenever the backlog is long.
+    A few rings are enough, as one drain takes whatever waits in its lanes; a ring for each would flood the
+    broker whenever the backlog is long. One lane at a time: a long backlog in one must not silence another.
     """
     silent = (
         select(Job.id)
-        .where(_is(JobStatus.QUEUED), Job.dispatched_at < _after(-after))
+        .where(_is(JobStatus.QUEUED), Job.priority == priority, Job.dispatched_at < _after(-after))
         .order_by(Job.dispatched_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -150,17 +156,27 @@ def ring_again(*, after: timedelta, limit: int) -> ReturningUpdate[UUID]:
 
 
 def claim(
-    *, worker_id: UUID, lease: timedelta, job_id: UUID | None = None
+    *,
+    worker_id: UUID,
+    lease: timedelta,
+    priorities: Sequence[Priority] = tuple(Priority),
+    job_id: UUID | None = None,
 ) -> ReturningUpdate[*tuple[Any, ...]]:
-    """Claim `job_id`, or the job that has waited longest. Returns no row if there is nothing to claim.
+    """Claim `job_id`, or of the foremost of `priorities` the job that has waited longest.
 
+    Returns no row if there is nothing to claim; a job of another priority is never claimed, even if it rang.
     The job that rang is waited for, since the relay may still be stamping it; among all others, those that
     somebody holds are passed over.
     """
     candidate = (
         select(Job.id)
-        .where(_is(JobStatus.QUEUED), Job.not_before <= _now(), Job.attempt < Job.max_attempts)
-        .order_by(Job.not_before, Job.id)
+        .where(
+            _is(JobStatus.QUEUED),
+            Job.priority.in_(priorities),
+            Job.not_before <= _now(),
+            Job.attempt < Job.max_attempts,
+        )
+        .order_by(Job.priority, Job.not_before, Job.id)
         .limit(1)
         .with_for_update(skip_locked=job_id is None)
         .correlate(None)  # the same table as the update's, on its own
@@ -235,6 +251,26 @@ def retry(job_id: UUID, fence: int, *, delay: timedelta) -> ReturningUpdate[UUID
     """Give the job back for another attempt, not before `delay` has passed."""
     back = _move(JobStatus.RUNNING, JobStatus.QUEUED).values(not_before=_after(delay), dispatched_at=None)
     return _held(back, job_id, fence)
+
+
+def release(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
+    """Give the job back at once, untouched: the claim counts as no attempt.
+
+    For workers that stop before they began. Whatever may have been the job's fault goes through `retry`, or
+    it could be claimed for ever.
+    """
+    return _held(_untouched(), job_id, fence)
+
+
+def demote(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
+    """Give the job back like `release`, to wait among bulk jobs from now on."""
+    return _held(_untouched().values(priority=Priority.BULK), job_id, fence)
+
+
+def _untouched() -> Update:
+    return _move(JobStatus.RUNNING, JobStatus.QUEUED).values(
+        attempt=Job.attempt - 1, started_at=None, not_before=_now(), dispatched_at=None
+    )
 
 
 # --- repairing ------------------------------------------------------------------------------------------

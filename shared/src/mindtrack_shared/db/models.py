@@ -29,7 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
-from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.ids import new_id
 
 SHA256_BYTES = 32
@@ -56,6 +56,10 @@ class Base(DeclarativeBase):
 
 job_status = Enum(
     JobStatus, name="job_status", values_callable=lambda enum: [member.value for member in enum]
+)
+#: Sorts in the order of the enumeration: interactive first.
+job_priority = Enum(
+    Priority, name="job_priority", values_callable=lambda enum: [member.value for member in enum]
 )
 emotion = Enum(Emotion, name="emotion", values_callable=lambda enum: [member.value for member in enum])
 
@@ -124,6 +128,10 @@ class Job(Base):
     recording_id: Mapped[UUID] = mapped_column(unique=True)
     user_id: Mapped[UUID]
     status: Mapped[JobStatus] = mapped_column(job_status, default=JobStatus.QUEUED)
+    #: The lane it waits in. The default is the database's too: releases that know no lanes name none.
+    priority: Mapped[Priority] = mapped_column(
+        job_priority, default=Priority.INTERACTIVE, server_default=Priority.INTERACTIVE.value
+    )
     #: Attempts begun so far, counted before the work starts so that a killed worker counts too.
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     max_attempts: Mapped[int] = mapped_column(SmallInteger)
@@ -174,13 +182,14 @@ class Job(Base):
         ),
         _is_object("quality"),
         Index("ix_jobs_user_id_id", "user_id", "id"),
-        Index("ix_jobs_waiting", "not_before", "id", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_waiting", "priority", "not_before", "id", postgresql_where=text("status = 'queued'")),
         Index(
             "ix_jobs_undispatched",
+            "priority",
             "not_before",
             postgresql_where=text("status = 'queued' and dispatched_at is null"),
         ),
-        Index("ix_jobs_silent", "dispatched_at", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_silent", "priority", "dispatched_at", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_leases", "lease_expires_at", postgresql_where=text("status = 'running'")),
     )
 

@@ -14,6 +14,15 @@ class IllegalTransitionError(Exception):
         self.target = target
 
 
+class Priority(StrEnum):
+    """Which lane a job waits in. In the order of the lanes, which is also how Postgres sorts them."""
+
+    #: Somebody waits for the answer.
+    INTERACTIVE = "interactive"
+    #: Nobody does: imports, and recordings too long to stand in others' way. Goes after what is interactive.
+    BULK = "bulk"
+
+
 class JobStatus(StrEnum):
     """Where a job stands. Postgres enforces the same table with a trigger."""
 

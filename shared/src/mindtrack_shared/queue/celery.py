@@ -6,7 +6,8 @@ from typing import Any
 
 from celery import Celery
 
-from mindtrack_shared.queue.names import DRAIN_QUEUE, DRAIN_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
 from mindtrack_shared.settings import QueueSettings
 
 #: Kill a drain that neither finished nor stopped by then. Leases of what it held lapse on their own.
@@ -44,7 +45,11 @@ _SETTINGS: dict[str, Any] = {
     "broker_channel_error_retry": True,  # a demoted primary answers READONLY
     # The relay must notice a broken broker, not hang on it.
     "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.5},
-    "task_routes": {DRAIN_TASK: {"queue": DRAIN_QUEUE}, RESCUE_TASK: {"queue": MAINTENANCE_QUEUE}},
+    "task_routes": {
+        # The doorbell names the queue of the job's priority; this is where anybody else's ring would go.
+        DRAIN_TASK: {"queue": DRAIN_QUEUES[Priority.INTERACTIVE]},
+        RESCUE_TASK: {"queue": MAINTENANCE_QUEUE},
+    },
     # Acknowledge after the work, also when the child was killed; repeating a drain is harmless. A job that
     # kills its worker every time is stopped by the attempts counted in its row.
     "task_acks_late": True,

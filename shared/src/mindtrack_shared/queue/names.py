@@ -1,8 +1,15 @@
 """Names that both ends of the wire must spell alike."""
 
+from __future__ import annotations
+
+from mindtrack_shared.domain.jobs import Priority
+
 #: Drain waiting jobs. One argument: the id of the job that rang.
 DRAIN_TASK = "mindtrack.drain"
-DRAIN_QUEUE = "drain"
+#: Where the job rings, by its priority.
+DRAIN_QUEUES = {priority: f"drain.{priority}" for priority in Priority}
+#: Where relays of releases without priorities ring. Every worker listens, so that no such ring gets lost.
+FORMER_DRAIN_QUEUE = "drain"
 
 #: Periodic repair: lapsed leases and silent messages.
 RESCUE_TASK = "mindtrack.rescue"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import UUID
+
+from mindtrack_shared.queue.doorbell import Ring
 
 
 class SilentDoorbell:
-    """Remembers for which jobs it was rung."""
+    """Remembers how it was rung."""
 
     def __init__(self) -> None:
-        self.rung: list[UUID] = []
+        self.rung: list[Ring] = []
 
-    def ring(self, job_ids: Iterable[UUID]) -> None:
-        self.rung.extend(job_ids)
+    def ring(self, rings: Iterable[Ring]) -> None:
+        self.rung.extend(rings)

@@ -14,7 +14,7 @@ from mindtrack_shared.db.analyses import to_probabilities
 from mindtrack_shared.db.models import AnalysisRecord, AnalysisWindow, Job, Recording
 from mindtrack_shared.domain.biomarkers import DEFINITIONS
 from mindtrack_shared.domain.emotions import Emotion
-from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 
 #: An idle worker ends a half-minute recording in about this time.
 RETRY_AFTER_SECONDS = 1
@@ -201,6 +201,13 @@ class JobView(BaseModel):
     id: UUID
     user_id: UUID
     status: JobStatus
+    priority: Annotated[
+        Priority,
+        Field(
+            description="`interactive` jobs are taken before `bulk` ones. A long recording becomes `bulk` "
+            "once a worker has seen how long it is."
+        ),
+    ]
     #: Attempts begun so far.
     attempt: int
     created_at: datetime
@@ -224,6 +231,7 @@ class JobView(BaseModel):
             id=job.id,
             user_id=job.user_id,
             status=job.status,
+            priority=job.priority,
             attempt=job.attempt,
             created_at=job.created_at,
             started_at=job.started_at,

@@ -135,7 +135,13 @@ class Intake:
             prompt_ended_at=metadata.prompt_ended_at,
             time_zone=metadata.time_zone,
         )
-        job = Job(user_id=user_id, recording=recording, max_attempts=self._max_attempts, analysis=None)
+        job = Job(
+            user_id=user_id,
+            recording=recording,
+            priority=metadata.priority,
+            max_attempts=self._max_attempts,
+            analysis=None,
+        )
         try:
             async with self._sessions.begin() as session:
                 session.add(job)

@@ -9,6 +9,7 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from mindtrack_gateway.problems import FieldError, InvalidRequestError
+from mindtrack_shared.domain.jobs import Priority
 
 #: Phones' clocks run ahead by a little; more than this is a mistake.
 CLOCK_SLACK = timedelta(minutes=5)
@@ -23,6 +24,7 @@ class CaptureMetadata:
     prompt_ended_at: datetime | None
     #: IANA name of the zone the person was in.
     time_zone: str
+    priority: Priority
 
     @property
     def recorded_on(self) -> date:
@@ -30,11 +32,11 @@ class CaptureMetadata:
         return self.recorded_at.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-FIELDS = frozenset({"recorded_at", "prompt_ended_at", "time_zone"})
+FIELDS = frozenset({"recorded_at", "prompt_ended_at", "time_zone", "priority"})
 
 
 def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMetadata:
-    """Validate the form's fields; `recorded_at` defaults to now, `time_zone` to UTC.
+    """Validate the form's fields. The defaults are now, UTC and interactive.
 
     Raises:
         InvalidRequestError: lists everything that is wrong at once.
@@ -46,6 +48,9 @@ def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMeta
     time_zone = fields.get("time_zone", "UTC")
     if time_zone not in _zones():
         errors.append(FieldError(field="time_zone", detail="must be an IANA time zone such as Europe/Berlin"))
+    priority = fields.get("priority", Priority.INTERACTIVE)
+    if priority not in set(Priority):
+        errors.append(FieldError(field="priority", detail=f"must be one of {', '.join(Priority)}"))
     if prompt_ended_at and "recorded_at" not in fields:
         errors.append(FieldError(field="prompt_ended_at", detail="needs `recorded_at` to be counted from"))
     if prompt_ended_at and recorded_at and prompt_ended_at < recorded_at:
@@ -53,7 +58,10 @@ def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMeta
     if errors:
         raise InvalidRequestError(errors)
     return CaptureMetadata(
-        recorded_at=recorded_at or now, prompt_ended_at=prompt_ended_at, time_zone=time_zone
+        recorded_at=recorded_at or now,
+        prompt_ended_at=prompt_ended_at,
+        time_zone=time_zone,
+        priority=Priority(priority),
     )
 
 

@@ -19,6 +19,7 @@ from mindtrack_gateway.problems import (
     UploadStalledError,
     documented,
 )
+from mindtrack_shared.domain.jobs import Priority
 
 router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
 
@@ -63,6 +64,13 @@ UPLOAD_FORM: dict[str, Any] = {
                             "type": "string",
                             "default": "UTC",
                             "description": "IANA zone where the person was; decides the day it counts for.",
+                        },
+                        "priority": {
+                            "type": "string",
+                            "enum": list(Priority),
+                            "default": Priority.INTERACTIVE,
+                            "description": "`bulk` lets interactive jobs go first: for imports, and for "
+                            "recordings whose result nobody waits for.",
                         },
                     },
                 },
