@@ -23,6 +23,8 @@ PREPROCESSOR_NAME = "preprocessor_config.json"
 WEIGHTS_NAME = "model.safetensors"
 ONNX_NAME = "model.onnx"
 GOLDEN_NAME = "golden.safetensors"
+#: What `mindtrack-trainer quantize` adds: OpenVINO's graph and its weights.
+INT8_NAME, INT8_WEIGHTS_NAME = "model.int8.xml", "model.int8.bin"
 #: What a manifest must vouch for: all that serving reads, but for the weights, which name the revision.
 CHECKSUMMED = (CONFIG_NAME, PREPROCESSOR_NAME, ONNX_NAME, GOLDEN_NAME)
 
@@ -111,6 +113,37 @@ class StressCalibration(BaseModel):
     intercept: float = 0.0
 
 
+class Agreement(BaseModel):
+    """How closely a quantized model follows the float32 one, after the manifest's temperature."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    windows: Annotated[int, Field(gt=0)]
+    #: Whose windows they are, none of whom was heard before; 0 for the golden windows.
+    speakers: Annotated[int, Field(ge=0)]
+    #: Share of windows with the same likeliest emotion.
+    labels: Annotated[float, Field(ge=0, le=1)]
+    #: Absolute, over windows and emotions.
+    mean_difference: Annotated[float, Field(ge=0, le=1)]
+    max_difference: Annotated[float, Field(ge=0, le=1)]
+
+
+class Quantization(BaseModel):
+    """How the int8 variant was made, and how closely it follows the float32 model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    method: str
+    versions: dict[str, str]
+    calibration_windows: Annotated[int, Field(gt=0)]
+    calibration_speakers: Annotated[int, Field(gt=0)]
+    #: OpenVINO's operation types that were left in float32.
+    ignored_scope: tuple[str, ...] = ()
+    #: On unseen speakers.
+    agreement: Agreement
+    golden: Agreement
+
+
 class BundleManifest(BaseModel):
     """`mindtrack.json`, version 2."""
 
@@ -143,6 +176,8 @@ class BundleManifest(BaseModel):
     calibration_set: str | None = None
     #: Headline figures; `evaluation.json` beside the manifest holds all of them.
     evaluation: dict[str, JsonValue] = Field(default_factory=dict)
+    #: Of the int8 variant; None where there is none.
+    quantization: Quantization | None = None
     licence: str
     intended_use: str
 
@@ -175,7 +210,7 @@ class BundleManifest(BaseModel):
         path = bundle / MANIFEST_NAME
         try:
             document = json.loads(path.read_bytes())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise BundleError(f"{bundle} is not a bundle: it has no {MANIFEST_NAME}") from error
         except ValueError as error:
             raise BundleError(f"{path} is not JSON: {error}") from error

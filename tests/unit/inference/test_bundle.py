@@ -225,6 +225,20 @@ def test_checksum_of_a_file_elsewhere(directory: Path) -> None:
     assert "does not fit schema version 2" in complaint(directory)
 
 
+@pytest.mark.parametrize(
+    "name", ["model.onnx.data", "model.onnx_data", "model.onnx_data_1", "sub/a.onnx.data"]
+)
+def test_weights_outside_the_graph_need_a_checksum(directory: Path, name: str) -> None:
+    path = directory / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"weights")
+    message = complaint(directory)
+    assert f"holds weights outside model.onnx that no checksum names ({name}): remove them" in message
+    if path.parent == directory:
+        vouch(path)
+        assert load_bundle(directory).onnx.is_file()
+
+
 def test_stripped_head(directory: Path) -> None:
     message = spoil_head(directory, lambda tensors: [tensors.pop(name) for name in [*tensors]])
     assert (
@@ -318,10 +332,12 @@ def test_golden_windows_are_read(directory: Path) -> None:
         ({"windows": (2, 7_999), "logits": (2, 5)}, "asks for 8000 samples and 5 labels"),
         ({"windows": (2, 8_000), "logits": (1, 5)}, "asks for 8000 samples and 5 labels"),
         ({"windows": (0, 8_000), "logits": (0, 5)}, "asks for 8000 samples and 5 labels"),
+        ({"windows": (), "logits": ()}, "asks for 8000 samples and 5 labels"),
+        ({"windows": (2, 8_000), "logits": ()}, "asks for 8000 samples and 5 labels"),
     ],
 )
 def test_golden_windows_that_do_not_fit(
-    directory: Path, tensors: Mapping[str, tuple[int, int]], message: str
+    directory: Path, tensors: Mapping[str, tuple[int, ...]], message: str
 ) -> None:
     path = directory / "golden.safetensors"
     save_file({name: np.zeros(shape, np.float32) for name, shape in tensors.items()}, path)

@@ -38,6 +38,8 @@ SOURCES = {**outliers.SOURCES, **outliers.UNHEARD_SOURCES}
 MAX_CLEAN_SHARE, MIN_OUTLIER_SHARE = 0.10, 0.95
 #: What evaluation.json must reach.
 MIN_UAR, MAX_ECE, MIN_STRESS_AUC, MIN_RECALL = 0.85, 0.05, 0.93, 0.70
+#: Clips whose F0 or rate was raised.
+MIN_PROBES = 200
 #: Human utterances of four to seventy-three seconds.
 SPOKEN = (
     "vm-rec-name",
@@ -133,6 +135,15 @@ def test_evaluation_is_good_enough(bundle: Bundle) -> None:
     assert figures["ece"]["low"] <= figures["ece"]["high"]  # resampling raises it: its value may lie below
     assert set(figures["recall"]) == set(Emotion)
     assert min(figure["value"] for figure in figures["recall"].values()) >= MIN_RECALL
+
+
+def test_who_speaks_higher_or_faster_is_found_no_less_stressed(bundle: Bundle) -> None:
+    probes = json.loads((bundle.directory / "evaluation.json").read_text())["probes"]
+    raised = {probe["probe"]: probe for probe in probes if probe["group"] == "monotonicity"}
+    assert raised.keys() == {"f0 +20 %", "rate +30 %"}
+    for probe in raised.values():
+        assert probe["clips"] >= MIN_PROBES
+        assert probe["difference"]["value"] >= 0
 
 
 def test_openvino_reproduces_the_golden_logits(bundle: Bundle) -> None:

@@ -9,6 +9,7 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from mindtrack_inference import speech
 from mindtrack_inference.audio import SAMPLE_RATE, Waveform, decode
@@ -42,6 +43,14 @@ FAULTS = [
     ("snr_db", 2.0, RejectionCode.TOO_NOISY, 6.0),
     ("bandwidth_hz", 1_000.0, RejectionCode.MUFFLED, 1_900.0),
 ]
+
+
+@pytest.mark.parametrize("name", QualitySettings.model_fields)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_thresholds_are_numbers(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"MINDTRACK_QUALITY_{name.upper()}", value)
+    with pytest.raises(ValidationError, match=name):
+        QualitySettings()
 
 
 def measured(waveform: Waveform) -> Quality:

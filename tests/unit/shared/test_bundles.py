@@ -33,9 +33,12 @@ def test_supported_labels_follow_from_the_mapping() -> None:
     assert manifest().supported_labels == (Emotion.NEUTRAL, Emotion.STRESSED)
 
 
-def test_a_directory_without_manifest_is_no_bundle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "nowhere", "file", "file/below"])
+def test_a_place_without_manifest_is_no_bundle(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+
     with pytest.raises(BundleError, match=f"has no {MANIFEST_NAME}"):
-        BundleManifest.read(tmp_path)
+        BundleManifest.read(tmp_path / name)
 
 
 @pytest.mark.parametrize(

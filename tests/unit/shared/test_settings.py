@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.settings import DatabaseSettings, JobSettings
 from settings_reference import GROUPS, reference
 
@@ -31,6 +33,23 @@ def test_fields_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
 
     assert settings.lease == timedelta(seconds=90)
     assert settings.heartbeat == timedelta(seconds=20)
+
+
+def test_a_worker_may_serve_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert InferenceSettings().lanes == (Priority.INTERACTIVE, Priority.BULK)
+
+    monkeypatch.setenv("MINDTRACK_INFERENCE_LANES", '["bulk"]')
+
+    assert InferenceSettings().lanes == (Priority.BULK,)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "reason"),
+    [([], "at least 1 item"), (["bulk", "bulk"], "each lane once"), (["urgent"], "'interactive' or 'bulk'")],
+)
+def test_lanes_that_make_no_sense_are_refused(lanes: list[str], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        InferenceSettings.model_validate({"lanes": lanes})
 
 
 def test_a_heartbeat_that_one_delay_could_outlast_is_refused() -> None:

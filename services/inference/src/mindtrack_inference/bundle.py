@@ -25,6 +25,8 @@ from mindtrack_shared.bundles import (
     CONFIG_NAME,
     ENCODER,
     GOLDEN_NAME,
+    INT8_NAME,
+    INT8_WEIGHTS_NAME,
     MANIFEST_NAME,
     ONNX_NAME,
     PREPROCESSOR_NAME,
@@ -36,6 +38,10 @@ from mindtrack_shared.bundles import (
 from mindtrack_shared.domain.calibration import MIN_EMOTIONS, selection
 
 _FILES = (WEIGHTS_NAME, *CHECKSUMMED)
+#: What a bundle has both of, or neither.
+_INT8 = (INT8_NAME, INT8_WEIGHTS_NAME)
+#: What exporters call weights beside their graph: model.onnx.data, model.onnx_data, model.onnx_data_1.
+_EXTERNAL_DATA = "*.onnx[._]data*"
 _REMAKE = "make the bundle again with `mindtrack-trainer export` or `import`"
 #: As the manifest spells ids, so no id can climb out of the package.
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -77,6 +83,14 @@ class Bundle:
         return self.directory / ONNX_NAME
 
     @property
+    def int8(self) -> Path:
+        return self.directory / INT8_NAME
+
+    @property
+    def has_int8(self) -> bool:
+        return INT8_NAME in self.manifest.checksums
+
+    @property
     def window_samples(self) -> int:
         return round(self.manifest.window_seconds * self.sampling_rate)
 
@@ -101,8 +115,8 @@ class Bundle:
             golden = Golden(tensors["windows"], tensors["logits"])
         except (SafetensorError, KeyError) as error:
             raise BundleError(f"{path} does not hold windows and logits ({error}): {_REMAKE}") from error
-        count = len(golden.windows)
         shapes = golden.windows.shape, golden.logits.shape
+        count = shapes[0][0] if shapes[0] else 0
         if not count or shapes != ((count, self.window_samples), (count, len(self.labels))):
             raise BundleError(
                 f"{path} holds windows {shapes[0]} and logits {shapes[1]}; the manifest asks for "
@@ -161,7 +175,7 @@ def _read(model: type[_Model], path: Path) -> _Model:
 
 
 def _check_files(manifest: BundleManifest, directory: Path) -> None:
-    """Compare every file with its checksum, and the weights with the revision."""
+    """Compare every file that is scored with its checksum, and the weights with the revision."""
     if forgotten := [name for name in CHECKSUMMED if name not in manifest.checksums]:
         raise BundleError(f"{directory / MANIFEST_NAME} has no checksum of {', '.join(forgotten)}: {_REMAKE}")
     if absent := [name for name in manifest.checksums if not (directory / name).is_file()]:
@@ -170,6 +184,24 @@ def _check_files(manifest: BundleManifest, directory: Path) -> None:
         raise BundleError(
             f"{directory}: {', '.join(changed)} changed since the manifest was written (SHA-256 differs): "
             f"copy the bundle again, or {_REMAKE}"
+        )
+    # OpenVINO would read such a file along with the graph.
+    outside = (str(path.relative_to(directory)) for path in directory.rglob(_EXTERNAL_DATA))
+    if unknown := sorted(name for name in outside if name not in manifest.checksums):
+        raise BundleError(
+            f"{directory} holds weights outside {ONNX_NAME} that no checksum names ({', '.join(unknown)}): "
+            "remove them if they are left over, or export the graph with its weights inside"
+        )
+    named = [name for name in _INT8 if name in manifest.checksums]
+    if left_over := [name for name in _INT8 if name not in named and (directory / name).exists()]:
+        raise BundleError(
+            f"{directory}: no checksum names {', '.join(left_over)}: make the int8 variant again with "
+            "`mindtrack-trainer quantize`, or remove it"
+        )
+    if len(named) == 1:
+        raise BundleError(
+            f"{directory / MANIFEST_NAME} names {named[0]} alone: an int8 variant is {' and '.join(_INT8)}; "
+            "make it again with `mindtrack-trainer quantize`"
         )
     found = _sha256(directory / WEIGHTS_NAME)[: len(manifest.revision)]
     if found != manifest.revision:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mindtrack_shared.bundles import Head
@@ -17,14 +18,15 @@ from mindtrack_trainer.errors import TrainerError
 from mindtrack_trainer.options import Freeze, TrainingOptions
 
 app = typer.Typer(
-    help="Make, measure and package MindTrack's demo model from rule-synthesised speech.",
+    help="Make, measure and package models for MindTrack: from public corpora, from rule-synthesised speech, "
+    "or of checkpoints that others trained.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 _console = Console(stderr=True)  # stdout carries results only
 
-DataArgument = Annotated[Path, typer.Argument(help="A corpus written by `synthesise`.")]
+DataArgument = Annotated[Path, typer.Argument(help="A corpus written by `prepare` or `synthesise`.")]
 CheckpointArgument = Annotated[Path, typer.Argument(help="A directory written by `train`.")]
 
 
@@ -33,8 +35,8 @@ def synthesise(
     out: Annotated[Path, typer.Option(help="Where to write the clips and manifest.jsonl.")],
     speakers: Annotated[int, typer.Option(help="How many synthetic speakers.")] = 240,
     clips_per_speaker: Annotated[int, typer.Option(help="Shared out evenly over the five labels.")] = 40,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same corpus.")] = 2026,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same corpus.")] = 2026,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Write a corpus of rule-synthesised speech, outliers and probes, with speaker-disjoint splits."""
     from mindtrack_trainer import synthesis
@@ -58,7 +60,7 @@ def prepare(  # noqa: PLR0913 - one per option
     test_speakers: Annotated[str, typer.Option(help="Name them instead, e.g. 07,08.")] = "",
     calibration_speakers: Annotated[str, typer.Option(help="Likewise.")] = "",
     degraded: Annotated[bool, typer.Option(help="Also write each clip as a lossy codec leaves it.")] = True,
-    seed: Annotated[int, typer.Option(help="Decides drawn speakers and codecs.")] = 2026,
+    seed: Annotated[int, typer.Option(min=0, help="Decides drawn speakers and codecs.")] = 2026,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Convert a public corpus, with speaker-disjoint splits. Run it again to resume."""
@@ -106,12 +108,12 @@ def train(  # noqa: PLR0913 - one per option
     batch: Annotated[int, typer.Option(min=2, help="Clips per step; each is seen clean and degraded.")] = 16,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Peak of the one-cycle schedule; 8e-4 from scratch, 5e-5 for a base."),
+        typer.Option(min=1e-8, help="Peak of the one-cycle schedule; 8e-4 from scratch, 5e-5 for a base."),
     ] = None,
     speed: Annotated[
         float, typer.Option(min=0, max=0.2, help="Play clips faster or slower by up to this share.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Decides weights, order and augmentation.")] = 2026,
+    seed: Annotated[int, typer.Option(min=0, help="Decides weights, order and augmentation.")] = 2026,
     mixed_precision: Annotated[bool, typer.Option(help="bfloat16, or float16 on GPUs without it.")] = True,
 ) -> None:
     """Train on the training voices, logging UAR on the calibration voices and keeping the best epoch."""
@@ -122,19 +124,19 @@ def train(  # noqa: PLR0913 - one per option
 
     _quiet_libraries()
     rate = learning_rate or (8e-4 if base is None else 5e-5)
-    options = TrainingOptions(
-        base=base,
-        freeze=freeze,
-        framing=Framing(window_seconds, hop_seconds),
-        epochs=epochs,
-        patience=patience,
-        batch=batch,
-        learning_rate=rate,
-        speed=speed,
-        seed=seed,
-        mixed_precision=mixed_precision,
-    )
     with _clear_errors(), _bar("steps", None) as (bar, task):
+        options = TrainingOptions(
+            base=base,
+            freeze=freeze,
+            framing=Framing(window_seconds, hop_seconds),
+            epochs=epochs,
+            patience=patience,
+            batch=batch,
+            learning_rate=rate,
+            speed=speed,
+            seed=seed,
+            mixed_precision=mixed_precision,
+        )
         corpora = sorted({utterance.corpus for utterance in read_manifest(data)})
         corpus = load(data, "train", options.framing, outliers=True)
         validation = load(data, "calibration", options.framing, outliers=False)
@@ -187,18 +189,19 @@ def evaluate(
     """Measure the test voices as they would be served; figures, report and plots go to the checkpoint."""
     from mindtrack_trainer import evaluation
     from mindtrack_trainer.calibration import Calibration
+    from mindtrack_trainer.packaging import REPORT
     from mindtrack_trainer.plots import write_plots
-    from mindtrack_trainer.report import REPORT, report
+    from mindtrack_trainer.report import report
     from mindtrack_trainer.scoring import Scorer
 
     _quiet_libraries()
     with _clear_errors(), _bar("recordings", None) as (bar, task):
         fitted = Calibration.read(checkpoint)
         scorer = Scorer.read(checkpoint, lambda done, total: bar.update(task, completed=done, total=total))
-        measured = evaluation.evaluate(scorer, data, fitted)
-        if recordings is not None:
-            robustness = evaluation.codec_robustness(scorer, recordings, fitted)
-            measured = measured.model_copy(update={"codec_robustness": {"about": about, **robustness}})
+        codecs = None
+        if recordings is not None:  # first: what it refuses, it refuses soon
+            codecs = {"about": about, **evaluation.codec_robustness(scorer, recordings, fitted)}
+        measured = evaluation.evaluate(scorer, data, fitted).model_copy(update={"codec_robustness": codecs})
         measured.write(checkpoint)
         text = report(measured)
         (checkpoint / REPORT).write_text(text)
@@ -223,6 +226,25 @@ def export(
     with _clear_errors(), _console.status("exporting"):
         manifest = export_bundle(checkpoint, out, bundle_id, licence=licence, intended_use=intended_use)
     typer.echo(f"{out}: {manifest.id}, revision {manifest.revision}")
+
+
+@app.command()
+def quantize(
+    bundle: Annotated[Path, typer.Argument(help="A directory written by `export` or `import`.")],
+    data: DataArgument,
+) -> None:
+    """Add an int8 variant to a bundle, if it says of unseen speakers what float32 says."""
+    from mindtrack_trainer import quantization
+
+    _quiet_libraries()
+    with _clear_errors(), _bar("windows", None) as (bar, task):
+        manifest = quantization.quantize(
+            bundle,
+            data,
+            lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+        )
+    if manifest.quantization is not None:
+        typer.echo(manifest.quantization.model_dump_json(indent=2))
 
 
 @app.command("import")
@@ -307,9 +329,11 @@ def samples(out: Annotated[Path, typer.Option(help="Where to write day-1.wav to 
 
 
 def _quiet_libraries() -> None:
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()  # type: ignore[no-untyped-call]  # one bar is enough
+    # It lists a base's missing head as if something were wrong; what is wrong, we refuse ourselves.
+    set_verbosity_error()  # type: ignore[no-untyped-call]
     # The exporter looks for torchvision's operators, which no speech model has.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
@@ -319,7 +343,7 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except (TrainerError, OSError) as error:
-        _console.print(f"[red]error:[/red] {error}", highlight=False)
+        _console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

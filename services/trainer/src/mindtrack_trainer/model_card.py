@@ -7,13 +7,14 @@ from string import Template
 
 from pydantic import JsonValue
 
-from mindtrack_shared.bundles import BundleManifest, Head
+from mindtrack_shared.bundles import BundleManifest, Head, Quantization
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.synthesis import CORPUS as SYNTHETIC
 from mindtrack_trainer.training import TrainingReport
 
 NOT_MEASURED = "not measured"
+_INT8 = "\n## int8"
 
 _TRAINED = Template(
     """---
@@ -49,7 +50,7 @@ speakers, was kept.
 | Split | Clips |
 | --- | --- |
 $clips
-
+$short
 | Epoch | Loss | UAR, calibration | Seconds |
 | --- | --- | --- | --- |
 $log
@@ -97,8 +98,7 @@ percentages of SyntAct and Emofilt, applied to voices of espeak-ng; see `prosody
 
 _SYNTHETIC_LIMITS = """It never heard a person. On human speech its scores follow pitch, tempo, pauses and the
 brightness of voice and microphone, and say nothing about how the speaker feels: nothing about people was
-measured with it, and nothing
-about people is claimed. The weights contain no recording of anyone.
+measured with it, and nothing about people is claimed. The weights contain no recording of anyone.
 
 The voices were brought to a common neutral (F0, its range, tempo, spectral balance) before the rules applied
 (`neutral.py`), and the figures hold for unheard voices of that kind only. The table of probes in
@@ -149,6 +149,7 @@ def trained_card(manifest: BundleManifest, training: TrainingReport, parameters:
             f"| {split} | {', '.join(f'{count} {name}' for name, count in counts.items())} |"
             for split, counts in training.clips.items()
         ),
+        short=_too_short(training),
         log="\n".join(
             f"| {epoch.epoch + 1} | {epoch.loss:.4f} | {epoch.uar:.4f} | {epoch.seconds:.0f} |"
             for epoch in training.log
@@ -226,6 +227,47 @@ def _shown(figure: JsonValue) -> str:
     return f"{value:.3f}{interval}"
 
 
+def _too_short(training: TrainingReport) -> str:
+    """A paragraph, where clips had to be left out."""
+    left_out = [f"{clips} of {split}" for split, clips in training.too_short.items() if clips]
+    if not left_out:
+        return ""
+    window = f"a window of {training.window_seconds:g} s"
+    return f"\nNot counted are clips that do not fill {window}: {', '.join(left_out)}.\n"
+
+
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes else f"{seconds:.0f} s"
+
+
+def with_int8(card: str, quantization: Quantization) -> str:
+    """Append the section about the int8 variant, in place of an earlier one."""
+    kept = "".join(f", every {kind} left in float32" for kind in quantization.ignored_scope)
+    calibrated = f"{quantization.calibration_windows} windows of {quantization.calibration_speakers}"
+    versions = ", ".join(f"{name} {version}" for name, version in quantization.versions.items())
+    rows = [
+        f"| {name} | {a.windows} | {a.labels:.2%} | {a.mean_difference:.4f} | {a.max_difference:.4f} |"
+        for name, a in (
+            (f"{quantization.agreement.speakers} unseen speakers", quantization.agreement),
+            ("golden", quantization.golden),
+        )
+    ]
+    return "\n".join(
+        [
+            card.partition(_INT8)[0].rstrip("\n"),
+            _INT8,
+            "",
+            f"`model.int8.xml` and `model.int8.bin`: {quantization.method}; calibrated on",
+            f"{calibrated} training speakers{kept}.",
+            "Weights use half of the int8 range, so that CPUs without VNNI do not saturate.",
+            "Against float32, after the temperature:",
+            "",
+            "| Windows of | Windows | Same label | Mean difference | Largest difference |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+            f"Versions: {versions}.",
+            "",
+        ]
+    )

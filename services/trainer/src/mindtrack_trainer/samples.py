@@ -15,7 +15,7 @@ from mindtrack_trainer.synthesis import say
 from mindtrack_trainer.voices import DEFAULT_SEED, DEFAULT_SPEAKERS, Speaker, make_speakers
 
 #: In the default corpus's test split.
-_NARRATOR = "en-gb-x-gbcwmd+f2"
+_NARRATOR = "en-gb-scotland+f5"
 _PEAK = 0.6
 
 
