@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from mindtrack_inference.errors import AbandonedError
+from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
+from mindtrack_inference.settings import QualitySettings
 from mindtrack_shared.db import users
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
 from mindtrack_shared.domain.biomarkers import Biomarkers
+from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import new_id
@@ -120,22 +126,43 @@ def analysis(
 
 
 class ScriptedAnalyzer:
-    """Stands where the model stands: says what the test tells it to, in order; the last word stays."""
+    """Stands where cage and model stand: says what the test tells it to, in order; the last word stays.
+
+    A rejection is said when a recording is prepared, anything else when its windows are scored.
+    """
+
+    batch = 1
+    terms = Terms(window_samples=4, hop_samples=4, max_seconds=60, thresholds=QualitySettings())
 
     def __init__(self, *script: Analysis | Exception | Callable[[], Analysis]) -> None:
         self._script = list(script)
+        self._said: deque[Analysis] = deque()
         self.heard: list[bytes] = []
         self.prompts: list[float | None] = []
 
-    def analyze(
-        self, audio: bytes, *, prompt_ended_seconds: float | None, should_stop: Callable[[], bool]
-    ) -> Analysis:
-        self.heard.append(audio)
+    def prepare(self, recording: bytes, *, prompt_ended_seconds: float | None) -> Prepared:
+        self.heard.append(recording)
         self.prompts.append(prompt_ended_seconds)
-        word = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(self._script[0], RecordingRejectedError | LaneExceededError):
+            raise self._next()
+        return Prepared(QUALITY, VOICE, 6.0, np.arange(1), iter([np.zeros((1, 4), np.float32)]))
+
+    def score(self, windows: NDArray[np.float32]) -> CalibratedScores:
+        word = self._next()
         said = word() if callable(word) else word
-        if should_stop():
-            raise AbandonedError
         if isinstance(said, Exception):
             raise said
-        return said
+        self._said.append(said)
+        return CalibratedScores(
+            np.full((len(windows), 5), 0.2), np.zeros(len(windows)), np.ones(len(windows))
+        )
+
+    def conclude(
+        self, prepared: Prepared, scores: Sequence[CalibratedScores], *, processing_seconds: float
+    ) -> Analysis:
+        assert len(prepared.starts) == sum(len(score.uncertainty) for score in scores)
+        assert processing_seconds > 0
+        return self._said.popleft()
+
+    def _next(self) -> Any:  # noqa: ANN401 - the script's words
+        return self._script.pop(0) if len(self._script) > 1 else self._script[0]

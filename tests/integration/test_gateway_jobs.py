@@ -48,13 +48,16 @@ def work(
     word: Analysis | Exception | None = None,
 ) -> None:
     """Do what a worker would do, with a scripted model."""
+    analyzer = ScriptedAnalyzer(word or analysis(TENSE))
     Runner(
         engine=engine,
         store=store,
-        analyzer=ScriptedAnalyzer(word or analysis(TENSE)),
+        lanes=dict.fromkeys(Priority, analyzer),
+        analyzer=analyzer,
         wakeups=wakeups,
         job_settings=JobSettings(),
         settings=InferenceSettings(),
+        on_hang=lambda: None,
     ).drain(UUID(job_id))
 
 

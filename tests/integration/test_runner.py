@@ -6,12 +6,14 @@ import asyncio
 import dataclasses
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from redis import Redis
 from sqlalchemy import Connection, Engine, event, select, update
 from sqlalchemy.exc import OperationalError
@@ -33,14 +35,16 @@ from factories import (
     object_key,
 )
 from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.preparation import LaneExceededError, Prepared
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_scheduler.rescue import Rescued, rescue
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason
 from mindtrack_shared.domain.biomarkers import Biomarkers
+from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
-from mindtrack_shared.domain.jobs import FailureCode, JobStatus, RejectionCode
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.observability import events
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
 from mindtrack_shared.settings import JobSettings, QueueSettings
@@ -57,14 +61,24 @@ class Workshop:
         self.wakeups = wakeups
         self._store = store
 
-    def runner(self, analyzer: ScriptedAnalyzer, *, job_settings: JobSettings | None = None) -> Runner:
+    def runner(
+        self,
+        analyzer: ScriptedAnalyzer,
+        *,
+        job_settings: JobSettings | None = None,
+        lanes: Sequence[Priority] = tuple(Priority),
+        on_hang: Callable[[], None] = lambda: None,
+        **settings: Any,  # noqa: ANN401 - of the worker
+    ) -> Runner:
         return Runner(
             engine=self.engine,
             store=self._store,
+            lanes=dict.fromkeys(lanes, analyzer),
             analyzer=analyzer,
             wakeups=self.wakeups,
             job_settings=job_settings or JobSettings(),
-            settings=InferenceSettings(),
+            settings=InferenceSettings(**settings),
+            on_hang=on_hang,
         )
 
     def job(
@@ -443,7 +457,7 @@ def test_a_database_that_is_away_for_a_moment_costs_no_analysis(workshop: Worksh
     lost: list[str] = []
 
     def lose_the_connection_once(_: Connection) -> None:
-        if not lost:
+        if not lost and threading.current_thread().name.startswith("settler"):
             lost.append("commit")
             raise OperationalError("COMMIT", None, Exception("connection lost"))
 
@@ -474,3 +488,149 @@ def test_what_a_person_scored_stays_out_of_error_messages(workshop: Workshop) ->
     assert "audio_seconds_positive" in message
     assert "Failing row" not in message
     assert "0.5" not in message
+
+
+# Lanes, batches, and how a drain ends.
+
+
+class Batching(ScriptedAnalyzer):
+    """A model that takes three windows at once, and cannot stand some."""
+
+    batch = 3
+
+    def __init__(
+        self, *script: Analysis | Exception | Callable[[], Analysis], spoilt: int | None = None
+    ) -> None:
+        super().__init__(*script)
+        self.calls: list[int] = []
+        self._spoilt = spoilt
+        self._prepared = 0
+
+    def prepare(self, recording: bytes, *, prompt_ended_seconds: float | None) -> Prepared:
+        self._prepared += 1
+        windows = np.full((1, 4), self._prepared, np.float32)
+        heard = super().prepare(recording, prompt_ended_seconds=prompt_ended_seconds)
+        return dataclasses.replace(heard, _chunks=iter([windows]))
+
+    def score(self, windows: NDArray[np.float32]) -> CalibratedScores:
+        self.calls.append(len(windows))
+        if self._spoilt in windows:
+            raise RuntimeError("a bug")
+        if len(self.calls) == 1:
+            time.sleep(0.5)  # meanwhile, the others get ready
+        scores = [super(Batching, self).score(windows[:1]) for _ in windows]
+        return CalibratedScores(*(np.concatenate(part) for part in zip(*map(_columns, scores), strict=True)))
+
+
+def _columns(scores: CalibratedScores) -> tuple[NDArray[np.float64], ...]:
+    return scores.probabilities, scores.unmapped, scores.uncertainty
+
+
+def test_windows_of_several_jobs_share_a_batch(workshop: Workshop) -> None:
+    waiting = [workshop.job() for _ in range(7)]
+    analyzer = Batching(analysis())
+
+    assert workshop.runner(analyzer).drain(waiting[0]) == 7
+
+    assert max(analyzer.calls) == 3
+    assert sum(analyzer.calls) == 7
+    assert {row.job_id for row in workshop.analyses()} == set(waiting)
+
+
+def test_a_batch_that_fails_costs_the_one_at_fault_an_attempt(workshop: Workshop) -> None:
+    waiting = [workshop.job() for _ in range(4)]
+    analyzer = Batching(analysis(), spoilt=3)
+
+    workshop.runner(analyzer).drain(waiting[0])
+
+    states = [load_job(workshop.engine, job_id).status for job_id in waiting]
+    assert sorted(states) == [JobStatus.QUEUED, *[JobStatus.SUCCEEDED] * 3]
+    assert 3 in analyzer.calls
+
+
+def test_what_is_too_long_for_those_who_wait_becomes_bulk_work(workshop: Workshop) -> None:
+    job_id = workshop.job()
+
+    workshop.runner(ScriptedAnalyzer(LaneExceededError(120)), lanes=[Priority.INTERACTIVE]).drain(job_id)
+
+    job = load_job(workshop.engine, job_id)
+    assert (job.status, job.priority, job.attempt) == (JobStatus.QUEUED, Priority.BULK, 0)
+    workshop.runner(ScriptedAnalyzer(analysis()), lanes=[Priority.INTERACTIVE]).drain(job_id)
+    assert load_job(workshop.engine, job_id).status is JobStatus.QUEUED
+    workshop.runner(ScriptedAnalyzer(analysis())).drain(job_id)
+    assert load_job(workshop.engine, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_who_waits_passes_the_bulk_work(workshop: Workshop) -> None:
+    bulk = [workshop.job(priority=Priority.BULK) for _ in range(12)]
+    urgent: list[UUID] = []
+
+    def slow() -> Analysis:
+        if not urgent:
+            urgent.append(workshop.job())
+        time.sleep(0.2)
+        return analysis()
+
+    runner = workshop.runner(ScriptedAnalyzer(slow), drain_budget=timedelta(seconds=1))
+    runner.drain(bulk[0])
+
+    ended = [load_job(workshop.engine, job_id).finished_at for job_id in bulk]
+    arrived = load_job(workshop.engine, urgent[0]).finished_at
+    assert arrived is not None
+    assert sum(moment is not None and moment < arrived for moment in ended) <= 4
+
+
+def test_a_worker_told_to_stop_claims_nothing_more_and_returns_bulk_work(workshop: Workshop) -> None:
+    bulk = [workshop.job(priority=Priority.BULK) for _ in range(3)]
+    runners: list[Runner] = []
+
+    def stop() -> Analysis:
+        runners[0].stop()
+        return analysis()
+
+    runners.append(workshop.runner(ScriptedAnalyzer(stop), ahead_seconds=0.001))
+    runners[0].drain(bulk[0])
+
+    jobs = [load_job(workshop.engine, job_id) for job_id in bulk]
+    assert {job.status for job in jobs} <= {JobStatus.SUCCEEDED, JobStatus.QUEUED}
+    assert {job.attempt for job in jobs if job.status is JobStatus.QUEUED} == {0}
+    assert JobStatus.QUEUED in {job.status for job in jobs}
+
+
+def test_a_model_that_hangs_lets_its_lease_lapse_and_is_reported(workshop: Workshop) -> None:
+    job_id = workshop.job()
+    reports: list[str] = []
+
+    def hang() -> Analysis:
+        time.sleep(2.5)
+        return analysis()
+
+    runner = workshop.runner(
+        ScriptedAnalyzer(hang),
+        job_settings=QUICK,
+        batch_limit=timedelta(seconds=1),
+        on_hang=lambda: reports.append("hangs"),
+    )
+    thread = threading.Thread(target=runner.drain, args=(job_id,))
+    thread.start()
+    time.sleep(2)
+    assert reports == ["hangs"]
+    assert rescue(workshop.engine, workshop.wakeups, QUICK).requeued == 1
+    thread.join()
+    job = load_job(workshop.engine, job_id)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)  # claimed anew: this process went on
+    assert len(workshop.analyses()) == 1
+
+
+def test_a_database_that_is_away_ends_the_drain_quietly(workshop: Workshop) -> None:
+    job_id = workshop.job()
+
+    def refuse(_: Connection) -> None:
+        raise OperationalError("BEGIN", None, Exception("connection refused"))
+
+    event.listen(workshop.engine, "begin", refuse)
+    try:
+        assert workshop.runner(ScriptedAnalyzer(analysis())).drain(job_id) == 0
+    finally:
+        event.remove(workshop.engine, "begin", refuse)
+    assert load_job(workshop.engine, job_id).status is JobStatus.QUEUED

@@ -15,7 +15,7 @@ from mindtrack_inference.classifier import Classifier
 
 
 def main(bundle: str, windows: Path, scores: Path) -> None:
-    found = Classifier.load(load_bundle(bundle), threads=1).score(np.load(windows))
+    found = Classifier.load(load_bundle(bundle), precision="fp32", threads=1).score(np.load(windows))
     np.savez(scores, probabilities=found.probabilities, uncertainty=found.uncertainty)
 
 

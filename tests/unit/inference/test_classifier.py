@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import load_file, save_file
 
-from mindtrack_inference.bundle import load_bundle
+from mindtrack_inference.bundle import Bundle, load_bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import ModelOutputError
 from mindtrack_shared.bundles import BundleError, StressCalibration
@@ -35,6 +35,11 @@ SHARES = {
 }
 
 
+def load(bundle: Bundle, threads: int | None = None) -> Classifier:
+    """Open what scores alike on every machine."""
+    return Classifier.load(bundle, engine="openvino", precision="fp32", threads=threads)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", listening_model())
@@ -43,7 +48,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=BUNDLES)
 def classifier(request: pytest.FixtureRequest, tiny: Path) -> Classifier:
     """The test model, and every bundle we ship."""
-    return Classifier.load(load_bundle(tiny if request.param == "tiny" else request.param))
+    return load(load_bundle(tiny if request.param == "tiny" else request.param))
 
 
 def noise(windows: int, samples: int, *, seed: int = 0) -> NDArray[np.float32]:
@@ -56,7 +61,7 @@ def noise(windows: int, samples: int, *, seed: int = 0) -> NDArray[np.float32]:
 
 
 def scores(bundle: Path, windows: NDArray[np.float32]) -> NDArray[np.float64]:
-    return Classifier.load(load_bundle(bundle)).score(windows).probabilities
+    return load(load_bundle(bundle)).score(windows).probabilities
 
 
 def test_rows_are_probabilities(classifier: Classifier) -> None:
@@ -79,7 +84,7 @@ def test_windows_score_alike_alone_and_in_any_company(classifier: Classifier) ->
 
 def test_threads_do_not_change_scores(classifier: Classifier) -> None:
     windows = noise(2, classifier.bundle.window_samples)
-    single = Classifier.load(classifier.bundle, threads=1)
+    single = load(classifier.bundle, threads=1)
     assert np.abs(single.logits(windows) - classifier.logits(windows)).max() <= 1e-5
 
 
@@ -150,7 +155,7 @@ def test_labels_without_meaning_leave_the_rest_and_are_counted(tmp_path: Path) -
     bundle = write_bundle(
         tmp_path / "part", deaf_model(np.log([0.4, 0.3, 0.1, 0.2]).tolist()), mapping=mapping
     )
-    answer = Classifier.load(load_bundle(bundle)).score(noise(2, 8_000))
+    answer = load(load_bundle(bundle)).score(noise(2, 8_000))
     expected = np.array([0.75, np.nan, np.nan, np.nan, 0.25])
     np.testing.assert_allclose(answer.probabilities, np.tile(expected, (2, 1)), atol=1e-6)
     assert answer.unmapped == pytest.approx([0.6, 0.6], abs=1e-6)
@@ -180,7 +185,7 @@ def test_logits_that_are_no_numbers_raise(tmp_path: Path) -> None:
 def test_model_that_fails_on_the_golden_windows_is_not_served(tmp_path: Path, value: float) -> None:
     bundle = write_bundle(tmp_path / "broken", deaf_model([value, 0, 0, 0, 0]))
     with pytest.raises(BundleError, match=r"fails on the golden windows: .* not finite"):
-        Classifier.load(load_bundle(bundle))
+        load(load_bundle(bundle))
 
 
 @pytest.mark.parametrize(("offset", "served"), [(0.9e-4, True), (1.1e-4, False), (float("nan"), False)])
@@ -195,12 +200,12 @@ def test_golden_logits_must_be_met(tmp_path: Path, offset: float, *, served: boo
     (directory / "mindtrack.json").write_text(json.dumps(manifest))
     bundle = load_bundle(directory)
     if served:
-        Classifier.load(bundle)
+        load(bundle)
         return
     with pytest.raises(
         BundleError, match=r"misses the golden logits by (1\.\de-04|nan), .* make the bundle again"
     ):
-        Classifier.load(bundle)
+        load(bundle)
 
 
 @pytest.mark.parametrize("shape", [(8_000,), (1, 7_999), (1, 1, 8_000)])
@@ -221,7 +226,7 @@ def test_windows_of_another_shape_raise(tiny: Path, shape: tuple[int, ...]) -> N
 def test_model_that_is_not_what_we_agreed_on(tmp_path: Path, model: onnx.ModelProto, message: str) -> None:
     bundle = load_bundle(write_bundle(tmp_path / "odd", model))
     with pytest.raises(BundleError, match=message):
-        Classifier.load(bundle)
+        load(bundle)
 
 
 def test_model_that_is_no_model(tmp_path: Path) -> None:
@@ -232,7 +237,7 @@ def test_model_that_is_no_model(tmp_path: Path) -> None:
     manifest["checksums"][path.name] = sha256(path)
     (directory / "mindtrack.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="cannot score 8000 samples"):
-        Classifier.load(load_bundle(directory))
+        load(load_bundle(directory))
 
 
 def test_provenance_names_bundle_and_engine(classifier: Classifier) -> None:
@@ -254,7 +259,7 @@ from mindtrack_inference.bundle import load_bundle
 from mindtrack_inference.classifier import Classifier
 import mindtrack_inference.pipeline
 assert "openvino" not in sys.modules
-Classifier.load(load_bundle(sys.argv[1]))
+Classifier.load(load_bundle(sys.argv[1]), engine="openvino")
 assert "openvino" in sys.modules
 assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
 """

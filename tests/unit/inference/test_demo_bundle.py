@@ -77,7 +77,9 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="module")
 def analyzer(bundle: Bundle) -> Analyzer:
-    return Analyzer(Classifier.load(bundle, threads=1), max_seconds=80, thresholds=QualitySettings())
+    return Analyzer(
+        Classifier.load(bundle, precision="fp32", threads=1), max_seconds=80, thresholds=QualitySettings()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_who_speaks_higher_or_faster_is_found_no_less_stressed(bundle: Bundle) -
 
 def test_openvino_reproduces_the_golden_logits(bundle: Bundle) -> None:
     golden = bundle.golden()
-    logits = Classifier.load(bundle, threads=1).logits(golden.windows)
+    logits = Classifier.load(bundle, precision="fp32", threads=1).logits(golden.windows)
     assert np.abs(logits - golden.logits).max() <= GOLDEN_TOLERANCE
 
 

@@ -55,13 +55,13 @@ def answering(directory: Path, logits: dict[str, float], threshold: float | None
     mapping = {name: Emotion(name) if name in NAMES else None for name in logits}
     model = deaf_model(list(logits.values()))
     path = write_bundle(directory / "deaf", model, mapping=mapping, abstention_threshold=threshold)
-    return analyzer_of(Classifier.load(load_bundle(path)))
+    return analyzer_of(Classifier.load(load_bundle(path), precision="fp32"))
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     path = write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", listening_model())
-    return Classifier.load(load_bundle(path), threads=1)
+    return Classifier.load(load_bundle(path), precision="fp32", threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def start(windows: NDArray[np.float32], scores: Path) -> subprocess.Popen[bytes]
 
 
 def test_two_processes_score_as_one(tmp_path: Path) -> None:
-    classifier = Classifier.load(load_bundle(BUNDLE), threads=1)
+    classifier = Classifier.load(load_bundle(BUNDLE), precision="fp32", threads=1)
     analyzer = Analyzer(classifier, max_seconds=12, thresholds=QualitySettings())
     windows = analyzer.preprocess(voice_log()).windows
     expected = classifier.score(windows)

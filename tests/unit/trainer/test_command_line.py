@@ -88,7 +88,7 @@ def test_commands_lead_from_nothing_to_a_bundle(tmp_path: Path) -> None:
     assert starts.tolist() == [0, 24_000]
     # What the trainer measured is what the worker serves.
     here = Calibration.read(tmp_path / "checkpoint").serve([scorer.recording(samples)]).probabilities[0]
-    there = Classifier.load(served, threads=1).score(windows).probabilities.mean(axis=0)
+    there = Classifier.load(served, precision="fp32", threads=1).score(windows).probabilities.mean(axis=0)
     np.testing.assert_allclose(there, here, atol=1e-4)
 
 

@@ -92,7 +92,7 @@ def test_the_worker_serves_what_torch_says(bundle: Path) -> None:
     inputs = extractor(list(windows), sampling_rate=16_000, return_tensors="pt")["input_values"]
     with torch.inference_mode():
         expected = model(inputs).logits.numpy()
-    classifier = Classifier.load(load_bundle(bundle), threads=1)
+    classifier = Classifier.load(load_bundle(bundle), precision="fp32", threads=1)
     np.testing.assert_allclose(classifier.logits(windows), expected, atol=GOLDEN_TOLERANCE)
     assert classifier.provenance.abstention_threshold is not None
 

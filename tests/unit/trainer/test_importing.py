@@ -82,7 +82,7 @@ def test_the_worker_serves_what_the_author_s_code_says(tmp_path: Path, head: Hea
     directory = checkpoint_of(head, tmp_path / "checkpoint")
     manifest = import_checkpoint(directory, tmp_path / "bundle", OPTIONS)
     assert (manifest.head, manifest.fitted_on) == (head, None)
-    classifier = Classifier.load(load_bundle(tmp_path / "bundle"), threads=1)
+    classifier = Classifier.load(load_bundle(tmp_path / "bundle"), precision="fp32", threads=1)
     theirs = author(head, config_of(head))
 
     logits = says(theirs, sound())  # (3, labels)
@@ -106,7 +106,7 @@ def test_without_fear_anxious_and_the_stress_score_are_unknown(stock: Path, tmp_
     assert manifest.label_mapping == dict(
         zip(IEMOCAP, (Emotion.NEUTRAL, Emotion.HAPPY, Emotion.STRESSED, Emotion.SAD), strict=True)
     )
-    row = Classifier.load(load_bundle(tmp_path / "bundle")).score(sound(1)).probabilities[0]
+    row = Classifier.load(load_bundle(tmp_path / "bundle"), precision="fp32").score(sound(1)).probabilities[0]
     probabilities = Probabilities.from_sequence(row.tolist())
     assert (probabilities.anxious, probabilities.stress_score) == (None, None)
     assert "the model cannot express Anxious" in (tmp_path / "bundle" / "README.md").read_text()
@@ -116,7 +116,7 @@ def test_superb_s_weighted_layer_sum_is_served(tmp_path: Path) -> None:
     settings = config(IEMOCAP, use_weighted_layer_sum=True)
     theirs = author(Head.STOCK, settings)
     import_checkpoint(write(tmp_path / "in", settings, published(theirs)), tmp_path / "bundle", OPTIONS)
-    classifier = Classifier.load(load_bundle(tmp_path / "bundle"), threads=1)
+    classifier = Classifier.load(load_bundle(tmp_path / "bundle"), precision="fp32", threads=1)
     np.testing.assert_allclose(classifier.logits(sound()), says(theirs, sound()), atol=1e-4)
 
 
@@ -214,7 +214,7 @@ def test_dimensions_are_served_through_a_fitted_map(dimensional: Path, tmp_path:
     assert fitted.fitted_on in (tmp_path / "bundle" / "README.md").read_text()
     outputs = says(author(Head.DIMENSIONAL, config_of(Head.DIMENSIONAL)), sound())  # (3, 3)
     expected = outputs @ np.array(fitted.weight).T + fitted.bias
-    classifier = Classifier.load(load_bundle(tmp_path / "bundle"), threads=1)
+    classifier = Classifier.load(load_bundle(tmp_path / "bundle"), precision="fp32", threads=1)
     np.testing.assert_allclose(classifier.logits(sound()), expected, atol=1e-3)
 
 

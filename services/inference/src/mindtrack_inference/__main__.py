@@ -92,7 +92,8 @@ def analyse(files: Sequence[Path]) -> None:
     if unfit := [str(file) for file in files if not file.is_file() or not os.access(file, os.R_OK)]:
         sys.stderr.write(f"mindtrack-inference: not a file that can be read: {', '.join(unfit)}\n")
         sys.exit(USAGE_ERROR)
-    analyzer = build_analyzer(InferenceSettings(), QualitySettings())
+    settings = InferenceSettings()
+    analyzer = build_analyzer(load_bundle(settings.bundle), settings, QualitySettings())
     for file in files:
         finding = {"file": str(file), **_finding(analyzer, file)}
         sys.stdout.write(json.dumps(finding, allow_nan=False) + "\n")

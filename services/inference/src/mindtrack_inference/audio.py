@@ -74,6 +74,8 @@ MAX_DAMAGED_SHARE = 0.02
 FREE_DAMAGED_PACKETS = 1
 #: Full scale is 1. Float formats may overshoot it, yet beyond +40 dB the numbers are no sound pressure.
 MAX_AMPLITUDE = 100.0
+#: Samples: 10 s, the least by which a waveform grows while it is decoded.
+_GROWTH = 10 * SAMPLE_RATE
 #: What integer samples are divided by, and the float formats beside them.
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 
@@ -98,8 +100,7 @@ def decode(source: bytes | BinaryIO, *, max_seconds: float) -> Waveform:
     try:
         with _open(file) as container:
             blocks = _blocks(_frames(container, _first_audio(container)))
-            blocks = _limit(blocks, max_seconds)
-            waveform = np.concatenate([np.empty(0, np.float32), *_resample(blocks)])  # (samples,)
+            waveform = joined(_resample(_limit(blocks, max_seconds)))  # (samples,)
     except av.FFmpegError as error:
         # The chain is cut because the error would carry the file's name into a traceback.
         raise _unreadable(f"FFmpeg gave up with {type(error).__name__}") from None
@@ -195,3 +196,17 @@ def _resample(blocks: Iterable[_Block]) -> Iterator[Waveform]:
         for block in run:
             yield resampler.resample_chunk(block.samples)
         yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def joined(parts: Iterable[Waveform]) -> Waveform:
+    """Join parts into one waveform while they come: an hour of it must not exist twice."""
+    waveform, size = np.empty(0, np.float32), 0
+    for part in parts:
+        needed = size + part.size
+        if needed > waveform.size:
+            # In place: the allocator moves the pages of what is large, and copies nothing.
+            waveform.resize(needed + max(_GROWTH, needed // 8), refcheck=False)
+        waveform[size:needed] = part
+        size = needed
+    waveform.resize(size, refcheck=False)
+    return waveform

@@ -1,18 +1,22 @@
-"""A claimed job and the lease that keeps it ours while we work on it."""
+"""Claimed jobs, and the leases that keep them ours while we work on them."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from mindtrack_shared.db import jobs
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.settings import JobSettings
@@ -43,11 +47,13 @@ class ClaimedJob:
         return (self.prompt_ended_at - self.recorded_at).total_seconds()
 
 
+@dataclass(frozen=True, eq=False, slots=True)
 class Lease:
-    """Whether the job is still ours, as far as we know."""
+    """Whether a job is still ours, as far as we know."""
 
-    def __init__(self) -> None:
-        self._lost = threading.Event()
+    job: ClaimedJob
+    lane: Priority
+    _lost: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_lost(self) -> bool:
@@ -57,33 +63,75 @@ class Lease:
         self._lost.set()
 
 
-@contextmanager
-def held(engine: Engine, job: ClaimedJob, settings: JobSettings) -> Iterator[Lease]:
-    """Renew the job's lease from a second thread for as long as the block runs."""
-    lease = Lease()
-    done = threading.Event()
+class Leases:
+    """Renews the leases of all jobs in hand, from one thread, for as long as the block runs.
 
-    def beat() -> None:
-        while not done.wait(settings.heartbeat.total_seconds()):
-            if not _renew(engine, job, settings):
-                lease.lose()
+    A worker that hangs must not keep its jobs for ever: if what runs under `watch` takes longer than
+    `limit_seconds`, nothing is renewed any more, and `on_hang` is called.
+    """
+
+    def __init__(
+        self, engine: Engine, settings: JobSettings, limit_seconds: float, on_hang: Callable[[], None]
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._limit_seconds = limit_seconds
+        self._on_hang = on_hang
+        self._held: set[Lease] = set()
+        self._lock = threading.Lock()
+        self._watched_since: float | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="leases", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Count the time that the block takes. One block at a time."""
+        self._watched_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._watched_since = None
+
+    def hold(self, job: ClaimedJob, lane: Priority) -> Lease:
+        lease = Lease(job, lane)
+        with self._lock:
+            self._held.add(lease)
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        with self._lock:
+            self._held.discard(lease)
+
+    def _beat(self) -> None:
+        while not self._done.wait(self._settings.heartbeat.total_seconds()):
+            since = self._watched_since
+            if since is not None and time.monotonic() - since > self._limit_seconds:
+                get_logger().error(events.WORKER_HANGS, limit_seconds=self._limit_seconds)
+                self._on_hang()
                 return
+            with self._lock:
+                held = [lease for lease in self._held if not lease.is_lost]
+            for lease in held:
+                if not self._renew(lease.job):
+                    lease.lose()
 
-    thread = threading.Thread(target=beat, name=f"heartbeat-{job.id}", daemon=True)
-    thread.start()
-    try:
-        yield lease
-    finally:
-        done.set()
-        thread.join()
-
-
-def _renew(engine: Engine, job: ClaimedJob, settings: JobSettings) -> bool:
-    try:
-        with engine.begin() as connection:
-            renewed = connection.execute(jobs.heartbeat(job.id, job.fence, lease=settings.lease)).first()
-    except SQLAlchemyError:
-        # It may be back before the lease runs out; if it is not, the fence protects the next holder.
-        get_logger().warning(events.DATABASE_UNAVAILABLE, job_id=str(job.id))
-        return True
-    return renewed is not None
+    def _renew(self, job: ClaimedJob) -> bool:
+        try:
+            with self._engine.begin() as connection:
+                renewal = jobs.heartbeat(job.id, job.fence, lease=self._settings.lease)
+                renewed = connection.execute(renewal).first()
+        except SQLAlchemyError:
+            # It may be back before the lease runs out; if it is not, the fence protects the next holder.
+            get_logger().warning(events.DATABASE_UNAVAILABLE, job_id=str(job.id))
+            return True
+        return renewed is not None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mindtrack_inference import audio, biomarkers, quality, speech, windows
+from mindtrack_inference import audio, speech
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import AbandonedError
+from mindtrack_inference.preparation import ModelInput, Prepared, Terms, prepare
 from mindtrack_inference.settings import QualitySettings
+from mindtrack_inference.windows import cut
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, WindowScore
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
-from mindtrack_shared.domain.quality import Quality
 
 #: Windows scored before the caller is asked whether to go on: about 1.5 s of wav2vec2-base on two cores,
 #: well below any lease.
@@ -24,25 +24,6 @@ WINDOWS_PER_BATCH = 8
 #: Share of a model's answer that may go to labels without a meaning for us. Above, what is left and scaled up
 #: to one says less than what was left out. A convention: nothing has been fitted.
 MAX_UNMAPPED = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInput:
-    """What preprocessing found and hands to the model."""
-
-    #: The whole recording. (samples,)
-    waveform: audio.Waveform
-    #: First sample of each stretch of speech and one past its last. (m, 2)
-    speech: NDArray[np.intp]
-    quality: Quality
-    #: First sample of each window that holds speech. (n,)
-    starts: NDArray[np.intp]
-    #: (n, window_samples)
-    windows: NDArray[np.float32]
-
-    @property
-    def audio_seconds(self) -> float:
-        return self.waveform.size / audio.SAMPLE_RATE
 
 
 class Analyzer:
@@ -53,9 +34,19 @@ class Analyzer:
 
     def __init__(self, classifier: Classifier, *, max_seconds: float, thresholds: QualitySettings) -> None:
         self._classifier = classifier
-        self._max_seconds = max_seconds
-        self._thresholds = thresholds
+        #: What a recording must be like, and how it is cut.
+        self.terms = Terms(
+            window_samples=classifier.bundle.window_samples,
+            hop_samples=classifier.bundle.hop_samples,
+            max_seconds=max_seconds,
+            thresholds=thresholds,
+        )
         speech.load()  # a worker should not find out with its first job that it cannot
+
+    @property
+    def batch(self) -> int:
+        """Windows per call of `score` that serve the device best."""
+        return self._classifier.batch
 
     def analyze(
         self,
@@ -76,59 +67,55 @@ class Analyzer:
 
         """
         started = time.perf_counter()
-        inputs = self.preprocess(recording)
-        whole, scores = self.postprocess(inputs.starts, self._forward(inputs.windows, should_stop))
-        measured = biomarkers.measure(
-            inputs.waveform, inputs.speech, prompt_ended_seconds=prompt_ended_seconds
-        )
-        return Analysis(
-            probabilities=whole.probabilities,
-            unmapped_mass=whole.unmapped_mass,
-            uncertainty=whole.uncertainty,
-            indeterminate_reason=whole.indeterminate_reason,
-            windows=scores,
-            quality=inputs.quality,
-            biomarkers=measured,
-            audio_seconds=inputs.audio_seconds,
-            processing_seconds=time.perf_counter() - started,
-            provenance=self._classifier.provenance,
-        )
+        inputs = self.preprocess(recording, prompt_ended_seconds=prompt_ended_seconds)
+        scores = self._forward(inputs, should_stop)
+        return self.conclude(inputs.prepared(), scores, processing_seconds=time.perf_counter() - started)
 
-    def preprocess(self, recording: bytes) -> ModelInput:
-        """Decode a recording, refuse what cannot be analysed, and cut what is spoken into windows.
+    def preprocess(self, recording: bytes, *, prompt_ended_seconds: float | None = None) -> ModelInput:
+        """Decode a recording, refuse what cannot be analysed, and say what of it is worth scoring.
 
         Raises:
             RecordingRejectedError: the recording is at fault.
 
         """
-        bundle = self._classifier.bundle
-        waveform = audio.decode(recording, max_seconds=self._max_seconds)  # (samples,)
-        spoken = speech.detect(waveform)  # (m, 2)
-        measured = quality.measure(waveform, spoken)
-        quality.check(
-            measured,
-            self._thresholds,
-            seconds=waveform.size / audio.SAMPLE_RATE,
-            window_seconds=bundle.window_samples / audio.SAMPLE_RATE,
-        )
-        starts, cut = windows.split(
-            waveform, window_samples=bundle.window_samples, hop_samples=bundle.hop_samples
-        )
-        heard = windows.with_speech(
-            starts,
-            spoken,
-            window_samples=bundle.window_samples,
-            min_share=self._thresholds.min_speech_ratio,
-        )
-        return ModelInput(waveform, spoken, measured, starts[heard], cut[heard])
+        return prepare(recording, self.terms, prompt_ended_seconds=prompt_ended_seconds)
 
-    def _forward(self, cut: NDArray[np.float32], should_stop: Callable[[], bool]) -> CalibratedScores:
+    def score(self, windows: NDArray[np.float32]) -> CalibratedScores:
+        """Score windows (n, window_samples).
+
+        Raises:
+            ModelOutputError: the model is at fault.
+
+        """
+        return self._classifier.score(windows)
+
+    def conclude(
+        self, prepared: Prepared, scores: Sequence[CalibratedScores], *, processing_seconds: float
+    ) -> Analysis:
+        """Put together what was measured and what the model said of all windows, batch by batch in order."""
+        whole, timeline = self.postprocess(prepared.starts, _joined(scores))
+        return Analysis(
+            probabilities=whole.probabilities,
+            unmapped_mass=whole.unmapped_mass,
+            uncertainty=whole.uncertainty,
+            indeterminate_reason=whole.indeterminate_reason,
+            windows=timeline,
+            quality=prepared.quality,
+            biomarkers=prepared.biomarkers,
+            audio_seconds=prepared.audio_seconds,
+            processing_seconds=processing_seconds,
+            provenance=self._classifier.provenance,
+        )
+
+    def _forward(self, inputs: ModelInput, should_stop: Callable[[], bool]) -> list[CalibratedScores]:
         batches: list[CalibratedScores] = []
-        for first in range(0, len(cut), WINDOWS_PER_BATCH):
+        starts = inputs.starts
+        for first in range(0, len(starts), WINDOWS_PER_BATCH):
             if should_stop():
-                raise AbandonedError(f"stopped after {first} of {len(cut)} windows")
-            batches.append(self._classifier.score(cut[first : first + WINDOWS_PER_BATCH]))
-        return _joined(batches)
+                raise AbandonedError(f"stopped after {first} of {len(starts)} windows")
+            batch = starts[first : first + WINDOWS_PER_BATCH]
+            batches.append(self.score(cut(inputs.waveform, batch, window_samples=inputs.window_samples)))
+        return batches
 
     def postprocess(
         self, starts: NDArray[np.intp], scores: CalibratedScores

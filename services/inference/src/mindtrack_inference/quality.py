@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mindtrack_inference.audio import SAMPLE_RATE, Waveform
@@ -42,6 +43,8 @@ EXTREME_PERCENTILE = 99.9
 SPECTRUM_SAMPLES = 512
 #: Share of the energy that a bandwidth holds.
 BAND_SHARE = 0.99
+#: Samples worked on at once, 64 s: an hour takes no more memory than that. Whole frames of both lengths.
+BLOCK_SAMPLES = 1_024_000
 
 
 def measure(waveform: Waveform, speech: NDArray[np.intp]) -> Quality:
@@ -49,17 +52,15 @@ def measure(waveform: Waveform, speech: NDArray[np.intp]) -> Quality:
 
     Every number is finite; those that need speech are None without it.
     """
-    spoken = np.zeros(waveform.size, np.bool_)  # (samples,)
-    for first, end in speech.tolist():
-        spoken[first:end] = True
-    speech_samples = int(np.count_nonzero(spoken))
+    speech_samples = sum(int(np.count_nonzero(_spoken(speech, block))) for block in _blocks(waveform.size))
+    power = _power(waveform)  # (frames,)
     return Quality(
         speech_seconds=speech_samples / SAMPLE_RATE,
         speech_ratio=speech_samples / max(waveform.size, 1),
-        snr_db=_snr_db(waveform, spoken),
+        snr_db=_snr_db(power, _whole(speech, waveform.size, FRAME_SAMPLES)),
         clipping_ratio=_clipping_ratio(waveform),
-        level_dbfs=_level_dbfs(waveform),
-        bandwidth_hz=_bandwidth_hz(waveform, spoken),
+        level_dbfs=_level_dbfs(power),
+        bandwidth_hz=_bandwidth_hz(waveform, speech),
         dc_offset=float(waveform.mean(dtype=np.float64)) if waveform.size else 0.0,
     )
 
@@ -118,13 +119,37 @@ def _detail(demand: _Demand) -> str:
     return f"measured {demand.measured:.4g} {demand.code.unit}, needed {bound} {demand.needed:g}"
 
 
-def _snr_db(waveform: Waveform, spoken: NDArray[np.bool_]) -> float | None:
-    """Power of the speech alone over that of the quietest frames, dB."""
-    frames = _frames(waveform, FRAME_SAMPLES)  # (frames, FRAME_SAMPLES)
-    inside = _frames(spoken, FRAME_SAMPLES).all(axis=1)  # (frames,)
+def _blocks(samples: int) -> Iterator[slice]:
+    """Stretches of a recording that are worked on at once: whole frames, but for the last one's end."""
+    for first in range(0, samples, BLOCK_SAMPLES):
+        yield slice(first, min(first + BLOCK_SAMPLES, samples))
+
+
+def _spoken(speech: NDArray[np.intp], block: slice) -> NDArray[np.bool_]:
+    """Whether each sample of a block is speech. (samples of the block,)"""
+    spoken = np.zeros(block.stop - block.start, np.bool_)
+    for first, end in (speech - block.start).clip(0).tolist():
+        spoken[first:end] = True
+    return spoken
+
+
+def _whole(speech: NDArray[np.intp], samples: int, length: int) -> NDArray[np.bool_]:
+    """Which frames of `length` samples are speech from end to end. (frames,)"""
+    inside = [_frames(_spoken(speech, block), length).all(axis=1) for block in _blocks(samples)]
+    return np.concatenate([np.empty(0, np.bool_), *inside])
+
+
+def _power(waveform: Waveform) -> NDArray[np.float64]:
+    """Variance of each frame: its mean is no sound. (frames,)"""
+    blocks = (_frames(waveform[block], FRAME_SAMPLES) for block in _blocks(waveform.size))
+    return np.concatenate([np.empty(0), *(frames.var(axis=1, dtype=np.float64) for frames in blocks)])
+
+
+def _snr_db(power: NDArray[np.float64], inside: NDArray[np.bool_]) -> float | None:
+    """Power of the speech alone over that of the quietest frames, dB. Both arguments are (frames,)."""
     if not inside.any():
         return None
-    power = frames.var(axis=1, dtype=np.float64) + 10 ** (LEVEL_FLOOR / 10)
+    power = power + 10 ** (LEVEL_FLOOR / 10)
     noise = float(np.percentile(power, NOISE_PERCENTILE))
     speech = float(power[inside].mean()) - noise
     return 10 * float(np.log10(max(speech / noise, 10 ** (SNR_FLOOR / 10))))
@@ -132,41 +157,68 @@ def _snr_db(waveform: Waveform, spoken: NDArray[np.bool_]) -> float | None:
 
 def _clipping_ratio(waveform: Waveform) -> float:
     """Share of samples on plateaus at the extremes."""
-    magnitude = np.abs(waveform)
-    extreme = np.percentile(magnitude, EXTREME_PERCENTILE) if waveform.size else 0.0
+    extreme = _extreme(waveform)
     if not extreme:
         return 0.0
-    edges = np.flatnonzero(np.diff(magnitude >= PLATEAU_SHARE * extreme, prepend=False, append=False))
-    lengths = np.diff(edges.reshape(-1, 2))  # (plateaus, 1)
-    return float(lengths[lengths >= PLATEAU_SAMPLES].sum()) / waveform.size
+    reach = PLATEAU_SAMPLES - 1  # a plateau may begin in the block before, or end in the next
+    clipped = 0
+    for block in _blocks(waveform.size):
+        before = min(block.start, reach)
+        high = np.abs(waveform[block.start - before : block.stop + reach]) >= PLATEAU_SHARE * extreme
+        if high.size >= PLATEAU_SAMPLES:
+            plateaus = np.pad(sliding_window_view(high, PLATEAU_SAMPLES).all(axis=1), reach)
+            inside = np.any(sliding_window_view(plateaus, PLATEAU_SAMPLES), axis=1)  # (high.size,)
+            clipped += int(np.count_nonzero(inside[before:][: block.stop - block.start]))
+    return clipped / waveform.size
 
 
-def _level_dbfs(waveform: Waveform) -> float:
-    """Level of the loudest frames, dB relative to a full-scale square wave.
+def _extreme(waveform: Waveform) -> float:
+    """Magnitude that EXTREME_PERCENTILE of the samples do not exceed, by `np.percentile`'s interpolation.
+
+    Only the largest magnitudes are kept, as the percentile lies between two of them.
+    """
+    if not waveform.size:
+        return 0.0
+    position = (waveform.size - 1) * (EXTREME_PERCENTILE / 100)
+    kept = waveform.size - int(position)
+    largest = np.empty(0, np.float32)
+    for block in _blocks(waveform.size):
+        largest = np.concatenate([largest, np.abs(waveform[block])])
+        largest = np.partition(largest, max(largest.size - kept, 0))[-kept:]
+    low, high = np.sort(largest)[[0, min(1, kept - 1)]].tolist()
+    return float(low + (high - low) * (position % 1))
+
+
+def _level_dbfs(power: NDArray[np.float64]) -> float:
+    """Level of the loudest frames (frames,), dB relative to a full-scale square wave.
 
     A percentile of short frames instead of the whole recording's RMS: pauses do not lower it, and the click
-    of a microphone switched on does not raise it. Each frame's mean is taken out: an offset is no sound.
+    of a microphone switched on does not raise it.
     """
-    frames = _frames(waveform, FRAME_SAMPLES)  # (frames, FRAME_SAMPLES)
-    if not len(frames):
+    if not power.size:
         return LEVEL_FLOOR
-    rms = float(np.percentile(frames.std(axis=1, dtype=np.float64), LEVEL_PERCENTILE))
+    rms = float(np.percentile(np.sqrt(power), LEVEL_PERCENTILE))
     return max(LEVEL_FLOOR, 20 * float(np.log10(max(rms, 1e-12))))
 
 
-def _bandwidth_hz(waveform: Waveform, spoken: NDArray[np.bool_]) -> float | None:
+def _bandwidth_hz(waveform: Waveform, speech: NDArray[np.intp]) -> float | None:
     """Frequency below which the energy lies while somebody speaks, Hz.
 
     Differentiated first, as speech falls by some 6 dB per octave: the number tells where the recording's band
     ends, not the voice's slope. Telephone speech has 3.2 to 3.8 kHz.
     """
-    inside = _frames(spoken, SPECTRUM_SAMPLES).all(axis=1)  # (frames,)
-    frames = _frames(np.diff(waveform, prepend=np.float32(0)), SPECTRUM_SAMPLES)[inside]
-    spectra = np.fft.rfft(frames * np.hanning(SPECTRUM_SAMPLES))  # (frames, bins)
-    energy = np.cumsum(np.square(np.abs(spectra)).sum(axis=0))  # (bins,)
-    if not energy[-1] > 0:
+    energy = np.zeros(SPECTRUM_SAMPLES // 2 + 1)  # (bins,)
+    before = np.float32(0)
+    for block in _blocks(waveform.size):
+        inside = _frames(_spoken(speech, block), SPECTRUM_SAMPLES).all(axis=1)  # (frames,)
+        change = np.diff(waveform[block], prepend=before)
+        before = waveform[block.stop - 1]
+        spectra = np.fft.rfft(_frames(change, SPECTRUM_SAMPLES)[inside] * np.hanning(SPECTRUM_SAMPLES))
+        energy += np.square(np.abs(spectra)).sum(axis=0)
+    total = np.cumsum(energy)  # (bins,)
+    if not total[-1] > 0:
         return None
-    last = int(np.searchsorted(energy, BAND_SHARE * energy[-1]))
+    last = int(np.searchsorted(total, BAND_SHARE * total[-1]))
     return last * SAMPLE_RATE / SPECTRUM_SAMPLES
 
 

@@ -1,154 +1,140 @@
-"""From a ring to settled jobs: claim, analyse, and complete or fail in one commit guarded by the fence.
+"""From a ring to settled jobs: lanes claim and prepare, one model scores, one thread settles.
 
-Three short transactions per job, none held open across the model.
+All of it overlaps: while the model scores one recording, the next is fetched and decoded, and the one before
+is committed. Claiming and settling are short transactions; none is held open across the model.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from mindtrack_inference.errors import AbandonedError, RecordingCorruptedError, RecordingRejectedError
-from mindtrack_inference.lease import ClaimedJob, Lease, held
-from mindtrack_inference.retry import GiveUp, Retry, decide
+from mindtrack_inference.audio import SAMPLE_RATE
+from mindtrack_inference.buffer import Buffer, Chunk, Work
+from mindtrack_inference.errors import RecordingCorruptedError
+from mindtrack_inference.lease import ClaimedJob, Lease, Leases
+from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import InferenceSettings
-from mindtrack_shared.db import analyses, jobs
+from mindtrack_inference.settlement import Demote, Outcome, Release, Settlement
+from mindtrack_inference.shift import Shift
+from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.analysis import Analysis
-from mindtrack_shared.domain.indices import deviations, indices
-from mindtrack_shared.domain.jobs import FailureCode, RejectionCode
-from mindtrack_shared.domain.quality import Quality
+from mindtrack_shared.domain.calibration import CalibratedScores
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
-from mindtrack_shared.storage import ObjectMissingError, RecordingStore, StorageUnavailableError
-
-#: What an error means for the job; anything else is an internal error.
-FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
-    (ObjectMissingError, FailureCode.RECORDING_LOST),
-    (RecordingCorruptedError, FailureCode.RECORDING_LOST),
-    (StorageUnavailableError, FailureCode.DEPENDENCY),
-    (OperationalError, FailureCode.DEPENDENCY),
-)
+from mindtrack_shared.storage import RecordingStore
 
 
-#: Waits between tries to write an outcome, seconds; together well below a lease.
-SETTLE_PAUSES = (0.5, 2.0, 5.0)
+class Prepares(Protocol):
+    """What a lane needs of `cage.Cage`."""
+
+    def prepare(self, recording: bytes, *, prompt_ended_seconds: float | None) -> Prepared: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    code: RejectionCode
-    measured: float | None
-    needed: float | None
-    quality: Quality | None
-
-
-class Analyzes(Protocol):
+class Scores(Protocol):
     """What the runner needs of `pipeline.Analyzer`."""
 
-    def analyze(
-        self, recording: bytes, /, *, prompt_ended_seconds: float | None, should_stop: Callable[[], bool]
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def terms(self) -> Terms: ...
+
+    def score(self, windows: NDArray[np.float32], /) -> CalibratedScores: ...
+
+    def conclude(
+        self, prepared: Prepared, scores: Sequence[CalibratedScores], /, *, processing_seconds: float
     ) -> Analysis: ...
 
 
-class StaleAttemptError(Exception):
-    """Somebody else has claimed the job since; nothing was written."""
-
-
-Outcome = Analysis | Reject | Retry | GiveUp
-
-#: The guarded update an outcome calls for, the event that reports it, and the event's fields.
-Conclusion = tuple[ReturningUpdate[UUID], str, dict[str, str | float]]
-
-
 class Runner:
-    """Works through claimed jobs, one at a time, with one model."""
+    """Works through claimed jobs with one model. Runs one drain at a time.
+
+    Lanes are served in their order; each has something of its own that prepares. `on_hang` is called when the
+    model takes too long for a batch.
+    """
 
     def __init__(  # noqa: PLR0913 - the collaborators of the one place where everything meets
         self,
         *,
         engine: Engine,
         store: RecordingStore,
-        analyzer: Analyzes,
+        lanes: Mapping[Priority, Prepares],
+        analyzer: Scores,
         wakeups: Wakeups,
         job_settings: JobSettings,
         settings: InferenceSettings,
+        on_hang: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._store = store
+        self._lanes = lanes
         self._analyzer = analyzer
-        self._wakeups = wakeups
+        self._settlement = Settlement(engine, wakeups)
         self._job_settings = job_settings
-        self._budget = settings.drain_budget
-        self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._settings = settings
+        self._on_hang = on_hang
+        self._stop = threading.Event()
         #: Fresh for every process: a restarted worker is never mistaken for the one before it.
         self.worker_id = new_id()
+
+    def stop(self) -> None:
+        """Claim nothing more, give bulk work back, finish what people wait for. Safe in signal handlers."""
+        self._stop.set()
 
     def drain(self, rung_by: UUID) -> int:
         """Work through the job that rang and those waiting behind it, until none waits or time is up.
 
         Returns how many jobs were claimed; none is usual when another drain was faster.
         """
-        deadline = time.monotonic() + self._budget.total_seconds()
-        count = 0
-        job = self._claim(rung_by) or self._claim()
-        while job is not None:
-            self._run(job)
-            count += 1
-            job = self._claim() if time.monotonic() < deadline else None
-        return count
+        settings, lanes = self._settings, list(self._lanes)
+        ahead = int(settings.ahead_seconds * SAMPLE_RATE / self._analyzer.terms.window_samples)
+        limit_seconds = settings.batch_limit.total_seconds()
+        with (
+            ThreadPoolExecutor(1, "settler") as settler,
+            Leases(self._engine, self._job_settings, limit_seconds, self._on_hang) as leases,
+            ThreadPoolExecutor(len(lanes), "lane") as feeders,
+        ):
+            drain = _Drain(
+                claim=self._claim,
+                fetch=self._fetch,
+                lanes=self._lanes,
+                analyzer=self._analyzer,
+                settlement=self._settlement,
+                settler=settler,
+                leases=leases,
+                buffer=Buffer(lanes, capacity=max(ahead, 2 * self._analyzer.batch)),
+                shift=Shift(lanes, seconds=settings.drain_budget.total_seconds(), stop=self._stop),
+                stop=self._stop,
+            )
+            fed = [feeders.submit(drain.feed, lane, rung_by) for lane in lanes]
+            drain.score()
+        return sum(feeder.result() for feeder in fed)
 
-    def _claim(self, job_id: UUID | None = None) -> ClaimedJob | None:
-        statement = jobs.claim(worker_id=self.worker_id, lease=self._job_settings.lease, job_id=job_id)
+    def _claim(self, lane: Priority, job_id: UUID | None = None) -> ClaimedJob | None:
+        statement = jobs.claim(
+            worker_id=self.worker_id, lease=self._job_settings.lease, priorities=[lane], job_id=job_id
+        )
         with self._engine.begin() as connection:
             row = connection.execute(statement).one_or_none()
         return None if row is None else ClaimedJob(*row)
-
-    def _run(self, job: ClaimedJob) -> None:
-        with structlog.contextvars.bound_contextvars(job_id=str(job.id), attempt=job.attempt):
-            get_logger().info(events.JOB_CLAIMED)
-            try:
-                with held(self._engine, job, self._job_settings) as lease:
-                    outcome = self._conclude(job, self._attempt(job, lease))
-            except AbandonedError:
-                get_logger().warning(events.JOB_LEASE_LOST)
-            except StaleAttemptError:
-                get_logger().warning(events.JOB_STALE_WRITE_REFUSED)
-            else:
-                if not isinstance(outcome, Retry) and not self._wakeups.job_finished(job.id):
-                    get_logger().warning(events.WAKEUP_LOST)
-
-    def _attempt(self, job: ClaimedJob, lease: Lease) -> Outcome:
-        try:
-            return self._analyzer.analyze(
-                self._fetch(job),
-                prompt_ended_seconds=job.prompt_ended_seconds,
-                should_stop=lambda: lease.is_lost,
-            )
-        except RecordingRejectedError as error:
-            return Reject(error.code, error.measured, error.needed, error.quality)
-        except AbandonedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
-            return self._after(error, job)
-
-    def _after(self, error: Exception, job: ClaimedJob) -> Retry | GiveUp:
-        code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
-        get_logger().error(events.ATTEMPT_FAILED, code=code, exc_info=error)
-        return decide(code, attempt=job.attempt, max_attempts=job.max_attempts, jitter=self._jitter)
 
     def _fetch(self, job: ClaimedJob) -> bytes:
         audio = self._store.read(job.object_key)
@@ -156,76 +142,151 @@ class Runner:
             raise RecordingCorruptedError(job.object_key)
         return audio
 
-    def _conclude(self, job: ClaimedJob, outcome: Outcome) -> Outcome:
-        """Settle the job; an outcome that cannot be written is a failed attempt like any other."""
+
+class Claims(Protocol):
+    def __call__(self, lane: Priority, job_id: UUID | None = None) -> ClaimedJob | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drain:
+    """One drain: `feed` runs in a thread per lane, `score` in the caller's, settlements in the settler's."""
+
+    claim: Claims
+    fetch: Callable[[ClaimedJob], bytes]
+    lanes: Mapping[Priority, Prepares]
+    analyzer: Scores
+    settlement: Settlement
+    settler: Executor
+    leases: Leases
+    buffer: Buffer
+    shift: Shift
+    stop: threading.Event
+    #: Jobs that will be settled, or are: nothing more is to be done for them.
+    ended: set[Lease] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def feed(self, lane: Priority, rung_by: UUID) -> int:
+        """Claim and prepare a lane's jobs, one after the other; return how many."""
+        count = 0
         try:
-            self._settle(job, outcome)
-        except (StaleAttemptError, OperationalError):
-            raise  # nobody's fault, or nothing can be written at all: the lease will lapse
+            for job in self._claimed(lane, rung_by):
+                count += 1
+                with _named(job):
+                    get_logger().info(events.JOB_CLAIMED)
+                    self._prepare(self.leases.hold(job, lane))
+        except OperationalError as error:  # nothing can be claimed; what is in hand may still be settled
+            get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+        finally:
+            self.shift.leave(lane)
+            self.buffer.close(lane)
+        return count
+
+    def _claimed(self, lane: Priority, rung_by: UUID) -> Iterator[ClaimedJob]:
+        first: UUID | None = rung_by
+        while self.shift.may_look(lane):
+            job = self.claim(lane, first)
+            if job is not None:
+                self.shift.begin(lane)
+                yield job
+            elif first is None:
+                self.shift.rest(lane)
+            first = None
+
+    def _prepare(self, lease: Lease) -> None:
+        job, started = lease.job, time.perf_counter()
+        try:
+            prepared = self.lanes[lease.lane].prepare(
+                self.fetch(job), prompt_ended_seconds=job.prompt_ended_seconds
+            )
+            work = Work(lease, prepared, time.perf_counter() - started)
+            for chunk in _chunks(work, self.analyzer.batch):
+                if lease.is_lost or (self.stop.is_set() and lease.lane is Priority.BULK):
+                    self._end(lease, Release())
+                if lease in self.ended:
+                    break
+                self.buffer.put(lease.lane, chunk)
+        except LaneExceededError:
+            self._end(lease, Demote())
         except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
-            outcome = self._after(error, job)
-            self._settle(job, outcome)
-        return outcome
+            self._end(lease, error)
 
-    def _settle(self, job: ClaimedJob, outcome: Outcome) -> None:
-        """Write the outcome in one commit, with patience for a database that is away for a moment.
+    def score(self) -> None:
+        """Score chunks until nothing more comes."""
+        try:
+            while chunks := self.buffer.take(self.analyzer.batch):
+                self._score([chunk for chunk in chunks if self._is_wanted(chunk)])
+        finally:
+            self.buffer.abandon()
 
-        Repeating is safe: should the first commit have happened after all, the second finds no running job.
+    def _is_wanted(self, chunk: Chunk) -> bool:
+        lease = chunk.work.lease
+        if lease.is_lost:
+            self._end(lease, Release())
+        return lease not in self.ended
 
-        Raises:
-            StaleAttemptError: the job has been claimed again, or is settled; nothing was written.
-
-        """
-        statement, event, fields = _conclusion(job, outcome)
-        for pause in (*SETTLE_PAUSES, None):
-            try:
-                with Session(self._engine) as session, session.begin():
-                    if session.execute(statement).first() is None:
-                        raise StaleAttemptError
-                    if isinstance(outcome, Analysis):
-                        self._add_analysis(session, job, outcome)
-            except OperationalError as error:
-                if pause is None:
-                    raise
-                get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
-                time.sleep(pause)
+    def _score(self, chunks: Sequence[Chunk]) -> None:
+        """Score chunks together; if that fails, each for itself, so that a bad one fails alone."""
+        if not chunks:
+            return
+        started = time.perf_counter()
+        try:
+            with self.leases.watch():
+                scores = self.analyzer.score(np.concatenate([chunk.windows for chunk in chunks]))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
+            if len(chunks) == 1:
+                self._end(chunks[0].work.lease, error)
             else:
-                break
-        get_logger().info(event, **fields)
+                for chunk in chunks:
+                    self._score([chunk])
+            return
+        seconds = (time.perf_counter() - started) / len(scores.uncertainty)
+        first = 0
+        for chunk in chunks:
+            work, end = chunk.work, first + len(chunk.windows)
+            work.scores.append(scores[first:end])
+            work.seconds += seconds * (end - first)
+            first = end
+            if chunk.is_last:
+                self._conclude(work)
 
-    def _add_analysis(self, session: Session, job: ClaimedJob, analysis: Analysis) -> None:
-        """Write the analysis; what was not the person's usual voice goes into its indices."""
-        earlier = session.execute(
-            analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
-        )
-        past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]
-        found = indices(analysis.probabilities, deviations(analysis.biomarkers, job.recorded_on, past))
-        session.add(
-            analyses.record(
-                analysis,
-                found,
-                job_id=job.id,
-                user_id=job.user_id,
-                attempt=job.attempt,
-                recorded_at=job.recorded_at,
-            ),
-        )
-        stress = analysis.countable_stress
-        if stress is not None:
-            session.execute(analyses.add_to_day(job.user_id, job.recorded_on, stress, found))
+    def _conclude(self, work: Work) -> None:
+        outcome: Outcome | Exception
+        try:
+            outcome = self.analyzer.conclude(work.prepared, work.scores, processing_seconds=work.seconds)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
+            outcome = error
+        self._end(work.lease, outcome)
+
+    def _end(self, lease: Lease, outcome: Outcome | Exception) -> None:
+        """Have a job settled; whoever comes second, with what is left of it, comes too late."""
+        with self.lock:
+            if lease in self.ended:
+                return
+            self.ended.add(lease)
+        self.settler.submit(self._settle, lease, outcome)
+
+    def _settle(self, lease: Lease, outcome: Outcome | Exception) -> None:
+        with _named(lease.job):
+            try:
+                if lease.is_lost:
+                    get_logger().warning(events.JOB_LEASE_LOST)
+                else:
+                    self.settlement.settle(lease.job, outcome)
+            finally:
+                self.leases.drop(lease)
+                self.shift.end(lease.lane)
 
 
-def _conclusion(job: ClaimedJob, outcome: Outcome) -> Conclusion:
-    match outcome:
-        case Analysis():
-            seconds = round(outcome.processing_seconds, 3)
-            done = jobs.succeed(job.id, job.fence, quality=outcome.quality)
-            return done, events.JOB_SUCCEEDED, {"processing_seconds": seconds}
-        case Reject(code, measured, needed, quality):
-            refused = jobs.reject(job.id, job.fence, code, measured=measured, needed=needed, quality=quality)
-            return refused, events.JOB_REJECTED, {"code": code}
-        case Retry(delay):
-            seconds = round(delay.total_seconds(), 1)
-            return jobs.retry(job.id, job.fence, delay=delay), events.JOB_RETRIED, {"delay_seconds": seconds}
-        case GiveUp(code):
-            return jobs.fail(job.id, job.fence, code), events.JOB_FAILED, {"code": code}
+def _chunks(work: Work, most: int) -> Iterator[Chunk]:
+    """Cut what comes prepared into chunks of up to `most` windows."""
+    left = len(work.prepared.starts)
+    for windows in work.prepared.chunks():
+        for first in range(0, len(windows), most):
+            part = windows[first : first + most]
+            left -= len(part)
+            yield Chunk(work, part, is_last=left == 0)
+
+
+def _named(job: ClaimedJob) -> AbstractContextManager[None]:
+    """Put the job's id into every line that this thread logs."""
+    return structlog.contextvars.bound_contextvars(job_id=str(job.id), attempt=job.attempt)

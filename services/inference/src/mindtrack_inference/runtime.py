@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -20,15 +21,21 @@ def import_openvino() -> ModuleType:
     return cast("ModuleType", openvino)
 
 
-def cpu_options(threads: int | None) -> dict[str, Any]:
-    """Options for `compile_model`. `threads` bounds the cores one call may use; all of them when None."""
+def cpu_options(threads: int | None, *, hint: str = "f32", cache: Path | None = None) -> dict[str, Any]:
+    """Options for `compile_model`.
+
+    `threads` bounds the cores one call may use, all of them when None; `hint` names the precision as OpenVINO
+    spells it; compiled models are kept in the directory `cache`.
+    """
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         # Left to itself, OpenVINO computes in bfloat16 wherever the CPU can: other machines, other scores.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": hint,
         # Pinned, the threads of two worker processes would share one core while others idle.
         "ENABLE_CPU_PINNING": False,
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
+    if cache is not None:
+        options["CACHE_DIR"] = str(cache)
     return options

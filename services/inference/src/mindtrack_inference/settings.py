@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from mindtrack_inference.engines import EngineChoice, PrecisionChoice
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.settings import Duration, group
 
@@ -40,6 +41,24 @@ class InferenceSettings(BaseSettings):
         int | None,
         Field(gt=0, description="Threads the model may use in each child; all cores when unset."),
     ] = None
+    engine: Annotated[
+        EngineChoice,
+        Field(description="What runs the model; auto takes torch if it finds a CUDA device, else OpenVINO."),
+    ] = "auto"
+    precision: Annotated[
+        PrecisionChoice,
+        Field(
+            description="What the model computes in; auto takes the quickest that agrees with the bundle's "
+            "golden windows. Any other is used, or the worker does not start."
+        ),
+    ] = "auto"
+    model_cache: Annotated[
+        Path | None,
+        Field(
+            description="Directory for OpenVINO's compiled models, which spares compiling at the next start. "
+            "Whoever can write to it chooses what runs."
+        ),
+    ] = None
     max_recording_seconds: Annotated[
         float,
         Field(gt=0, allow_inf_nan=False, description="Longer recordings are rejected as too_long."),
@@ -62,19 +81,19 @@ class InferenceSettings(BaseSettings):
             "batches, and a recording at a time.",
         ),
     ] = 60.0
-    stall_limit: Annotated[
+    batch_limit: Annotated[
         Duration,
         Field(
-            ge=timedelta(seconds=30),
-            description="A worker process in which nothing moves for this long is ended and replaced; "
-            "its jobs are taken back when their leases lapse. Longer than preparing the longest recording.",
+            ge=timedelta(seconds=1),
+            description="A worker process whose model takes longer for one batch hangs: it is ended and "
+            "replaced, and its jobs are taken back when their leases lapse.",
         ),
-    ] = timedelta(minutes=5)
+    ] = timedelta(minutes=2)
     drain_budget: Annotated[
         Duration,
         Field(
             gt=timedelta(0),
-            le=timedelta(minutes=2),  # the last job must fit between it and Celery's time limit
+            le=timedelta(minutes=10),  # what is claimed last must fit between it and Celery's time limit
             description="A drain claims no further job after this time; other messages carry on.",
         ),
     ] = timedelta(seconds=20)

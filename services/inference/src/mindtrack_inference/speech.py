@@ -61,20 +61,29 @@ def probabilities(waveform: Waveform) -> NDArray[np.float32]:
     """Probability of speech in each frame of 32 ms, the last one filled up with silence. (frames,)"""
     frames = -(-waveform.size // FRAME_SAMPLES)
     calls = -(-frames // FRAMES_PER_CALL)
-    # The network is causal: silence after the end cannot change what it says of the frames before.
-    heard = np.zeros(CONTEXT_SAMPLES + calls * FRAMES_PER_CALL * FRAME_SAMPLES, np.float32)
-    heard[CONTEXT_SAMPLES:][: waveform.size] = waveform
     request = load().create_infer_request()
     state = {name: np.zeros(_STATE_SHAPE, np.float32) for name in "hc"}
     answers = np.empty((calls, FRAMES_PER_CALL), np.float32)
     for call in range(calls):
-        first = call * FRAMES_PER_CALL * FRAME_SAMPLES
-        last = first + FRAMES_PER_CALL * FRAME_SAMPLES + CONTEXT_SAMPLES
-        cut = sliding_window_view(heard[first:last], CONTEXT_SAMPLES + FRAME_SAMPLES)[::FRAME_SAMPLES]
+        heard = _heard(waveform, call)
+        cut = sliding_window_view(heard, CONTEXT_SAMPLES + FRAME_SAMPLES)[::FRAME_SAMPLES]
         answer = request.infer({"input": np.ascontiguousarray(cut), **state})
         answers[call] = answer["speech_probs"].reshape(-1)
         state = {name: answer[f"{name}n"].copy() for name in state}
     return answers.reshape(-1)[:frames]
+
+
+def _heard(waveform: Waveform, call: int) -> Waveform:
+    """What the network hears in one call, with silence before the start and after the end.
+
+    It is causal: silence after the end cannot change what it says of the frames before.
+    (CONTEXT_SAMPLES + FRAMES_PER_CALL * FRAME_SAMPLES,)
+    """
+    first = call * FRAMES_PER_CALL * FRAME_SAMPLES - CONTEXT_SAMPLES
+    heard = np.zeros(CONTEXT_SAMPLES + FRAMES_PER_CALL * FRAME_SAMPLES, np.float32)
+    near = waveform[max(first, 0) : first + heard.size]
+    heard[max(-first, 0) :][: near.size] = near
+    return heard
 
 
 @functools.cache

@@ -9,33 +9,51 @@ from numpy.typing import NDArray
 from mindtrack_inference.audio import Waveform
 
 
-def split(
-    waveform: Waveform, *, window_samples: int, hop_samples: int
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Cut a waveform into windows that start `hop_samples` apart and together cover every sample.
+def first_samples(samples: int, *, window_samples: int, hop_samples: int) -> NDArray[np.intp]:
+    """Say where windows start that lie `hop_samples` apart and together cover every sample.
 
     The last window is moved back to end with the recording, so it may overlap its neighbour more than the
     others do. Nothing is ever padded: wav2vec2-base normalises over time, so padding would change scores.
 
     Returns:
-        The windows' first samples (n,), strictly increasing, and the windows (n, window_samples): a
-        read-only view of the waveform when the hops fit exactly, a copy when the last one had to move.
+        The windows' first samples (n,), strictly increasing.
 
     Raises:
-        ValueError: the waveform is shorter than one window, or the hop would leave gaps.
+        ValueError: the recording is shorter than one window, or the hop would leave gaps.
 
     """
     if not 1 <= hop_samples <= window_samples:
         raise ValueError(f"hop must lie in [1, {window_samples}] samples, got {hop_samples}")
-    if waveform.size < window_samples:
-        raise ValueError(f"{waveform.size} samples do not fill a window of {window_samples}")
-    every = sliding_window_view(waveform, window_samples)  # (samples - window_samples + 1, window_samples)
-    last = len(every) - 1
+    if samples < window_samples:
+        raise ValueError(f"{samples} samples do not fill a window of {window_samples}")
+    last = samples - window_samples
     starts = np.arange(0, last + 1, hop_samples)  # (n,)
-    if starts[-1] == last:
-        return starts, every[::hop_samples]
-    starts = np.append(starts, last)
-    return starts, every[starts]
+    return starts if starts[-1] == last else np.append(starts, last)
+
+
+def cut(waveform: Waveform, starts: NDArray[np.intp], *, window_samples: int) -> NDArray[np.float32]:
+    """Copy the windows that start at the given samples. (n, window_samples)"""
+    windows: NDArray[np.float32] = sliding_window_view(waveform, window_samples)[starts]
+    return windows
+
+
+def split(
+    waveform: Waveform, *, window_samples: int, hop_samples: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Cut a waveform into windows that start where `first_samples` says.
+
+    Returns:
+        The windows' first samples (n,), and the windows (n, window_samples): a read-only view of the
+        waveform when the hops fit exactly, a copy when the last one had to move.
+
+    Raises:
+        ValueError: as `first_samples`.
+
+    """
+    starts = first_samples(waveform.size, window_samples=window_samples, hop_samples=hop_samples)
+    if (waveform.size - window_samples) % hop_samples == 0:
+        return starts, sliding_window_view(waveform, window_samples)[::hop_samples]
+    return starts, cut(waveform, starts, window_samples=window_samples)
 
 
 def with_speech(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from celery import Celery, signals
 
-from mindtrack_inference.bundle import load_bundle
+from mindtrack_inference.bundle import Bundle, load_bundle
+from mindtrack_inference.cage import Cage
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.pipeline import Analyzer
+from mindtrack_inference.preparation import Terms
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.celery import celery_app
@@ -32,7 +38,11 @@ SERVICE = "inference"
 #: A child that cannot start is replaced at once; this keeps the replacing from spinning.
 RESPAWN_PAUSE = 2.0  # seconds
 
+#: How the parent tells its children that it was told to stop.
+STOP = signal.SIGUSR2
+
 _runner: Runner | None = None
+_pool: Any = None  # Celery ships no types
 
 
 def runner() -> Runner:
@@ -57,23 +67,39 @@ def queues(settings: InferenceSettings) -> list[str]:
     return [*(DRAIN_QUEUES[lane] for lane in settings.lanes), FORMER_DRAIN_QUEUE]
 
 
-def build_analyzer(settings: InferenceSettings, thresholds: QualitySettings) -> Analyzer:
+def build_analyzer(bundle: Bundle, settings: InferenceSettings, thresholds: QualitySettings) -> Analyzer:
     return Analyzer(
-        Classifier.load(load_bundle(settings.bundle), threads=settings.threads),
+        Classifier.load(
+            bundle,
+            engine=settings.engine,
+            precision=settings.precision,
+            threads=settings.threads,
+            cache=settings.model_cache,
+        ),
         max_seconds=settings.max_recording_seconds,
         thresholds=thresholds,
     )
 
 
 def build_runner(settings: InferenceSettings) -> Runner:
-    queue = QueueSettings()
+    bundle, thresholds = load_bundle(settings.bundle), QualitySettings()
+    terms = Terms(bundle.window_samples, bundle.hop_samples, settings.max_recording_seconds, thresholds)
+    cages = {
+        Priority.INTERACTIVE: Cage(terms, lane_seconds=settings.interactive_seconds),
+        Priority.BULK: Cage(terms),
+    }
+    lanes = {lane: cages[lane] for lane in Priority if lane in settings.lanes}
+    for cage in lanes.values():
+        cage.start()  # beside the model
     return Runner(
         engine=sync_engine(DatabaseSettings(), application_name=f"mindtrack-{SERVICE}"),
         store=open_store(StorageSettings()),
-        analyzer=build_analyzer(settings, QualitySettings()),
-        wakeups=Wakeups(queue),
+        lanes=lanes,
+        analyzer=build_analyzer(bundle, settings, thresholds),
+        wakeups=Wakeups(QueueSettings()),
         job_settings=JobSettings(),
         settings=settings,
+        on_hang=lambda: os._exit(os.EX_SOFTWARE),
     )
 
 
@@ -93,7 +119,22 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
         time.sleep(RESPAWN_PAUSE)
         # Celery swallows exceptions here, and a child without a runner would eat messages.
         raise SystemExit(1) from error
+    signal.signal(STOP, lambda *_: runner().stop())
     structlog.contextvars.bind_contextvars(worker_id=str(_runner.worker_id))
     get_logger().info(events.SERVICE_STARTED, bundle=settings.bundle)
     if settings.ready_file is not None:
         settings.ready_file.touch()
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def remember_pool(sender: Any, **_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    global _pool  # noqa: PLW0603 - the signal below is not told
+    _pool = sender.pool
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def stop_children(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    """Have drains end soon; Celery itself waits for them, and tells them nothing."""
+    for process in _pool.info["processes"] if _pool else ():
+        with suppress(ProcessLookupError):
+            os.kill(process, STOP)

@@ -26,7 +26,7 @@ from mindtrack_shared.bundles import (
     Head,
 )
 from mindtrack_trainer.errors import ExportError
-from mindtrack_trainer.heads import HEADS, HeadedEncoder, Regression
+from mindtrack_trainer.heads import HEADS, HeadedEncoder, Regression, built
 from mindtrack_trainer.sound import SAMPLE_RATE
 
 PICKLE_NAME = "pytorch_model.bin"
@@ -56,7 +56,7 @@ class Checkpoint:
             ExportError: a key is missing, unexpected or misshapen.
 
         """
-        return HEADS[self.head].from_checkpoint(self.config, self.tensors)
+        return built(HEADS[self.head], self.config, self.tensors)
 
     def regression(self) -> Regression:
         """A dimensional checkpoint as it was published, without a map to emotions.
@@ -67,7 +67,7 @@ class Checkpoint:
         """
         if self.head is not Head.DIMENSIONAL:
             raise ExportError(f"the checkpoint has a {self.head} head; it needs no map to emotions")
-        return Regression.from_checkpoint(self.config, self.tensors)
+        return built(Regression, self.config, self.tensors)
 
 
 def read_checkpoint(directory: Path, head: Head | None = None) -> Checkpoint:

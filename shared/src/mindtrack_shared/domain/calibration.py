@@ -30,6 +30,12 @@ class CalibratedScores:
     #: Entropy of the probabilities over the largest it could be, in [0, 1]. (n,)
     uncertainty: NDArray[np.float64]
 
+    def __getitem__(self, windows: slice) -> CalibratedScores:
+        """Scores of some of the windows."""
+        return CalibratedScores(
+            self.probabilities[windows], self.unmapped[windows], self.uncertainty[windows]
+        )
+
 
 def selection(labels: Sequence[str], mapping: Mapping[str, Emotion | None]) -> NDArray[np.float64]:
     """Which of a model's labels stands for which emotion: 1 where it does, else 0. (labels, 5)"""

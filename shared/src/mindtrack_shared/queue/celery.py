@@ -10,9 +10,10 @@ from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
 from mindtrack_shared.settings import QueueSettings
 
-#: Kill a drain that neither finished nor stopped by then. Leases of what it held lapse on their own.
-TASK_TIME_LIMIT_SECONDS = 300
-TASK_SOFT_TIME_LIMIT_SECONDS = 270
+#: Kill a drain that has not finished by then: an hour of audio on a slow CPU, and an hour to spare. A worker
+#: notices a model that hangs within minutes; this is for the worker that hangs altogether. Leases of what it
+#: held lapse on their own.
+TASK_TIME_LIMIT_SECONDS = 2 * 3600
 
 
 def celery_app(name: str, settings: QueueSettings) -> Celery:
@@ -25,7 +26,7 @@ def celery_app(name: str, settings: QueueSettings) -> Celery:
 
 _TRANSPORT: dict[str, Any] = {
     # A backstop only, longer than the hard time limit: leases in Postgres recover lost work much sooner.
-    "visibility_timeout": 1800,
+    "visibility_timeout": 3 * 3600,
     # Look for unacknowledged messages every 10 s; the default sweep comes about every 100 s.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
@@ -62,7 +63,6 @@ _SETTINGS: dict[str, Any] = {
     "worker_pool_start_method": "spawn",
     "worker_proc_alive_timeout": 120,  # seconds; loading a model takes longer than the default four
     "worker_max_tasks_per_child": 1000,  # bounds slow leaks; each new child loads the model again
-    "task_soft_time_limit": TASK_SOFT_TIME_LIMIT_SECONDS,
     "task_time_limit": TASK_TIME_LIMIT_SECONDS,
     # The fence makes a late finish harmless, so there is no need to cancel work when the broker goes away.
     "worker_cancel_long_running_tasks_on_connection_loss": False,

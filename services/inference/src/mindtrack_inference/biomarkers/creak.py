@@ -13,7 +13,18 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
-from mindtrack_inference.biomarkers.frames import HOP, RATE, Flags, Floats, Indices, batches, centers, cut
+from mindtrack_inference.biomarkers.frames import (
+    HOP,
+    RATE,
+    Flags,
+    Floats,
+    Indices,
+    batches,
+    blocks,
+    centers,
+    cut,
+    powers,
+)
 from mindtrack_inference.biomarkers.pitch import Pitch
 
 #: Hz. Below, a voice creaks however regular it is.
@@ -40,7 +51,7 @@ _TAPS = 161
 
 def detect(voice: Floats, pitch: Pitch, speaking: Flags) -> Flags:
     """Say which frames (frames,) of a voice (samples,) at 8 kHz creak."""
-    low = np.convolve(voice, _BAND_PASS, mode="same")[: voice.size].astype(np.float32)
+    low = _filtered(voice)
     pulses = _pulses(low)
     pulses = pulses[_periodicity(low, pulses) < MAX_PERIODICITY]
     gaps = np.diff(pulses)
@@ -48,6 +59,17 @@ def detect(voice: Floats, pitch: Pitch, speaking: Flags) -> Flags:
     middles = centers(voice.size)
     irregular = _between(middles, pulses[:-1][linked] - HOP // 2, pulses[1:][linked] + HOP // 2)
     return speaking & (irregular | (pitch.voiced & (pitch.hertz < LOWEST_MODAL)))
+
+
+def _filtered(voice: Floats) -> Floats:
+    """Band of the pulses. (samples,)"""
+    reach = _TAPS // 2
+    low = np.empty(voice.size, np.float32)
+    for block in blocks(voice.size):
+        before = min(block.start, reach)
+        around = np.pad(voice[block.start - before : block.stop + reach], (reach - before, reach))
+        low[block] = np.convolve(around, _BAND_PASS, mode="valid")[: block.stop - block.start]
+    return low
 
 
 def _between(positions: Indices, starts: Indices, stops: Indices) -> Flags:
@@ -60,7 +82,7 @@ def _pulses(low: Floats) -> Indices:
     steps = low.size // STEP
     if steps <= 2 * AROUND + 1:
         return np.empty(0, np.intp)
-    power = np.square(low[: steps * STEP]).reshape(steps, STEP).mean(axis=1)
+    power = powers(low, STEP)
     level = 10 * np.log10(power[1:] + power[:-1] + 1e-12)  # (steps - 1,), around the end of each first half
     runs = sliding_window_view(level, AROUND + 1)
     lowest = runs.min(axis=1)

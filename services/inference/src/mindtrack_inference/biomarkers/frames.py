@@ -7,6 +7,7 @@ of device changes the voice's numbers as little as it can; it also halves the wo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform
+from mindtrack_inference.audio import SAMPLE_RATE, Waveform, joined
 
 #: float32 where there is much of it.
 Floats: TypeAlias = NDArray[np.floating[Any]]
@@ -28,6 +29,8 @@ HOP = RATE // 100
 #: Rows worked on at once: they stay in the processor's cache, and five minutes need no more memory than ten
 #: seconds.
 BATCH = 256
+#: Samples of a signal worked on at once, a minute or two: of an hour, no second copy is needed.
+BLOCK = 12_800 * HOP
 #: Samples on each side of a peak that take part in band-limited interpolation.
 REACH = 12
 #: Positions between two samples that are tried before a parabola takes over.
@@ -36,9 +39,15 @@ _STEPS = 8
 
 def voice(waveform: Waveform) -> Floats:
     """Return what lies below 4 kHz, at 8 kHz, without offset, its peak at 1, so that no level matters."""
-    narrow: Floats = soxr.resample(waveform - waveform.mean(), SAMPLE_RATE, RATE)  # (samples / 2,)
-    peak = float(np.abs(narrow).max(initial=0.0))
-    return narrow / np.float32(peak) if peak > 0 else narrow
+    offset = waveform.mean()
+    resampler = soxr.ResampleStream(SAMPLE_RATE, RATE, num_channels=1, dtype="float32", quality="HQ")
+    parts = (resampler.resample_chunk(waveform[block] - offset) for block in blocks(waveform.size))
+    rest = (resampler.resample_chunk(np.empty(0, np.float32), last=True) for _ in range(1))
+    narrow = joined(chain(parts, rest))  # (samples / 2,)
+    peak = max(float(narrow.max(initial=0.0)), -float(narrow.min(initial=0.0)))
+    if peak > 0:
+        narrow /= np.float32(peak)
+    return narrow
 
 
 def centers(samples: int) -> Indices:
@@ -57,15 +66,37 @@ def cut(signal: Floats, middles: Indices, length: int) -> Floats:
     """Copy `length` samples around ascending middles; beyond the ends is silence. (middles, length)"""
     if not middles.size:
         return np.empty((0, length), signal.dtype)
-    first, stop = int(middles[0]) - length // 2, int(middles[-1]) - length // 2 + length
-    near = np.pad(signal[max(first, 0) : stop], (max(-first, 0), max(stop - signal.size, 0)))
-    frames: Floats = sliding_window_view(near, length)[middles - middles[0]]
+    starts = middles - length // 2
+    inside = slice(*np.searchsorted(starts, [0, signal.size - length + 1]).tolist())
+    frames = np.zeros((middles.size, length), signal.dtype)
+    if inside.start < inside.stop:
+        frames[inside] = sliding_window_view(signal, length)[starts[inside]]
+    for row in (*range(inside.start), *range(max(inside.start, inside.stop), middles.size)):
+        first = int(starts[row])
+        near = signal[max(first, 0) : max(first + length, 0)]
+        frames[row, max(-first, 0) :][: near.size] = near
     return frames
+
+
+def blocks(samples: int) -> Iterator[slice]:
+    """Stretches of a signal that are worked on at once, whole steps and frames but for the end."""
+    for start in range(0, samples, BLOCK):
+        yield slice(start, min(start + BLOCK, samples))
 
 
 def batches(rows: int) -> Iterator[slice]:
     for start in range(0, rows, BATCH):
         yield slice(start, min(start + BATCH, rows))
+
+
+def powers(signal: Floats, step: int) -> Floats:
+    """Mean square of each whole step, which divides HOP. (steps,)"""
+    steps = signal.size // step
+    power = np.empty(steps, signal.dtype)
+    for block in blocks(steps * step):
+        squares = np.square(signal[block]).reshape(-1, step)
+        power[block.start // step : block.stop // step] = squares.mean(axis=1)
+    return power
 
 
 def stretches(flags: Flags) -> Indices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindtrack_inference.biomarkers.frames import HOP, Flags, Floats, Indices
+from mindtrack_inference.biomarkers.frames import HOP, Flags, Floats, Indices, powers
 
 #: Samples: 5 ms, on which levels are measured.
 STEP = HOP // 2
@@ -26,7 +26,7 @@ def levels(voice: Floats) -> Floats:
     steps = voice.size // STEP
     if steps < SMOOTH:
         return np.full(steps, FLOOR, np.float32)
-    power = np.square(voice[: steps * STEP]).reshape(steps, STEP).mean(axis=1)
+    power = powers(voice, STEP)
     window = np.hanning(SMOOTH + 2)[1:-1]
     smooth = np.convolve(power, window / window.sum(), mode="same").clip(10 ** (FLOOR / 10), None)
     return np.asarray(10 * np.log10(smooth), np.float32)

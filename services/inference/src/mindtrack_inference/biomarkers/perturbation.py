@@ -20,6 +20,7 @@ from mindtrack_inference.biomarkers.frames import (
     Floats,
     Indices,
     batches,
+    blocks,
     cut,
     parabola,
     refine,
@@ -52,12 +53,14 @@ class Perturbation(NamedTuple):
 
 def measure(voice: Floats, pitch: Pitch, modal: Flags) -> Perturbation:
     """Compare neighbouring periods of the frames that are `modal` (frames,): voiced and not creaky."""
-    expected = _expected(pitch, modal, voice.size)
-    pulses, consecutive = _pulses(voice, expected)  # (pulses,), (pulses - 1,)
+    if not modal.any():
+        return Perturbation(None, None)
+    expected = _Expected(pitch, modal)
+    pulses, consecutive = _pulses(voice, expected, modal)  # (pulses,), (pulses - 1,)
     periods = np.zeros(pulses.size, np.float32)
     amplitudes = np.zeros(pulses.size, np.float32)
     for rows in batches(pulses.size):
-        lengths = expected[pulses[rows]]
+        lengths = expected.at(pulses[rows])
         periods[rows] = _periods(voice, pulses[rows], lengths)
         amplitudes[rows] = _amplitudes(voice, pulses[rows], lengths)
     # A walk's last pulse has nothing after it that its period could be matched with.
@@ -68,40 +71,59 @@ def measure(voice: Floats, pitch: Pitch, modal: Flags) -> Perturbation:
     )
 
 
-def _expected(pitch: Pitch, modal: Flags, samples: int) -> Floats:
-    """Period expected at each sample, in samples; 0 outside the modal stretches. (samples,)"""
-    frames = np.flatnonzero(modal)
-    inside = np.zeros(samples, np.float32)
-    if frames.size:
-        middles = frames * HOP + HOP // 2
-        inside[:] = np.interp(np.arange(samples), middles, RATE / pitch.hertz[frames])
-        inside *= np.pad(np.repeat(modal, HOP), (0, samples))[:samples]
-    return inside
+class _Expected:
+    """Period expected in the modal stretches, of which there must be one."""
+
+    def __init__(self, pitch: Pitch, modal: Flags) -> None:
+        frames = np.flatnonzero(modal)
+        self._middles = (frames * HOP + HOP // 2).astype(np.float64)
+        self._periods = (RATE / pitch.hertz[frames]).astype(np.float64)
+
+    def at(self, positions: Indices) -> Floats:
+        """Period around each sample, in samples. (positions,)"""
+        return np.interp(positions, self._middles, self._periods).astype(np.float32)
 
 
-def _pulses(voice: Floats, expected: Floats) -> tuple[Indices, Flags]:
+def _pulses(voice: Floats, expected: _Expected, modal: Flags) -> tuple[Indices, Flags]:
     """One sample per period, at its peak, and whether the next in line is the next in time.
 
     Each stretch is walked from its highest peak, which is surely a pulse: a walk that begins on an overtone's
     peak stays on it.
     """
-    signal = voice if voice.max(initial=0) >= -voice.min(initial=0) else -voice
-    peak = np.zeros(voice.size, np.bool_)
-    peak[1:-1] = (signal[1:-1] > signal[:-2]) & (signal[1:-1] >= signal[2:]) & (signal[1:-1] > 0)
-    peaks = np.flatnonzero(peak & (expected > 0))
-    heights, periods = signal[peaks], expected[peaks]
-    after = _following(peaks, heights, periods).tolist()
-    before = (peaks.size - 1 - _following(-peaks[::-1], heights[::-1], periods[::-1])[::-1]).tolist()
+    sign = np.float32(1 if voice.max(initial=0) >= -voice.min(initial=0) else -1)
     pulses: list[int] = []
     walks: list[int] = []
-    for start, stop in np.searchsorted(peaks, stretches(expected > 0)).tolist():
-        if start < stop:
-            top = start + int(heights[start:stop].argmax())
-            earlier = list(_walk(top, before, start, stop))[:0:-1]
-            walk = [*earlier, *_walk(top, after, start, stop)]
-            pulses += walk
-            walks += [start] * len(walk)
-    return peaks[pulses], np.diff(walks) == 0
+    for group in _groups(stretches(modal) * HOP):
+        peaks = _peaks(voice, sign, modal, group)
+        heights, periods = sign * voice[peaks], expected.at(peaks)
+        after = _following(peaks, heights, periods).tolist()
+        before = (peaks.size - 1 - _following(-peaks[::-1], heights[::-1], periods[::-1])[::-1]).tolist()
+        for start, stop in np.searchsorted(peaks, group).tolist():
+            if start < stop:
+                top = start + int(heights[start:stop].argmax())
+                earlier = list(_walk(top, before, start, stop))[:0:-1]
+                walk = [*earlier, *_walk(top, after, start, stop)]
+                pulses += peaks[walk].tolist()
+                walks += [int(peaks[start])] * len(walk)
+    return np.array(pulses, np.intp), np.diff(walks) == 0
+
+
+def _groups(modal: Indices) -> Iterator[Indices]:
+    """Stretches of samples (n, 2), those at once that begin in the same block."""
+    for block in blocks(int(modal[-1, 1])):
+        first, last = np.searchsorted(modal[:, 0], [block.start, block.stop])
+        if first < last:
+            yield modal[first:last]
+
+
+def _peaks(voice: Floats, sign: np.float32, modal: Flags, group: Indices) -> Indices:
+    """Positive peaks of a group of stretches, and those near enough to be their neighbours. (peaks,)"""
+    first = max(int(group[0, 0]) - _MAX_STEP, 1)
+    stop = min(int(group[-1, 1]) + _MAX_STEP, modal.size * HOP, voice.size - 1)
+    signal = sign * voice[first - 1 : stop + 1]
+    middle = signal[1:-1]
+    peaks = np.flatnonzero((middle > signal[:-2]) & (middle >= signal[2:]) & (middle > 0)) + first
+    return peaks[modal[peaks // HOP]]
 
 
 def _walk(at: int, steps: list[int], start: int, stop: int) -> Iterator[int]:

@@ -127,7 +127,9 @@ def _choose(score: Floats, octaves: Floats, voiced: Flags) -> tuple[Indices, Fla
         path = np.take_along_axis(octaves, chosen, axis=1)[voiced, 0]
         # Mirrored, because a last frame that is off must not be its own neighbour.
         around = sliding_window_view(np.pad(path, NEIGHBOURS // 2, mode="symmetric"), NEIGHBOURS)
-        median = np.median(around, axis=1, keepdims=True)
+        median = np.concatenate(
+            [np.median(around[rows], axis=1, keepdims=True) for rows in batches(len(around))]
+        )
         jump = np.abs(octaves[voiced] - median)  # (voiced frames, CANDIDATES)
         best = (score[voiced] - OCTAVE_JUMP_COST * jump).argmax(axis=1)[:, None]
         chosen[voiced] = best

@@ -1,0 +1,173 @@
+"""What becomes of a claimed job, written in one commit that its fence guards."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
+from mindtrack_inference.lease import ClaimedJob
+from mindtrack_inference.retry import GiveUp, Retry, decide
+from mindtrack_shared.db import analyses, jobs
+from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.indices import deviations, indices
+from mindtrack_shared.domain.jobs import FailureCode, RejectionCode
+from mindtrack_shared.domain.quality import Quality
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.storage import ObjectMissingError, StorageUnavailableError
+
+#: What an error means for the job; anything else is an internal error.
+FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
+    (ObjectMissingError, FailureCode.RECORDING_LOST),
+    (RecordingCorruptedError, FailureCode.RECORDING_LOST),
+    (StorageUnavailableError, FailureCode.DEPENDENCY),
+    (OperationalError, FailureCode.DEPENDENCY),
+)
+
+#: Waits between tries to write an outcome, seconds; together well below a lease.
+SETTLE_PAUSES = (0.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    code: RejectionCode
+    measured: float | None
+    needed: float | None
+    quality: Quality | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Back to the queue as if never claimed: the worker stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demote:
+    """Back to the queue as bulk: too long to be waited for."""
+
+
+Outcome = Analysis | Reject | Retry | GiveUp | Release | Demote
+
+#: The guarded update an outcome calls for, the event that reports it, and the event's fields.
+Conclusion = tuple[ReturningUpdate[UUID], str, dict[str, str | float]]
+
+
+class StaleAttemptError(Exception):
+    """Somebody else has claimed the job since; nothing was written."""
+
+
+class Settlement:
+    """Settles jobs. Serves any number of threads."""
+
+    def __init__(self, engine: Engine, wakeups: Wakeups) -> None:
+        self._engine = engine
+        self._wakeups = wakeups
+        self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
+
+    def settle(self, job: ClaimedJob, outcome: Outcome | Exception) -> None:
+        """Write what became of a job, and wake who waits for its end. Never raises: the lease would lapse.
+
+        An exception is a failed attempt; so is an outcome that cannot be written.
+        """
+        if isinstance(outcome, Exception):
+            outcome = self._after(outcome, job)
+        try:
+            try:
+                self._write(job, outcome)
+            except (StaleAttemptError, OperationalError):
+                raise  # nobody's fault, or nothing can be written at all: the lease will lapse
+            except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
+                outcome = self._after(error, job)
+                self._write(job, outcome)
+        except StaleAttemptError:
+            get_logger().warning(events.JOB_STALE_WRITE_REFUSED)
+        except Exception as error:  # noqa: BLE001 - rescue will find the job
+            get_logger().error(events.ATTEMPT_FAILED, exc_info=error)
+        else:
+            ended = isinstance(outcome, Analysis | Reject | GiveUp)
+            if ended and not self._wakeups.job_finished(job.id):
+                get_logger().warning(events.WAKEUP_LOST)
+
+    def _after(self, error: Exception, job: ClaimedJob) -> Reject | Retry | GiveUp:
+        if isinstance(error, RecordingRejectedError):
+            return Reject(error.code, error.measured, error.needed, error.quality)
+        code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
+        get_logger().error(events.ATTEMPT_FAILED, code=code, exc_info=error)
+        return decide(code, attempt=job.attempt, max_attempts=job.max_attempts, jitter=self._jitter)
+
+    def _write(self, job: ClaimedJob, outcome: Outcome) -> None:
+        """Write the outcome in one commit, with patience for a database that is away for a moment.
+
+        Repeating is safe: should the first commit have happened after all, the second finds no running job.
+
+        Raises:
+            StaleAttemptError: the job has been claimed again, or is settled; nothing was written.
+
+        """
+        statement, event, fields = _conclusion(job, outcome)
+        for pause in (*SETTLE_PAUSES, None):
+            try:
+                with Session(self._engine) as session, session.begin():
+                    if session.execute(statement).first() is None:
+                        raise StaleAttemptError
+                    if isinstance(outcome, Analysis):
+                        _add_analysis(session, job, outcome)
+            except OperationalError as error:
+                if pause is None:
+                    raise
+                get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+                time.sleep(pause)
+            else:
+                break
+        get_logger().info(event, **fields)
+
+
+def _add_analysis(session: Session, job: ClaimedJob, analysis: Analysis) -> None:
+    """Write the analysis; what was not the person's usual voice goes into its indices."""
+    earlier = session.execute(
+        analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
+    )
+    past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]
+    found = indices(analysis.probabilities, deviations(analysis.biomarkers, job.recorded_on, past))
+    session.add(
+        analyses.record(
+            analysis,
+            found,
+            job_id=job.id,
+            user_id=job.user_id,
+            attempt=job.attempt,
+            recorded_at=job.recorded_at,
+        ),
+    )
+    stress = analysis.countable_stress
+    if stress is not None:
+        session.execute(analyses.add_to_day(job.user_id, job.recorded_on, stress, found))
+
+
+def _conclusion(job: ClaimedJob, outcome: Outcome) -> Conclusion:
+    match outcome:
+        case Analysis():
+            seconds = round(outcome.processing_seconds, 3)
+            done = jobs.succeed(job.id, job.fence, quality=outcome.quality)
+            return done, events.JOB_SUCCEEDED, {"processing_seconds": seconds}
+        case Reject(code, measured, needed, quality):
+            refused = jobs.reject(job.id, job.fence, code, measured=measured, needed=needed, quality=quality)
+            return refused, events.JOB_REJECTED, {"code": code}
+        case Retry(delay):
+            seconds = round(delay.total_seconds(), 1)
+            return jobs.retry(job.id, job.fence, delay=delay), events.JOB_RETRIED, {"delay_seconds": seconds}
+        case GiveUp(code):
+            return jobs.fail(job.id, job.fence, code), events.JOB_FAILED, {"code": code}
+        case Release():
+            return jobs.release(job.id, job.fence), events.JOB_RELEASED, {}
+        case Demote():
+            return jobs.demote(job.id, job.fence), events.JOB_DEMOTED, {}

@@ -1,0 +1,348 @@
+"""The cage with its real child: what it prepares, what it survives, and what it keeps from the child."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+from mindtrack_inference.cage import Cage, CageBrokenError, protocol
+from mindtrack_inference.cage.parent import environment
+from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms, prepare
+from mindtrack_inference.settings import QualitySettings
+from mindtrack_shared.domain.jobs import RejectionCode
+from unit.inference.recordings import Format, encode, sweep, video, voice, voice_log
+
+TERMS = Terms(window_samples=8_000, hop_samples=4_000, max_seconds=60, thresholds=QualitySettings())
+FORMATS = [
+    Format("wav", "pcm_s16le"),
+    Format("wav", "pcm_f32le", 44_100, 2),
+    Format("flac", "flac", 44_100),
+    Format("ogg", "libopus", 48_000),
+    Format("webm", "libopus", 48_000),
+    Format("ogg", "vorbis", 44_100, 2),
+    Format("mp3", "libmp3lame", 44_100),
+    Format("ipod", "aac", 44_100),
+    Format("adts", "aac", 44_100),
+    Format("ipod", "alac", 44_100),
+    Format("3gp", "libopencore_amrnb", 8_000),
+    Format("amr", "libopencore_amrnb", 8_000),
+]
+#: Dies without closing its cage; its child's process id goes before.
+SUDDEN_DEATH = """
+import os, sys
+from mindtrack_inference.cage import Cage
+from mindtrack_inference.preparation import Terms
+from mindtrack_inference.settings import QualitySettings
+cage = Cage(Terms(8_000, 4_000, 60, QualitySettings()))
+try:
+    cage.prepare(b"no sound")
+except Exception:
+    pass
+print(cage.pid, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Cage]:
+    with Cage(TERMS) as cage:
+        yield cage
+
+
+@pytest.fixture
+def cage(shared: Cage) -> Cage:
+    assert agrees(shared.prepare(voice_log()), voice_log())
+    return shared
+
+
+def agrees(prepared: Prepared, recording: bytes) -> bool:
+    """Whether everything is exactly what it is in this process."""
+    expected = prepare(recording, TERMS)
+    windows = np.concatenate(list(prepared.chunks()))
+    return (
+        (prepared.quality, prepared.biomarkers, prepared.audio_seconds)
+        == (expected.quality, expected.biomarkers, expected.audio_seconds)
+        and np.array_equal(prepared.starts, expected.starts)
+        and np.array_equal(windows, expected.windows)
+    )
+
+
+def in_format(form: Format) -> bytes:
+    return encode(np.asarray(soxr.resample(voice(), 16_000, form.rate), np.float32), form)
+
+
+def silence(seconds: int) -> bytes:
+    return encode(np.zeros(seconds * 16_000, np.float32), Format("flac", "flac"))
+
+
+def pid_of(cage: Cage) -> int:
+    assert cage.pid is not None
+    return cage.pid
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and more than ashes."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def seconds_of(pid: int) -> float:
+    """Time that a process has spent on the processor."""
+    user, system = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def sent_at_work(pid: int, number: signal.Signals) -> Iterator[None]:
+    """Send a signal to a process as soon as it has worked for a moment."""
+    before = seconds_of(pid)
+
+    def send() -> None:
+        if eventually(lambda: seconds_of(pid) >= before + 0.03):
+            os.kill(pid, number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    yield
+    sender.join()
+
+
+def eventually(found: Callable[[], bool], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not found() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found()
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=str)
+def test_everything_is_as_in_this_process(cage: Cage, form: Format) -> None:
+    recording = in_format(form)
+    assert agrees(cage.prepare(recording), recording)
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        encode(np.zeros(32_000, np.float32)),
+        encode(voice()[:6_400]),
+        encode(sweep(5.0, 16_000)),
+        encode(sweep(61.0, 16_000)),
+        b"no sound",
+        b"",
+        video(),
+    ],
+    ids=["silent", "short", "sweep", "long", "text", "empty", "video"],
+)
+def test_rejections_are_as_in_this_process(cage: Cage, recording: bytes) -> None:
+    child = cage.pid
+    with pytest.raises(RecordingRejectedError) as expected:
+        prepare(recording, TERMS)
+    with pytest.raises(RecordingRejectedError) as found:
+        cage.prepare(recording)
+    assert found.value.args == expected.value.args
+    assert cage.pid == child
+
+
+def test_the_prompts_end_is_passed_on(cage: Cage) -> None:
+    late = encode(np.concatenate([np.zeros(16_000, np.float32), voice()[: 8 * 16_000]]))
+    prepared = cage.prepare(late, prompt_ended_seconds=0.25)
+    assert prepared.biomarkers == prepare(late, TERMS, prompt_ended_seconds=0.25).biomarkers
+    assert prepared.biomarkers.response_latency_seconds is not None
+
+
+def test_a_lane_takes_no_more_than_it_says(cage: Cage) -> None:
+    child = cage.pid
+    with pytest.raises(LaneExceededError, match="longer than 5 s"):
+        cage.prepare(voice_log(), max_seconds=5)
+    with pytest.raises(RecordingRejectedError) as caught:
+        cage.prepare(silence(61), max_seconds=3_600)
+    assert (caught.value.code, caught.value.needed) == (RejectionCode.TOO_LONG, 60)
+    assert cage.pid == child
+
+
+def test_whoever_is_killed_takes_one_recording_along() -> None:
+    busy = encode(np.tile(voice(), 5))
+    with Cage(TERMS) as cage:
+        for _ in range(10):
+            assert agrees(cage.prepare(voice_log()), voice_log())
+            with sent_at_work(pid_of(cage), signal.SIGKILL), pytest.raises(RecordingRejectedError) as caught:
+                list(cage.prepare(busy).chunks())
+            assert caught.value.code is RejectionCode.UNREADABLE
+            assert caught.value.detail == "its decoder died"
+        assert agrees(cage.prepare(voice_log()), voice_log())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_whoever_was_lost_between_recordings_is_replaced_unnoticed(
+    cage: Cage, number: signal.Signals
+) -> None:
+    before = pid_of(cage)
+    os.kill(before, number)
+    assert agrees(cage.prepare(voice_log(), timeout=3), voice_log())
+    assert cage.pid != before
+
+
+def test_whoever_hangs_is_killed(cage: Cage) -> None:
+    before = pid_of(cage)
+    busy = encode(np.tile(voice(), 5))
+    with sent_at_work(before, signal.SIGSTOP), pytest.raises(RecordingRejectedError) as caught:
+        cage.prepare(busy, timeout=3)
+    assert caught.value.code is RejectionCode.UNREADABLE
+    assert caught.value.detail == "it could not be decoded in time"
+    assert not is_running(before)
+
+
+def test_whoever_hangs_between_chunks_is_killed(cage: Cage) -> None:
+    chunks = cage.prepare(encode(np.tile(voice(), 5)), timeout=2).chunks()
+    next(chunks)
+    os.kill(pid_of(cage), signal.SIGSTOP)
+    with pytest.raises(RecordingRejectedError, match="in time"):
+        list(chunks)
+
+
+def test_memory_is_bounded() -> None:
+    terms = Terms(8_000, 4_000, 3_600, QualitySettings())
+    with Cage(terms, headroom_bytes=32 << 20) as cage:
+        with pytest.raises(RecordingRejectedError) as caught:
+            cage.prepare(silence(3_599))
+        assert caught.value.code is RejectionCode.UNREADABLE
+        assert caught.value.detail == "its decoder ran out of memory"
+
+
+def test_a_recording_given_up_halfway_leaves_the_cage_usable(cage: Cage) -> None:
+    chunks = cage.prepare(encode(np.tile(voice(), 5))).chunks()
+    next(chunks)
+    assert agrees(cage.prepare(voice_log()), voice_log())
+    with pytest.raises(RuntimeError, match="another was prepared"):
+        next(chunks)
+
+
+def test_the_child_outlives_the_thread_that_asked() -> None:
+    with Cage(TERMS) as cage:
+        asking = threading.Thread(target=lambda: list(cage.prepare(voice_log()).chunks()))
+        asking.start()
+        asking.join()
+        before = cage.pid
+        assert agrees(cage.prepare(voice_log()), voice_log())
+        assert cage.pid == before
+
+
+def test_the_child_dies_with_its_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SUDDEN_DEATH], stdout=subprocess.PIPE, check=True, timeout=60
+    )
+    assert eventually(lambda: not is_running(int(done.stdout)))
+
+
+def test_closing_kills_the_child() -> None:
+    with Cage(TERMS) as cage:
+        child = pid_of(cage)
+        assert is_running(child)
+    assert not is_running(child)
+
+
+def test_secrets_stay_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINDTRACK_DATABASE_URL", "postgresql://user:secret@host/mindtrack")
+    assert "MINDTRACK_DATABASE_URL" not in environment(os.environ)
+    with Cage(TERMS) as cage:
+        list(cage.prepare(voice_log()).chunks())
+        path = Path(f"/proc/{cage.pid}/environ")
+        if os.geteuid():  # not even its own user may look into it
+            with pytest.raises(PermissionError):
+                path.read_bytes()
+        else:
+            assert b"OMP_NUM_THREADS=1" in path.read_bytes()
+            assert b"secret" not in path.read_bytes()
+
+
+def test_the_child_is_confined(cage: Cage) -> None:
+    process = Path(f"/proc/{cage.pid}")
+    limits = {
+        line[:25].strip(): line[26:].split()[:2]
+        for line in (process / "limits").read_text(encoding="ascii").splitlines()
+    }
+    for name, limit in {
+        "Max core file size": "0",
+        "Max file size": "0",
+        "Max open files": "3",
+        "Max processes": "0",
+    }.items():
+        assert limits[name] == [limit, limit]
+    assert int(limits["Max address space"][1]) < 8 << 30
+    assert (process / "oom_score_adj").read_text(encoding="ascii") == "1000\n"
+    assert "NoNewPrivs:\t1" in (process / "status").read_text(encoding="ascii")
+    assert os.getsid(pid_of(cage)) == cage.pid
+
+
+def test_a_child_that_cannot_start_is_no_recordings_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with Cage(TERMS) as cage, pytest.raises(CageBrokenError, match="did not start"):
+        cage.prepare(voice_log())
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    with pytest.raises(CageBrokenError, match="no child process"):
+        Cage(TERMS).start()
+
+
+PASSED = (
+    '{"kind":"passed","samples":16000,"quality":{"speech_seconds":1,"speech_ratio":1,"snr_db":20,'
+    '"clipping_ratio":0,"level_dbfs":%s,"bandwidth_hz":4000,"dc_offset":0},"biomarkers":{},"starts":%s}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "windows"),
+    [
+        (b"\x00\x00\x00\x02{]", 0),
+        (b"\xff\xff\xff\xff", 0),
+        (PASSED % ("NaN", "[0]"), 0),
+        (PASSED % ("-20", "[]"), 0),
+        (PASSED % ("-20", "[4000,0]"), 0),
+        (PASSED % ("-20", "[9000]"), 0),
+        (PASSED % ("-20", "[-1]"), 0),
+        (PASSED.replace("16000", "99999999") % ("-20", "[0]"), 0),
+        (PASSED % ("-20", "[0]"), 7_999),
+        (PASSED % ("-20", "[0]"), 8_001),
+        (PASSED % ("-20", "[0]"), -8_000),
+    ],
+    ids=[
+        "no JSON", "huge", "NaN", "no window", "backwards", "beyond", "before", "too long", "less", "more",
+        "NaN sound",
+    ],
+)  # fmt: skip
+def test_a_child_that_lies_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: bytes | str, windows: int
+) -> None:
+    """Whoever took it over can say anything: here a script does."""
+    said = 2 * frame(b'{"kind":"ready"}') + (answer if isinstance(answer, bytes) else frame(answer.encode()))
+    if windows:
+        said += frame(np.full(abs(windows), 0 if windows > 0 else np.nan, "<f4").tobytes())
+    (tmp_path / "said").write_bytes(said)
+    liar = tmp_path / "liar"
+    liar.write_text(f"#!/bin/sh\ncat '{tmp_path / 'said'}'\nexec cat > /dev/null\n", encoding="ascii")
+    liar.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(liar))
+    with Cage(TERMS) as cage:
+        before = cage.pid
+        with pytest.raises(RecordingRejectedError) as caught:
+            list(cage.prepare(voice_log()).chunks())
+        assert caught.value.code is RejectionCode.UNREADABLE
+        assert caught.value.detail == "its decoder gave an answer that makes no sense"
+        assert cage.pid != before
+
+
+def frame(payload: bytes) -> bytes:
+    return protocol.LENGTH.pack(len(payload)) + payload
