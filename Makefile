@@ -8,11 +8,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler ./client ./deploy/local
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
+BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format settings biomarkers bench bench-biomarkers clean
+.PHONY: help setup demo up test lint format settings biomarkers bench $(BENCHES) bench-report clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What serving needs; no torch.
 $(VENV)/.serving: $(PROJECTS)
@@ -57,10 +59,36 @@ settings: $(VENV)/.everything ## Write docs/settings.md from the settings classe
 biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers' definitions
 	PYTHONPATH=tests $(BIN)/python tests/biomarkers_reference.py > docs/biomarkers.md
 
-bench: bench-biomarkers ## Run every benchmark
+bench: $(BENCHES) bench-report ## Run every benchmark; keep the machine idle meanwhile
+
+BENCH = PYTHONPATH=tests $(BIN)/python -m
+
+bench-limit: $(VENV)/.everything ## The float32 engine beside what the machine can multiply
+	@$(BENCH) bench.limit $(ARGS)
+
+bench-seed: $(VENV)/.everything ## 5-second recordings beside the tutorial's endpoint
+	@$(BENCH) bench.seed $(ARGS)
+
+bench-pipeline: $(VENV)/.everything ## Recordings of all lengths beside transformers.pipeline
+	@$(BENCH) bench.pipeline $(ARGS)
+
+bench-precision: $(VENV)/.everything ## The best precision beside float32
+	@$(BENCH) bench.precision $(ARGS)
+
+bench-decode: $(VENV)/.everything ## Decoding beside one ffmpeg per recording
+	@$(BENCH) bench.decoding $(ARGS)
+
+bench-f0: $(VENV)/.everything ## Pitch tracking beside librosa.pyin
+	@$(BENCH) bench.f0 $(ARGS)
+
+bench-cold: $(VENV)/.everything ## A cold worker's first result beside the tutorial's
+	@$(BENCH) bench.cold $(ARGS)
 
 bench-biomarkers: $(VENV)/.everything ## Quality gate and biomarkers beside Praat
-	@PYTHONPATH=tests $(BIN)/python -m bench.biomarkers
+	@$(BENCH) bench.biomarkers $(ARGS)
+
+bench-report: $(VENV)/.everything ## Write bench/README.md's table from the last results
+	@$(BENCH) bench.report
 
 clean: ## Remove what was installed and what the stack stored
 	rm -rf $(VENV) var
