@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler ./client ./deploy/local
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
-BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers)
+BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test lint format settings biomarkers bench $(BENCHES) bench-report clean
@@ -86,6 +86,15 @@ bench-cold: $(VENV)/.everything ## A cold worker's first result beside the tutor
 
 bench-biomarkers: $(VENV)/.everything ## Quality gate and biomarkers beside Praat
 	@$(BENCH) bench.biomarkers $(ARGS)
+
+bench-worker: $(VENV)/.everything ## The whole system beside the bare engine
+	@$(BENCH) bench.worker $(ARGS)
+
+bench-fair: $(VENV)/.everything ## Interactive jobs behind bulk work beside an idle system
+	@$(BENCH) bench.fair $(ARGS)
+
+bench-memory: $(VENV)/.everything ## The memory an hour of audio takes beside a minute
+	@$(BENCH) bench.memory $(ARGS)
 
 bench-report: $(VENV)/.everything ## Write bench/README.md's table from the last results
 	@$(BENCH) bench.report

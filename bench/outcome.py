@@ -52,15 +52,16 @@ class Host(BaseModel):
 
 
 class Outcome(BaseModel):
-    """One benchmark's result. The ratio is ours over theirs: above 1 we are the quicker."""
+    """One benchmark's result. The ratio is ours over theirs: above 1 we are the quicker, unless `at_most`."""
 
     name: str
     ratio: float
     #: Bounds of the median's 95 % bootstrap interval over the rounds.
     low: float
     high: float
-    #: The least that `low` should be.
+    #: The least that `low` should be, or where the ratio counts what something costs, the most for `high`.
     target: float
+    at_most: bool
     met: bool
     ours: str
     theirs: str
@@ -80,6 +81,7 @@ def report(  # noqa: PLR0913 - each names one field of the line
     rounds: int,
     threads: int,
     details: dict[str, JsonValue],
+    at_most: bool = False,
 ) -> None:
     """Print an outcome and keep it in `results/`."""
     outcome = Outcome(
@@ -88,7 +90,8 @@ def report(  # noqa: PLR0913 - each names one field of the line
         low=round(found.low, 3),
         high=round(found.high, 3),
         target=target,
-        met=found.low >= target,
+        at_most=at_most,
+        met=found.high <= target if at_most else found.low >= target,
         ours=ours,
         theirs=theirs,
         rounds=rounds,

@@ -23,7 +23,7 @@ def table(found: list[Outcome]) -> str:
     lines = ["| | ours | theirs | ratio (95 %) | target | met | threads |", "|---|---|---|---|---|---|---|"]
     lines += [
         f"| {each.name} | {each.ours} | {each.theirs} | {each.ratio:.2f} ({each.low:.2f} to {each.high:.2f}) "
-        f"| {each.target:g} | {'yes' if each.met else 'no'} | {each.threads} |"
+        f"| {'≤' if each.at_most else '≥'} {each.target:g} | {'yes' if each.met else 'no'} | {each.threads} |"
         for each in found
     ]
     return "\n".join(lines) + "\n"
@@ -45,12 +45,15 @@ def machines(found: list[Outcome]) -> str:
 
 
 def figure(found: list[Outcome]) -> Figure:
-    """Each ratio over its target, with its interval: right of the line is met."""
+    """Each ratio over its target, or the other way round for those of at most: right of the line is met."""
     drawn = Figure(figsize=(8, 0.6 * len(found) + 1.2), layout="constrained")
     axes = drawn.subplots()
     for row, each in enumerate(reversed(found)):
-        middle = each.ratio / each.target
-        spread = [[middle - each.low / each.target], [each.high / each.target - middle]]
+        sign = -1 if each.at_most else 1
+        low, middle, high = sorted(
+            (value / each.target) ** sign for value in (each.low, each.ratio, each.high)
+        )
+        spread = [[middle - low], [high - middle]]
         colour = "tab:blue" if each.met else "tab:red"
         axes.errorbar(middle, row, xerr=spread, fmt="o", color=colour, capsize=4)
     axes.axvline(1, color="grey", linewidth=1)

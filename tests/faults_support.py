@@ -39,14 +39,14 @@ class FaultyStack(Stack):
         return job_id
 
     def jobs(self) -> list[Job]:
-        with self._session() as session:
+        with self.session() as session:
             return list(session.scalars(select(Job).order_by(Job.id)))
 
     def job(self, job_id: UUID) -> Job:
         return next(job for job in self.jobs() if job.id == job_id)
 
     def analyses_per_job(self) -> dict[UUID, int]:
-        with self._session() as session:
+        with self.session() as session:
             counts = select(AnalysisRecord.job_id, func.count()).group_by(AnalysisRecord.job_id)
             return {row[0]: row[1] for row in session.execute(counts)}
 
@@ -55,7 +55,7 @@ class FaultyStack(Stack):
         return all(states[job_id] is JobStatus.SUCCEEDED for job_id in job_ids)
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
         engine = sync_engine(self.infrastructure.settings(DatabaseSettings), application_name="faults")
         try:
             with Session(engine) as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -10,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soxr
 
-from mindtrack_inference.cage import Cage, CageBrokenError, protocol
+from mindtrack_inference.cage import Cage, CageBrokenError, PreparationError, protocol
 from mindtrack_inference.cage.parent import environment
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms, prepare
@@ -68,15 +70,24 @@ def cage(shared: Cage) -> Cage:
 
 
 def agrees(prepared: Prepared, recording: bytes) -> bool:
-    """Whether everything is exactly what it is in this process."""
+    """Whether everything is what it is in this process: samples exactly, and figures but for rounding.
+
+    The child has one thread, and sums are rounded differently in several.
+    """
     expected = prepare(recording, TERMS)
     windows = np.concatenate(list(prepared.chunks()))
     return (
-        (prepared.quality, prepared.biomarkers, prepared.audio_seconds)
-        == (expected.quality, expected.biomarkers, expected.audio_seconds)
+        figures(prepared) == pytest.approx(figures(expected.prepared()), rel=1e-5, nan_ok=True)
+        and prepared.audio_seconds == expected.audio_seconds
         and np.array_equal(prepared.starts, expected.starts)
         and np.array_equal(windows, expected.windows)
     )
+
+
+def figures(prepared: Prepared) -> dict[str, float]:
+    """Everything that was measured, NaN for what could not be."""
+    measured = asdict(prepared.quality) | asdict(prepared.biomarkers)
+    return {name: math.nan if value is None else value for name, value in measured.items()}
 
 
 def in_format(form: Format) -> bytes:
@@ -160,8 +171,9 @@ def test_rejections_are_as_in_this_process(cage: Cage, recording: bytes) -> None
 def test_the_prompts_end_is_passed_on(cage: Cage) -> None:
     late = encode(np.concatenate([np.zeros(16_000, np.float32), voice()[: 8 * 16_000]]))
     prepared = cage.prepare(late, prompt_ended_seconds=0.25)
-    assert prepared.biomarkers == prepare(late, TERMS, prompt_ended_seconds=0.25).biomarkers
-    assert prepared.biomarkers.response_latency_seconds is not None
+    expected = prepare(late, TERMS, prompt_ended_seconds=0.25).biomarkers.response_latency_seconds
+    assert expected is not None
+    assert prepared.biomarkers.response_latency_seconds == expected
 
 
 def test_a_lane_takes_no_more_than_it_says(cage: Cage) -> None:
@@ -295,6 +307,17 @@ def test_a_child_that_cannot_start_is_no_recordings_fault(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "executable", "/nowhere")
     with pytest.raises(CageBrokenError, match="no child process"):
         Cage(TERMS).start()
+
+
+def test_a_bug_of_ours_is_no_recordings_fault() -> None:
+    gaps = replace(TERMS, hop_samples=TERMS.window_samples + 1)  # which nobody can cut
+    with Cage(gaps) as cage:
+        with pytest.raises(PreparationError, match="ValueError"):
+            cage.prepare(voice_log())
+        child = cage.pid
+        with pytest.raises(PreparationError, match="ValueError"):
+            cage.prepare(voice_log())
+        assert cage.pid == child
 
 
 PASSED = (

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import openvino
 import pytest
 from structlog.testing import capture_logs
 
@@ -20,6 +19,7 @@ from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.engines import PrecisionChoice
 from mindtrack_inference.engines.selection import Capabilities, open_engine
 from mindtrack_inference.engines.torch import has_cuda
+from mindtrack_inference.runtime import import_openvino
 from mindtrack_shared.bundles import INT8_NAME, INT8_WEIGHTS_NAME, BundleError, Head
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_shared.observability import events
@@ -44,6 +44,7 @@ def with_int8(directory: Path, *, seed: int = 0) -> Bundle:
     """Add an int8 variant: the graph itself, or another one's with another seed."""
     graph = directory.parent / "variant.onnx"
     onnx.save(listening_model(seed=seed), graph)
+    openvino = import_openvino()
     model = openvino.Core().read_model(graph)
     openvino.save_model(model, directory / INT8_NAME, compress_to_fp16=False)
     vouch(directory, INT8_NAME, INT8_WEIGHTS_NAME)

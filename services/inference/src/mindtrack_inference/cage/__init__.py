@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from mindtrack_inference.cage.parent import Cage, CageBrokenError, Reason
+from mindtrack_inference.cage.parent import Cage, CageBrokenError, PreparationError, Reason
 
-__all__ = ["Cage", "CageBrokenError", "Reason"]
+__all__ = ["Cage", "CageBrokenError", "PreparationError", "Reason"]

@@ -75,6 +75,11 @@ def _serve(terms: Terms, request: protocol.Request, recording: bytes, answers: B
         _send(answers, refused)
     except LaneExceededError:
         _send(answers, protocol.Exceeded())
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is not the recording's fault
+        get_logger().exception(events.ATTEMPT_FAILED)
+        _send(answers, protocol.Failed(error=type(error).__name__))
     else:
         _send(answers, _passed(found))
         for chunk in found.prepared().chunks():

@@ -65,6 +65,10 @@ class CageBrokenError(Exception):
     """A fresh child cannot start. The fault is ours, never a recording's."""
 
 
+class PreparationError(Exception):
+    """Preparing failed with an exception that judges no recording. The fault is ours."""
+
+
 class Reason(StrEnum):
     """Why a child was killed, or found dead."""
 
@@ -178,6 +182,7 @@ class Cage:
         Raises:
             RecordingRejectedError: the recording is at fault; UNREADABLE also if the child was lost over it.
             LaneExceededError: its lane takes none so long.
+            PreparationError: a bug of ours; the child's log has the traceback.
             CageBrokenError: no child can be started.
 
         """
@@ -198,6 +203,8 @@ class Cage:
         self._is_idle = True
         if isinstance(answer, protocol.Exceeded):
             raise LaneExceededError(self._terms.max_seconds if lane is None else lane)
+        if isinstance(answer, protocol.Failed):
+            raise PreparationError(f"the child failed with {answer.error}")
         raise RecordingRejectedError(
             answer.code, answer.detail, answer.measured, answer.needed, answer.quality
         )
@@ -394,7 +401,7 @@ def _json(message: BaseModel) -> bytes:
     return message.model_dump_json().encode()
 
 
-def _answer(frame: bytearray) -> protocol.Passed | protocol.Refused | protocol.Exceeded:
+def _answer(frame: bytearray) -> protocol.Answer:
     try:
         return protocol.ANSWER.validate_json(frame)
     except ValidationError:

@@ -6,7 +6,7 @@
     parent  Request
     child   Ready: whoever is lost before that was not lost over the recording
     parent  the recording
-    child   Passed, and its windows in chunks (float32, little-endian); or Refused; or Exceeded
+    child   Passed, and its windows in chunks (float32, little-endian); or Refused; or Exceeded; or Failed
 
 Never pickle: whoever took over the child could run code in the parent.
 """
@@ -77,5 +77,12 @@ class Exceeded(_Message):
     kind: Literal["exceeded"] = "exceeded"
 
 
-Answer = Annotated[Passed | Refused | Exceeded, Field(discriminator="kind")]
-ANSWER: TypeAdapter[Passed | Refused | Exceeded] = TypeAdapter(Answer)
+class Failed(_Message):
+    """An exception that is no judgement on the recording: a bug of ours."""
+
+    kind: Literal["failed"] = "failed"
+    error: Annotated[str, Field(max_length=MAX_DETAIL)]
+
+
+Answer = Passed | Refused | Exceeded | Failed
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
