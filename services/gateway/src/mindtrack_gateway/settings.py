@@ -22,8 +22,8 @@ class GatewaySettings(BaseSettings):
         int,
         Field(
             gt=0,
-            description="Larger recordings are refused with 413. The default holds an hour at 298 kbit/s: of "
-            "every usual compressed format, and of WAV at 16 kHz, 16 bits, mono.",
+            description="Larger recordings are refused with 413. The default holds an hour at 298 kbit/s: "
+            "AAC, MP3 or Opus at usual rates, and WAV at 16 kHz, 16 bits, mono.",
         ),
     ] = 128 * MEBIBYTE
     upload_idle: Annotated[
