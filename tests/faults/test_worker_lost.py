@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults_support import FaultyStack, eventually, talking
+from mindtrack_client import Priority
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_local.errors import PartFailedError
 from mindtrack_shared.bundles import ONNX_NAME, BundleManifest
@@ -38,6 +39,21 @@ def test_a_worker_that_stops_politely_finishes_what_it_holds(stack: FaultyStack,
 
     job = stack.job(job_id)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
+
+
+def test_a_worker_that_stops_politely_gives_bulk_work_back(stack: FaultyStack, tmp_path: Path) -> None:
+    worker = stack.add_inference("inference")
+    with stack.client() as client:
+        recording = talking(tmp_path / "long.wav", seconds=290)
+        job_id = client.submit(recording, priority=Priority.BULK).id
+    eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+
+    worker.stop()
+
+    job = stack.job(job_id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 0)
+    stack.add_inference("second")
+    eventually(lambda: stack.succeeded([job_id]), within=60, what="another worker finishing")
 
 
 def test_a_frozen_worker_is_replaced_and_its_late_result_refused(stack: FaultyStack, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from faults_support import FaultyStack, eventually, talking
+from mindtrack_shared.domain.jobs import JobStatus, RejectionCode
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+KILLS = 10
+#: `oom_score_adj` of a child in its cage.
+FIRST_TO_GO = "1000"
+
+
+def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultyStack, tmp_path: Path) -> None:
+    stack.add_inference("inference")
+    recording = talking(tmp_path / "log.wav", seconds=60)
+    with stack.client() as client:
+        doomed = [client.submit(recording).id for _ in range(KILLS)]
+        eventually(
+            lambda: JobStatus.RUNNING in {job.status for job in stack.jobs()}, within=20, what="a claim"
+        )
+        killed: set[int] = set()
+        while len(killed) < KILLS:
+            victims = [child for child in decoders(stack) if child.pid not in killed and is_busy(child)]
+            for victim in victims[: KILLS - len(killed)]:
+                victim.kill()
+                killed.add(victim.pid)
+            if not victims and all(job.status.is_terminal for job in stack.jobs()):
+                doomed.append(client.submit(recording).id)
+        spared = [client.submit(recording).id for _ in range(3)]
+
+    eventually(lambda: stack.succeeded(spared), within=120, what="the others succeeding")
+    eventually(lambda: all(job.status.is_terminal for job in stack.jobs()), within=60, what="an end for all")
+    jobs = [stack.job(job_id) for job_id in doomed]
+    rejected = [job for job in jobs if job.status is JobStatus.REJECTED]
+    assert {job.status for job in jobs} <= {JobStatus.SUCCEEDED, JobStatus.REJECTED}
+    assert {job.code for job in rejected} == {RejectionCode.UNREADABLE}
+    assert 1 <= len(rejected) <= KILLS
+    assert {job.attempt for job in stack.jobs()} == {1}, "nobody else paid for it"
+
+
+def decoders(stack: FaultyStack) -> list[psutil.Process]:
+    """Find the caged children that are ready, by what they do to themselves before."""
+    family = psutil.Process(stack.process("inference").pid).children(recursive=True)
+    return [child for child in family if oom_score(child) == FIRST_TO_GO]
+
+
+def oom_score(process: psutil.Process) -> str:
+    try:
+        return Path(f"/proc/{process.pid}/oom_score_adj").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def is_busy(process: psutil.Process) -> bool:
+    try:
+        return process.cpu_percent(interval=0.05) > 0
+    except psutil.NoSuchProcess:
+        return False
