@@ -31,6 +31,7 @@ import av
 import numpy as np
 import soxr
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -152,14 +153,26 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _blocks(frames: Iterable[AudioFrame]) -> Iterator[_Block]:
-    for frame in frames:
-        if not MIN_RATE <= frame.rate <= MAX_RATE:
-            raise _unreadable(f"its sampling rate is {frame.rate} Hz")
-        yield _Block(frame.rate, _to_mono(frame))
+    """Gather frames to blocks of about a second: a codec's frames are so short that handling each would cost
+    more than decoding it.
+    """
+    for (rate, _, _), run in groupby(
+        frames, key=lambda frame: (frame.rate, frame.format.name, frame.layout.name)
+    ):
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise _unreadable(f"its sampling rate is {rate} Hz")
+        gathered = AudioFifo()
+        for frame in run:
+            frame.pts = None  # or gaps would be refused
+            gathered.write(frame)
+            if gathered.samples >= rate and (second := gathered.read()) is not None:
+                yield _Block(rate, _to_mono(second))
+        if (rest := gathered.read()) is not None:
+            yield _Block(rate, _to_mono(rest))
 
 
 def _to_mono(frame: AudioFrame) -> Waveform:
-    """Scale one frame to ±1 and average its channels."""
+    """Scale a block to ±1 and average its channels."""
     full_scale = _FULL_SCALE.get(frame.format.packed.name)
     if full_scale is None:
         raise _unreadable(f"its samples are {frame.format.name}")

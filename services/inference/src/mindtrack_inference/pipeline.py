@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mindtrack_inference import audio, speech
+from mindtrack_inference import audio
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import AbandonedError
 from mindtrack_inference.preparation import ModelInput, Prepared, Terms, prepare
@@ -41,7 +41,6 @@ class Analyzer:
             max_seconds=max_seconds,
             thresholds=thresholds,
         )
-        speech.load()  # a worker should not find out with its first job that it cannot
 
     @property
     def batch(self) -> int:
