@@ -87,7 +87,7 @@ def analyse(files: Sequence[Path]) -> None:
         ValueError: a setting makes no sense.
 
     """
-    from mindtrack_inference.worker import build_analyzer
+    from mindtrack_inference.assembly import build_analyzer
 
     if unfit := [str(file) for file in files if not file.is_file() or not os.access(file, os.R_OK)]:
         sys.stderr.write(f"mindtrack-inference: not a file that can be read: {', '.join(unfit)}\n")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mindtrack_inference import audio, biomarkers, quality, speech, windows
+from mindtrack_inference import audio, windows
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_shared.domain.biomarkers import Biomarkers
@@ -115,6 +115,9 @@ def prepare(
         LaneExceededError: its lane takes none so long; nothing was measured.
 
     """
+    # They need scipy, which takes long to import; whoever talks to a cage never gets here.
+    from mindtrack_inference import biomarkers, quality, speech  # noqa: PLC0415
+
     waveform = _decode(recording, terms.max_seconds, lane_seconds)  # (samples,)
     spoken = speech.detect(waveform)  # (m, 2)
     measured = quality.measure(waveform, spoken)

@@ -1,4 +1,7 @@
-"""Builds the Celery worker, and one runner with one model in each of its child processes."""
+"""The Celery worker, and one runner with one model in each of its child processes.
+
+What only children need is imported in them: it takes most of a second, and the parent starts none before.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,20 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery, signals
 
-from mindtrack_inference.bundle import Bundle, load_bundle
-from mindtrack_inference.cage import Cage
-from mindtrack_inference.classifier import Classifier
-from mindtrack_inference.pipeline import Analyzer
-from mindtrack_inference.preparation import Terms
-from mindtrack_inference.runner import Runner
-from mindtrack_inference.settings import InferenceSettings, QualitySettings
-from mindtrack_shared.db.engine import sync_engine
-from mindtrack_shared.domain.jobs import Priority
+from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.celery import celery_app
 from mindtrack_shared.queue.names import DRAIN_QUEUES, FORMER_DRAIN_QUEUE
-from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.settings import (
-    DatabaseSettings,
-    JobSettings,
-    LogSettings,
-    QueueSettings,
-    StorageSettings,
-)
-from mindtrack_shared.storage import open_store
+from mindtrack_shared.settings import LogSettings, QueueSettings
+
+if TYPE_CHECKING:
+    from mindtrack_inference.runner import Runner
 
 SERVICE = "inference"
 #: A child that cannot start is replaced at once; this keeps the replacing from spinning.
@@ -67,42 +57,6 @@ def queues(settings: InferenceSettings) -> list[str]:
     return [*(DRAIN_QUEUES[lane] for lane in settings.lanes), FORMER_DRAIN_QUEUE]
 
 
-def build_analyzer(bundle: Bundle, settings: InferenceSettings, thresholds: QualitySettings) -> Analyzer:
-    return Analyzer(
-        Classifier.load(
-            bundle,
-            engine=settings.engine,
-            precision=settings.precision,
-            threads=settings.threads,
-            cache=settings.model_cache,
-        ),
-        max_seconds=settings.max_recording_seconds,
-        thresholds=thresholds,
-    )
-
-
-def build_runner(settings: InferenceSettings) -> Runner:
-    bundle, thresholds = load_bundle(settings.bundle), QualitySettings()
-    terms = Terms(bundle.window_samples, bundle.hop_samples, settings.max_recording_seconds, thresholds)
-    cages = {
-        Priority.INTERACTIVE: Cage(terms, lane_seconds=settings.interactive_seconds),
-        Priority.BULK: Cage(terms),
-    }
-    lanes = {lane: cages[lane] for lane in Priority if lane in settings.lanes}
-    for cage in lanes.values():
-        cage.start()  # beside the model
-    return Runner(
-        engine=sync_engine(DatabaseSettings(), application_name=f"mindtrack-{SERVICE}"),
-        store=open_store(StorageSettings()),
-        lanes=lanes,
-        analyzer=build_analyzer(bundle, settings, thresholds),
-        wakeups=Wakeups(QueueSettings()),
-        job_settings=JobSettings(),
-        settings=settings,
-        on_hang=lambda: os._exit(os.EX_SOFTWARE),
-    )
-
-
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery ships no types
 def set_up_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     configure_logging(LogSettings(), service=SERVICE)
@@ -113,7 +67,9 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     global _runner  # noqa: PLW0603 - one runner per process is the point
     settings = InferenceSettings()
     try:
-        _runner = build_runner(settings)
+        from mindtrack_inference.assembly import build_runner  # noqa: PLC0415
+
+        _runner = build_runner(settings, service=SERVICE)
     except Exception as error:
         get_logger().exception(events.SERVICE_BROKEN)
         time.sleep(RESPAWN_PAUSE)
