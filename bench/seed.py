@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from bench import bundles, corpus
-from bench.model import THREADS, available, best, probabilities, use_threads
+from bench.model import THREADS, TOLERANCE, available, best, probabilities, use_threads
 from bench.outcome import report, require
 from bench.sides import in_turns, rate, ratio, rounds_wanted
 from bench.tutorial import Tutorial
@@ -20,8 +20,6 @@ from mindtrack_inference.engines.golden import MAX_SHIFT
 
 TARGET = 4.0
 RECORDINGS = 4
-#: How far fp32 probabilities may be from the tutorial's; a lower precision is held to the worker's own rule.
-TOLERANCE = 1e-4
 
 
 def main() -> int:
@@ -37,6 +35,7 @@ def main() -> int:
     for precision in {Precision.FP32, chosen}:
         shift = np.abs(np.array([probabilities(classifiers[precision], body) for body in bodies]) - theirs)
         differences[precision] = float(f"{shift.max():.1e}")
+        # A lower precision is held to the worker's own rule.
         within = shift.max() <= TOLERANCE if precision is Precision.FP32 else shift.mean() <= MAX_SHIFT
         require(
             bool(within),

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 from bench import bundles, corpus
 from bench.model import THREADS
-from bench.outcome import ROOT
 from faults_support import FaultyStack
 from mindtrack_local.config import SERVICES, StackConfig
 from unit.inference.recordings import encode
@@ -18,19 +17,16 @@ WORKER = "inference"
 
 
 @contextmanager
-def running(*, with_worker: bool = True) -> Iterator[FaultyStack]:
+def running() -> Iterator[FaultyStack]:
     """Run it for as long as the block does. Leases outlive a worker that is paused between rounds."""
-    bundles.base()
     overrides = {
         "MINDTRACK_INFERENCE_BUNDLE": str(bundles.base().directory),
         "MINDTRACK_INFERENCE_THREADS": str(THREADS),
         "MINDTRACK_JOB_LEASE": "3600",
         "MINDTRACK_JOB_HEARTBEAT": "600",
     }
-    services = tuple(service for service in SERVICES if with_worker or service != WORKER)
-    folder = ROOT / "var" / "bench"
-    with TemporaryDirectory(dir=folder) as name:
-        config = StackConfig(var=Path(name) / "var", services=services, settings_overrides=overrides)
+    with TemporaryDirectory(dir=bundles.FOLDER) as name:
+        config = StackConfig(var=Path(name) / "var", services=SERVICES, settings_overrides=overrides)
         with FaultyStack(config) as stack:
             yield stack
 

@@ -7,8 +7,7 @@ import os
 from mindtrack_inference.bundle import Bundle, load_bundle
 from mindtrack_inference.cage import Cage
 from mindtrack_inference.classifier import Classifier
-from mindtrack_inference.pipeline import Analyzer
-from mindtrack_inference.preparation import Terms
+from mindtrack_inference.pipeline import Analyzer, terms_of
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_shared.db.engine import sync_engine
@@ -34,7 +33,7 @@ def build_analyzer(bundle: Bundle, settings: InferenceSettings, thresholds: Qual
 
 def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
     bundle, thresholds = load_bundle(settings.bundle), QualitySettings()
-    terms = Terms(bundle.window_samples, bundle.hop_samples, settings.max_recording_seconds, thresholds)
+    terms = terms_of(bundle, max_seconds=settings.max_recording_seconds, thresholds=thresholds)
     cages = {
         Priority.INTERACTIVE: Cage(terms, lane_seconds=settings.interactive_seconds),
         Priority.BULK: Cage(terms),

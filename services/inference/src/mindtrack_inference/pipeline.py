@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindtrack_inference import audio
+from mindtrack_inference.bundle import Bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import AbandonedError
 from mindtrack_inference.preparation import ModelInput, Prepared, Terms, prepare
@@ -26,6 +27,16 @@ WINDOWS_PER_BATCH = 8
 MAX_UNMAPPED = 0.4
 
 
+def terms_of(bundle: Bundle, *, max_seconds: float, thresholds: QualitySettings) -> Terms:
+    """Say what a recording must be like for a bundle, and how it is cut."""
+    return Terms(
+        window_samples=bundle.window_samples,
+        hop_samples=bundle.hop_samples,
+        max_seconds=max_seconds,
+        thresholds=thresholds,
+    )
+
+
 class Analyzer:
     """Analyses recordings with one classifier. Serves one thread at a time.
 
@@ -35,12 +46,7 @@ class Analyzer:
     def __init__(self, classifier: Classifier, *, max_seconds: float, thresholds: QualitySettings) -> None:
         self._classifier = classifier
         #: What a recording must be like, and how it is cut.
-        self.terms = Terms(
-            window_samples=classifier.bundle.window_samples,
-            hop_samples=classifier.bundle.hop_samples,
-            max_seconds=max_seconds,
-            thresholds=thresholds,
-        )
+        self.terms = terms_of(classifier.bundle, max_seconds=max_seconds, thresholds=thresholds)
 
     @property
     def batch(self) -> int:
