@@ -21,7 +21,8 @@ from parselmouth.praat import call  # noqa: E402
 from bench.corpus import real_speech  # noqa: E402
 from bench.outcome import report, require  # noqa: E402
 from mindtrack_inference import biomarkers, quality, speech  # noqa: E402
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform  # noqa: E402
+from mindtrack_inference.audio import Waveform  # noqa: E402
+from mindtrack_shared.bundles import SAMPLE_RATE  # noqa: E402
 from mindtrack_shared.domain.biomarkers import Biomarkers  # noqa: E402
 
 #: Share by which the two medians of F0 may differ.

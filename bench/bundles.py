@@ -20,7 +20,7 @@ from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.dataset import Framing
 from mindtrack_trainer.importing import ImportOptions, import_checkpoint
 from mindtrack_trainer.manifest import Utterance, write_manifest
-from mindtrack_trainer.quantization import quantize
+from mindtrack_trainer.quantization import ANY, quantize
 from mindtrack_trainer.sound import write_wav
 
 FOLDER = ROOT / "var" / "bench"
@@ -63,7 +63,7 @@ def _make(out: Path) -> None:
         import_checkpoint(Path(checkpoint), out, options)
     with TemporaryDirectory(dir=out.parent) as data:
         write_manifest(Path(data), _utterances(Path(data)))
-        quantize(out, Path(data), least_agreement=0.0, most_difference=1.0)
+        quantize(out, Path(data), tolerance=ANY)
 
 
 def _utterances(data: Path) -> Iterator[Utterance]:

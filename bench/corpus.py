@@ -12,7 +12,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform, decode
+from mindtrack_inference.audio import Waveform, decode
+from mindtrack_shared.bundles import SAMPLE_RATE
 from unit.inference.recordings import PROMPTS, VOICE, WAV, Format, encode, voice
 
 #: By the names people know them under. The m4a is fragmented, or no pipe could carry it.

@@ -20,8 +20,9 @@ from bench import bundles, corpus
 from bench.model import THREADS, load, use_threads
 from bench.outcome import report, require
 from bench.sides import Side, in_turns, rate, ratio, rounds_wanted
-from mindtrack_inference.audio import SAMPLE_RATE, decode
+from mindtrack_inference.audio import decode
 from mindtrack_inference.engines import Precision
+from mindtrack_shared.bundles import SAMPLE_RATE
 
 TARGET, CORRELATION = 3.0, 0.999
 #: Decoding's share of inference time that it may take at most.

@@ -24,9 +24,10 @@ from numpy.typing import NDArray  # noqa: E402
 
 from bench import corpus  # noqa: E402
 from bench.outcome import report, require  # noqa: E402
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform  # noqa: E402
+from mindtrack_inference.audio import Waveform  # noqa: E402
 from mindtrack_inference.biomarkers.frames import HOP, RATE, centers, voice  # noqa: E402
 from mindtrack_inference.biomarkers.pitch import CEILING, FLOOR, track  # noqa: E402
+from mindtrack_shared.bundles import SAMPLE_RATE  # noqa: E402
 from unit.inference.recordings import VOICE  # noqa: E402
 from unit.inference.recordings import voice as demo_voice  # noqa: E402
 

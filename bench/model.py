@@ -15,11 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import corpus
 from bench.sides import progress, rate
 from mindtrack_inference import audio, windows
-from mindtrack_inference.audio import SAMPLE_RATE
 from mindtrack_inference.bundle import Bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.engines import Precision
-from mindtrack_shared.bundles import BundleError
+from mindtrack_shared.bundles import SAMPLE_RATE, BundleError
 
 _Stock: Any = import_module("transformers").Wav2Vec2ForSequenceClassification
 

@@ -17,9 +17,9 @@ from bench import bundles, corpus
 from bench.model import THREADS, TOLERANCE, available, best, disagreement, use_threads
 from bench.outcome import Host, report, require
 from bench.sides import in_turns, rate, ratio, rounds_wanted
-from mindtrack_inference.audio import SAMPLE_RATE
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_inference.engines import Precision
+from mindtrack_shared.bundles import SAMPLE_RATE
 
 #: For a CPU with avx512_vnni.
 TARGET = 2.8

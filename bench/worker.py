@@ -2,7 +2,7 @@
 
 Ours: upload, storage, queue, claim, decode, gate, biomarkers, model and commit, with everything on this
 machine; a backlog of 200 jobs of one window each, worked off in slices between which the worker is frozen.
-Theirs: the same engine on windows that lie in memory.
+Theirs: the same engine, in the precision that the worker chose, on windows that lie in memory.
 """
 
 from __future__ import annotations
@@ -41,15 +41,17 @@ def main() -> int:
     rounds = rounds_wanted(__doc__, default=7)
     slice_of = BACKLOG // (rounds + 2)
     bundle = bundles.base()
-    classifier = load(bundle, Precision.FP32)
     cut = np.stack([corpus.speech(bundles.WINDOW, offset) for offset in range(8)])
     with TemporaryDirectory() as folder, running() as stack, stack.client() as client:
         worker = stack.process(WORKER)
         first = client.submit(write_recording(Path(folder) / "first.wav", bundles.WINDOW)).id
         eventually(lambda: stack.succeeded([first]), within=PATIENCE, what="a first result")
-        provenance = client.wait(first, timeout=PATIENCE).analysis
-        require(provenance is not None, "the worker commits an analysis")
+        analysis = client.wait(first, timeout=PATIENCE).analysis
+        require(analysis is not None, "the worker commits an analysis")
+        assert analysis is not None  # noqa: S101 - for the type checker
+        precision = Precision(analysis.model.precision)
         worker.pause()
+        classifier = load(bundle, precision)
         for number in range(BACKLOG):
             client.submit(write_recording(Path(folder) / "log.wav", bundles.WINDOW, number / 20))
         progress(f"{BACKLOG} jobs wait")
@@ -82,7 +84,10 @@ def main() -> int:
         theirs="windows through the bare engine, 1/s",
         rounds=rounds,
         threads=THREADS,
-        details={"windows_per_second": {side: round(median(values), 3) for side, values in rates.items()}},
+        details={
+            "precision": precision,
+            "windows_per_second": {side: round(median(values), 3) for side, values in rates.items()},
+        },
     )
     return 0
 

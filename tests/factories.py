@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -140,8 +140,8 @@ class ScriptedAnalyzer:
         self.heard: list[bytes] = []
         self.prompts: list[float | None] = []
 
-    def prepare(self, recording: bytes, *, prompt_ended_seconds: float | None) -> Prepared:
-        self.heard.append(recording)
+    def prepare(self, recording: Iterable[bytes], *, prompt_ended_seconds: float | None) -> Prepared:
+        self.heard.append(b"".join(recording))
         self.prompts.append(prompt_ended_seconds)
         if isinstance(self._script[0], RecordingRejectedError | LaneExceededError):
             raise self._next()

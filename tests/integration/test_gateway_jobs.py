@@ -81,7 +81,7 @@ def test_the_object_is_stored_before_the_row_promises_it(
 ) -> None:
     job_id = UUID(upload(ada).json()["id"])
 
-    assert store.read(object_key(engine, job_id)) == WAV
+    assert b"".join(store.read(object_key(engine, job_id))) == WAV
     with Session(engine) as session:
         recording = session.scalars(select(Recording)).one()
     assert recording.sha256 == hashlib.sha256(WAV).digest()

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -506,7 +506,7 @@ class Batching(ScriptedAnalyzer):
         self._spoilt = spoilt
         self._prepared = 0
 
-    def prepare(self, recording: bytes, *, prompt_ended_seconds: float | None) -> Prepared:
+    def prepare(self, recording: Iterable[bytes], *, prompt_ended_seconds: float | None) -> Prepared:
         self._prepared += 1
         windows = np.full((1, 4), self._prepared, np.float32)
         heard = super().prepare(recording, prompt_ended_seconds=prompt_ended_seconds)

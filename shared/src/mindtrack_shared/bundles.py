@@ -29,6 +29,8 @@ INT8_NAME, INT8_WEIGHTS_NAME = "model.int8.xml", "model.int8.bin"
 CHECKSUMMED = (CONFIG_NAME, PREPROCESSOR_NAME, ONNX_NAME, GOLDEN_NAME)
 
 SCHEMA_VERSION: Literal[2] = 2
+#: Hz. What wav2vec2 checkpoints were trained on, and hence what every recording is resampled to.
+SAMPLE_RATE = 16_000
 #: Logits, absolute: how closely every engine must reproduce the golden ones.
 GOLDEN_TOLERANCE = 1e-4
 #: What the weights' encoder keys begin with; every other key belongs to the head.
@@ -194,6 +196,14 @@ class BundleManifest(BaseModel):
                 "fitted_on must say where a dimensional head's map comes from; no other head has one"
             )
         return self
+
+    @property
+    def window_samples(self) -> int:
+        return round(self.window_seconds * SAMPLE_RATE)
+
+    @property
+    def hop_samples(self) -> int:
+        return round(self.hop_seconds * SAMPLE_RATE)
 
     @property
     def supported_labels(self) -> tuple[Emotion, ...]:

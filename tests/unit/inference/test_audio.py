@@ -7,7 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from mindtrack_inference.audio import SAMPLE_RATE, decode
+from mindtrack_inference.audio import decode
+from mindtrack_shared.bundles import SAMPLE_RATE
 from unit.inference.recordings import (
     WAV,
     Format,

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mindtrack_inference import biomarkers
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform, decode
+from mindtrack_inference.audio import Waveform, decode
 from mindtrack_inference.speech import detect
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from unit.inference.recordings import PROMPTS
 from unit.inference.vowels import RATE, Vowel, resonate

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from parselmouth.praat import call
 
 from mindtrack_inference import biomarkers
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform, decode
+from mindtrack_inference.audio import Waveform, decode
 from mindtrack_inference.biomarkers.frames import RATE
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from unit.inference.recordings import PROMPTS
 from unit.inference.vowels import Vowel

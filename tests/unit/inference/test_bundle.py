@@ -71,7 +71,6 @@ def test_whole_bundle(directory: Path) -> None:
     bundle = load_bundle(directory)
     assert bundle.manifest.id == "tiny"
     assert bundle.labels == tuple(OWN_LABELS)
-    assert bundle.sampling_rate == 16_000
     assert bundle.do_normalize is True
     assert (bundle.window_samples, bundle.hop_samples) == (8_000, 4_000)
     assert bundle.onnx.is_file()

@@ -19,7 +19,7 @@ import pytest
 import soxr
 
 from mindtrack_inference.cage import Cage, CageBrokenError, PreparationError, protocol
-from mindtrack_inference.cage.parent import environment
+from mindtrack_inference.cage.process import environment
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms, prepare
 from mindtrack_inference.settings import QualitySettings
@@ -49,7 +49,7 @@ from mindtrack_inference.preparation import Terms
 from mindtrack_inference.settings import QualitySettings
 cage = Cage(Terms(8_000, 4_000, 60, QualitySettings()))
 try:
-    cage.prepare(b"no sound")
+    cage.prepare([b"no sound"])
 except Exception:
     pass
 print(cage.pid, flush=True)
@@ -65,7 +65,7 @@ def shared() -> Iterator[Cage]:
 
 @pytest.fixture
 def cage(shared: Cage) -> Cage:
-    assert agrees(shared.prepare(voice_log()), voice_log())
+    assert agrees(shared.prepare([voice_log()]), voice_log())
     return shared
 
 
@@ -142,7 +142,7 @@ def eventually(found: Callable[[], bool], seconds: float = 10.0) -> bool:
 @pytest.mark.parametrize("form", FORMATS, ids=str)
 def test_everything_is_as_in_this_process(cage: Cage, form: Format) -> None:
     recording = in_format(form)
-    assert agrees(cage.prepare(recording), recording)
+    assert agrees(cage.prepare([recording]), recording)
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,33 @@ def test_rejections_are_as_in_this_process(cage: Cage, recording: bytes) -> None
     with pytest.raises(RecordingRejectedError) as expected:
         prepare(recording, TERMS)
     with pytest.raises(RecordingRejectedError) as found:
-        cage.prepare(recording)
+        cage.prepare([recording])
     assert found.value.args == expected.value.args
     assert cage.pid == child
 
 
+def test_a_recording_that_cannot_be_fetched_costs_no_child(cage: Cage) -> None:
+    def broken() -> Iterator[bytes]:
+        yield voice_log()[:1_000]
+        raise ConnectionError("the storage is gone")
+
+    child = cage.pid
+    with pytest.raises(ConnectionError):
+        cage.prepare(broken())
+    assert agrees(cage.prepare([voice_log()]), voice_log())
+    assert cage.pid == child
+
+
+def test_the_child_can_only_read_what_was_handed_over(cage: Cage) -> None:
+    files = Path(f"/proc/{cage.pid}/fd")
+    shared = [file for file in files.iterdir() if "memfd:recording" in str(file.readlink())]
+    assert [file.lstat().st_mode & 0o700 for file in shared] == [0o500]
+    assert [file.stat().st_size for file in shared] == [0]  # nothing is left of the last one
+
+
 def test_the_prompts_end_is_passed_on(cage: Cage) -> None:
     late = encode(np.concatenate([np.zeros(16_000, np.float32), voice()[: 8 * 16_000]]))
-    prepared = cage.prepare(late, prompt_ended_seconds=0.25)
+    prepared = cage.prepare([late], prompt_ended_seconds=0.25)
     expected = prepare(late, TERMS, prompt_ended_seconds=0.25).biomarkers.response_latency_seconds
     assert expected is not None
     assert prepared.biomarkers.response_latency_seconds == expected
@@ -179,9 +198,9 @@ def test_the_prompts_end_is_passed_on(cage: Cage) -> None:
 def test_a_lane_takes_no_more_than_it_says(cage: Cage) -> None:
     child = cage.pid
     with pytest.raises(LaneExceededError, match="longer than 5 s"):
-        cage.prepare(voice_log(), max_seconds=5)
+        cage.prepare([voice_log()], max_seconds=5)
     with pytest.raises(RecordingRejectedError) as caught:
-        cage.prepare(silence(61), max_seconds=3_600)
+        cage.prepare([silence(61)], max_seconds=3_600)
     assert (caught.value.code, caught.value.needed) == (RejectionCode.TOO_LONG, 60)
     assert cage.pid == child
 
@@ -190,12 +209,12 @@ def test_whoever_is_killed_takes_one_recording_along() -> None:
     busy = encode(np.tile(voice(), 5))
     with Cage(TERMS) as cage:
         for _ in range(10):
-            assert agrees(cage.prepare(voice_log()), voice_log())
+            assert agrees(cage.prepare([voice_log()]), voice_log())
             with sent_at_work(pid_of(cage), signal.SIGKILL), pytest.raises(RecordingRejectedError) as caught:
-                list(cage.prepare(busy).chunks())
+                list(cage.prepare([busy]).chunks())
             assert caught.value.code is RejectionCode.UNREADABLE
             assert caught.value.detail == "its decoder died"
-        assert agrees(cage.prepare(voice_log()), voice_log())
+        assert agrees(cage.prepare([voice_log()]), voice_log())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -204,7 +223,7 @@ def test_whoever_was_lost_between_recordings_is_replaced_unnoticed(
 ) -> None:
     before = pid_of(cage)
     os.kill(before, number)
-    assert agrees(cage.prepare(voice_log(), timeout=3), voice_log())
+    assert agrees(cage.prepare([voice_log()], timeout=3), voice_log())
     assert cage.pid != before
 
 
@@ -212,14 +231,14 @@ def test_whoever_hangs_is_killed(cage: Cage) -> None:
     before = pid_of(cage)
     busy = encode(np.tile(voice(), 5))
     with sent_at_work(before, signal.SIGSTOP), pytest.raises(RecordingRejectedError) as caught:
-        cage.prepare(busy, timeout=3)
+        cage.prepare([busy], timeout=3)
     assert caught.value.code is RejectionCode.UNREADABLE
     assert caught.value.detail == "it could not be decoded in time"
     assert not is_running(before)
 
 
 def test_whoever_hangs_between_chunks_is_killed(cage: Cage) -> None:
-    chunks = cage.prepare(encode(np.tile(voice(), 5)), timeout=2).chunks()
+    chunks = cage.prepare([encode(np.tile(voice(), 5))], timeout=2).chunks()
     next(chunks)
     os.kill(pid_of(cage), signal.SIGSTOP)
     with pytest.raises(RecordingRejectedError, match="in time"):
@@ -230,26 +249,26 @@ def test_memory_is_bounded() -> None:
     terms = Terms(8_000, 4_000, 3_600, QualitySettings())
     with Cage(terms, headroom_bytes=32 << 20) as cage:
         with pytest.raises(RecordingRejectedError) as caught:
-            cage.prepare(silence(3_599))
+            cage.prepare([silence(3_599)])
         assert caught.value.code is RejectionCode.UNREADABLE
         assert caught.value.detail == "its decoder ran out of memory"
 
 
 def test_a_recording_given_up_halfway_leaves_the_cage_usable(cage: Cage) -> None:
-    chunks = cage.prepare(encode(np.tile(voice(), 5))).chunks()
+    chunks = cage.prepare([encode(np.tile(voice(), 5))]).chunks()
     next(chunks)
-    assert agrees(cage.prepare(voice_log()), voice_log())
+    assert agrees(cage.prepare([voice_log()]), voice_log())
     with pytest.raises(RuntimeError, match="another was prepared"):
         next(chunks)
 
 
 def test_the_child_outlives_the_thread_that_asked() -> None:
     with Cage(TERMS) as cage:
-        asking = threading.Thread(target=lambda: list(cage.prepare(voice_log()).chunks()))
+        asking = threading.Thread(target=lambda: list(cage.prepare([voice_log()]).chunks()))
         asking.start()
         asking.join()
         before = cage.pid
-        assert agrees(cage.prepare(voice_log()), voice_log())
+        assert agrees(cage.prepare([voice_log()]), voice_log())
         assert cage.pid == before
 
 
@@ -271,7 +290,7 @@ def test_secrets_stay_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINDTRACK_DATABASE_URL", "postgresql://user:secret@host/mindtrack")
     assert "MINDTRACK_DATABASE_URL" not in environment(os.environ)
     with Cage(TERMS) as cage:
-        list(cage.prepare(voice_log()).chunks())
+        list(cage.prepare([voice_log()]).chunks())
         path = Path(f"/proc/{cage.pid}/environ")
         if os.geteuid():  # not even its own user may look into it
             with pytest.raises(PermissionError):
@@ -303,7 +322,7 @@ def test_the_child_is_confined(cage: Cage) -> None:
 def test_a_child_that_cannot_start_is_no_recordings_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with Cage(TERMS) as cage, pytest.raises(CageBrokenError, match="did not start"):
-        cage.prepare(voice_log())
+        cage.prepare([voice_log()])
     monkeypatch.setattr(sys, "executable", "/nowhere")
     with pytest.raises(CageBrokenError, match="no child process"):
         Cage(TERMS).start()
@@ -313,10 +332,10 @@ def test_a_bug_of_ours_is_no_recordings_fault() -> None:
     gaps = replace(TERMS, hop_samples=TERMS.window_samples + 1)  # which nobody can cut
     with Cage(gaps) as cage:
         with pytest.raises(PreparationError, match="ValueError"):
-            cage.prepare(voice_log())
+            cage.prepare([voice_log()])
         child = cage.pid
         with pytest.raises(PreparationError, match="ValueError"):
-            cage.prepare(voice_log())
+            cage.prepare([voice_log()])
         assert cage.pid == child
 
 
@@ -361,7 +380,7 @@ def test_a_child_that_lies_is_killed(
     with Cage(TERMS) as cage:
         before = cage.pid
         with pytest.raises(RecordingRejectedError) as caught:
-            list(cage.prepare(voice_log()).chunks())
+            list(cage.prepare([voice_log()]).chunks())
         assert caught.value.code is RejectionCode.UNREADABLE
         assert caught.value.detail == "its decoder gave an answer that makes no sense"
         assert cage.pid != before

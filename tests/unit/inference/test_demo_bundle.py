@@ -22,7 +22,7 @@ from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.pipeline import Analyzer
 from mindtrack_inference.settings import QualitySettings
-from mindtrack_shared.bundles import GOLDEN_TOLERANCE
+from mindtrack_shared.bundles import GOLDEN_TOLERANCE, SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import outliers
 from mindtrack_trainer.prosody import vary
@@ -158,7 +158,7 @@ def test_torch_reproduces_the_golden_logits(bundle: Bundle) -> None:
     golden = bundle.golden()
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(bundle.directory)
     model = Wav2Vec2ForSequenceClassification.from_pretrained(bundle.directory)
-    inputs = extractor(list(golden.windows), sampling_rate=bundle.sampling_rate, return_tensors="pt")
+    inputs = extractor(list(golden.windows), sampling_rate=SAMPLE_RATE, return_tensors="pt")
     with torch.inference_mode():
         logits = model(inputs["input_values"]).logits.numpy()  # (k, labels)
     assert np.abs(logits - golden.logits).max() <= GOLDEN_TOLERANCE

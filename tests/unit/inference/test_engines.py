@@ -19,10 +19,10 @@ from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.engines import PrecisionChoice
 from mindtrack_inference.engines.selection import Capabilities, open_engine
 from mindtrack_inference.engines.torch import has_cuda
-from mindtrack_inference.runtime import import_openvino
 from mindtrack_shared.bundles import INT8_NAME, INT8_WEIGHTS_NAME, BundleError, Head
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_shared.observability import events
+from mindtrack_shared.openvino import import_openvino
 from mindtrack_trainer.checkpoint import read_checkpoint
 from mindtrack_trainer.dataset import Framing
 from mindtrack_trainer.emotion_map import EmotionMap, head_digest

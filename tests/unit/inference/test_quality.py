@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from mindtrack_inference import speech
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform, decode
+from mindtrack_inference.audio import Waveform, decode
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.quality import LEVEL_FLOOR, SNR_FLOOR, check, measure
 from mindtrack_inference.settings import QualitySettings
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.jobs import RejectionCode
 from mindtrack_shared.domain.quality import Quality
 from unit.inference.recordings import WAV, Format, encode, rms_db, voice, white_noise

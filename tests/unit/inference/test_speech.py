@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform, decode
+from mindtrack_inference.audio import Waveform, decode
 from mindtrack_inference.speech import (
     FRAME_SAMPLES,
     FRAMES_PER_CALL,
@@ -16,6 +16,7 @@ from mindtrack_inference.speech import (
     detect,
     probabilities,
 )
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer import outliers
 from unit.inference.recordings import PROMPTS, rms_db, voice, white_noise
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mindtrack_trainer.sound import SAMPLE_RATE, Encoding, Samples, encode
+from mindtrack_shared.bundles import SAMPLE_RATE
+from mindtrack_trainer.sound import Encoding, Samples, encode
 
 _STUDIO = Encoding("wav", "pcm_s16le", None, 48_000)
 _FILM = Encoding("mp4", "aac", 64_000, 48_000)

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.manifest import Split, Utterance, write_manifest
 from mindtrack_trainer.model import make_config, make_model, save_model
 from mindtrack_trainer.probes import Probe, write_probes
-from mindtrack_trainer.sound import SAMPLE_RATE, write_wav
+from mindtrack_trainer.sound import write_wav
 from mindtrack_trainer.training import TRAINING, TrainingReport
 
 WINDOW_SECONDS, HOP_SECONDS = 1.0, 0.5

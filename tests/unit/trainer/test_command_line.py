@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.windows import split
-from mindtrack_shared.bundles import BundleManifest
+from mindtrack_shared.bundles import SAMPLE_RATE, BundleManifest
 from mindtrack_trainer.__main__ import app
 from mindtrack_trainer.calibration import Calibration
 from mindtrack_trainer.samples import WEEK, narrator
 from mindtrack_trainer.scoring import Scorer
-from mindtrack_trainer.sound import SAMPLE_RATE, decode
+from mindtrack_trainer.sound import decode
 
 
 def test_help_needs_no_torch() -> None:

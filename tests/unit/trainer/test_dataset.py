@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import Wav2Vec2FeatureExtractor
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import augmentation, dataset
 from mindtrack_trainer.dataset import OUTLIER, Corpus, Framing
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.manifest import Utterance, read_manifest, write_manifest
-from mindtrack_trainer.sound import SAMPLE_RATE, write_wav
+from mindtrack_trainer.sound import write_wav
 
 FRAMING = Framing(4.0, 2.0)
 WINDOW = FRAMING.window

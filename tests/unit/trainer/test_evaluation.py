@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mindtrack_shared.bundles import StressCalibration
+from mindtrack_shared.bundles import SAMPLE_RATE, StressCalibration
 from mindtrack_trainer.__main__ import app
 from mindtrack_trainer.calibration import CALIBRATION, Calibration, calibrate
 from mindtrack_trainer.dataset import LABELS, cut
@@ -18,7 +18,7 @@ from mindtrack_trainer.metrics import brier_score
 from mindtrack_trainer.model import score
 from mindtrack_trainer.probes import PROBES, read_probes
 from mindtrack_trainer.scoring import Scorer, targets
-from mindtrack_trainer.sound import SAMPLE_RATE, read_wav, write_wav
+from mindtrack_trainer.sound import read_wav, write_wav
 from mindtrack_trainer.training import TRAINING
 from unit.trainer.evaluations import KINDS, SPEAKERS, write_checkpoint, write_corpus
 

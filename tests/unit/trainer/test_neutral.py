@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import welch
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.neutral import measure
 from mindtrack_trainer.prosody import Prosody
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples
+from mindtrack_trainer.sound import Samples
 from mindtrack_trainer.synthesis import say
 from mindtrack_trainer.voices import Speaker
 

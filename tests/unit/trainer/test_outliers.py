@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.outliers import (
     BABBLE_SNR,
     SOURCES,
@@ -13,7 +14,7 @@ from mindtrack_trainer.outliers import (
     pink_noise,
     white_noise,
 )
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples
+from mindtrack_trainer.sound import Samples
 
 
 @pytest.mark.parametrize("kind", [*SOURCES, *UNHEARD_SOURCES])

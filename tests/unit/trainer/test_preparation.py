@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import preparation
 from mindtrack_trainer.__main__ import app
@@ -19,7 +20,7 @@ from mindtrack_trainer.corpora.splits import Choice
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.manifest import MANIFEST, Utterance, read_manifest, write_manifest
 from mindtrack_trainer.preparation import Summary
-from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
+from mindtrack_trainer.sound import read_wav
 from unit.trainer.corpus_trees import TREES, emodb, jl, ravdess, tone, write_clip
 
 

@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import prosody
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples
+from mindtrack_trainer.sound import Samples
 from mindtrack_trainer.synthesis import say
 from mindtrack_trainer.voices import Speaker
 

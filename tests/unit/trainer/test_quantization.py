@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_shared.bundles import INT8_NAME, INT8_WEIGHTS_NAME, BundleManifest, Head
+from mindtrack_shared.openvino import import_openvino
 from mindtrack_trainer.__main__ import app
 from mindtrack_trainer.checkpoint import read_checkpoint
 from mindtrack_trainer.dataset import LABELS, normalise
 from mindtrack_trainer.errors import DatasetError, ExportError
 from mindtrack_trainer.manifest import read_manifest, write_manifest
-from mindtrack_trainer.packaging import NO_REVISION, import_openvino, package
-from mindtrack_trainer.quantization import quantize
+from mindtrack_trainer.packaging import NO_REVISION, package
+from mindtrack_trainer.quantization import ANY, Tolerance, quantize
 from unit.trainer.evaluations import HOP_SECONDS, SPEAKERS, WINDOW_SECONDS, write_checkpoint, write_corpus
 
 FILES = (INT8_NAME, INT8_WEIGHTS_NAME)
@@ -50,7 +51,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def quantized(plain: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = shutil.copytree(plain, tmp_path_factory.mktemp("quantized") / "bundle")
-    quantize(out, corpus, least_agreement=0.0, most_difference=1.0)
+    quantize(out, corpus, tolerance=ANY)
     return out
 
 
@@ -111,13 +112,13 @@ def test_nothing_reports_home(quantized: Path) -> None:
 def test_a_variant_that_cannot_agree_is_refused_and_the_bundle_stays(quantized: Path, corpus: Path) -> None:
     before = contents(quantized)
     with pytest.raises(ExportError, match=r"on 30 windows of 6 unseen .*with Convolution left in float32"):
-        quantize(quantized, corpus, most_difference=0.0)
+        quantize(quantized, corpus, tolerance=Tolerance(mean=0.0))
     assert contents(quantized) == before
 
 
 def test_again_takes_the_earlier_one_s_place(quantized: Path, corpus: Path, tmp_path: Path) -> None:
     out = shutil.copytree(quantized, tmp_path / "bundle")
-    quantize(out, corpus, least_agreement=0.0, most_difference=1.0)
+    quantize(out, corpus, tolerance=ANY)
     assert load_bundle(out).manifest.quantization is not None
     assert set(contents(out)) == set(contents(quantized))
     assert (out / "README.md").read_text().count("## int8") == 1

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.evaluation import FORMATS
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples, decode, encode, read_wav, round_trip, write_wav
+from mindtrack_trainer.sound import Samples, decode, encode, read_wav, round_trip, write_wav
 
 
 def tone(seconds: float = 1.5) -> Samples:

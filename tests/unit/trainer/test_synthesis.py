@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.errors import SynthesisError
 from mindtrack_trainer.espeak import EspeakSettings, speak
@@ -12,7 +13,7 @@ from mindtrack_trainer.manifest import read_manifest, write_manifest
 from mindtrack_trainer.outliers import SOURCES
 from mindtrack_trainer.probes import read_probes
 from mindtrack_trainer.prosody import RULES
-from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
+from mindtrack_trainer.sound import read_wav
 from mindtrack_trainer.synthesis import CLIP_SECONDS, CORPUS, make_clip, synthesise
 from mindtrack_trainer.voices import make_speakers
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples
+from mindtrack_shared.bundles import SAMPLE_RATE
+from mindtrack_trainer.sound import Samples
 from mindtrack_trainer.voicing import shake, tilt
 
 TIME = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE

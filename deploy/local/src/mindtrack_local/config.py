@@ -53,6 +53,10 @@ class Layout:
         return self.var / "recordings"
 
     @property
+    def models(self) -> Path:
+        return self.var / "models"
+
+    @property
     def s3(self) -> Path:
         return self.var / "s3"
 

@@ -63,7 +63,11 @@ class Environment:
         }
 
     def for_inference(self, ready_file: Path) -> dict[str, str]:
-        return {**self.variables(), "MINDTRACK_INFERENCE_READY_FILE": str(ready_file)}
+        return {
+            "MINDTRACK_INFERENCE_MODEL_CACHE": str(self.layout.models),
+            "MINDTRACK_INFERENCE_READY_FILE": str(ready_file),
+            **self.variables(),
+        }
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:

@@ -15,12 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mindtrack_inference.bundle import load_bundle
-from mindtrack_inference.errors import InferenceError, RecordingRejectedError
-from mindtrack_inference.settings import InferenceSettings, QualitySettings
-from mindtrack_shared.bundles import BundleError
+from mindtrack_inference.startup import without_collecting
 
 if TYPE_CHECKING:
+    from mindtrack_inference.errors import RecordingRejectedError
     from mindtrack_inference.pipeline import Analyzer
 
 #: What argparse, too, exits with when it was called wrongly.
@@ -29,6 +27,9 @@ USAGE_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    with without_collecting():
+        from mindtrack_inference.errors import InferenceError
+        from mindtrack_shared.bundles import BundleError
     try:
         if options.command == "analyse":
             analyse(options.files)
@@ -63,20 +64,23 @@ def work() -> None:
         ValueError: a setting is missing or makes no sense.
 
     """
-    from mindtrack_inference.worker import build_app, queues
-    from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
-    from mindtrack_shared.storage import open_store
+    with without_collecting():
+        from mindtrack_inference.bundle import load_bundle
+        from mindtrack_inference.settings import InferenceSettings, QualitySettings
+        from mindtrack_inference.worker import build_app, queues
+        from mindtrack_shared.queue.celery import run_worker
+        from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
+        from mindtrack_shared.storage import open_store
 
-    # What is wrong must stop the service here, not each of its children.
-    QualitySettings()
-    settings, queue = InferenceSettings(), QueueSettings()
-    load_bundle(settings.bundle)
-    open_store(StorageSettings())
-    DatabaseSettings()
-    JobSettings()
-    app = build_app(settings, queue)
-    listened = ",".join(queues(settings))
-    app.worker_main(["--quiet", "worker", "--queues", listened, "--without-gossip", "--without-mingle"])
+        # What is wrong must stop the service here, not each of its children.
+        QualitySettings()
+        settings, queue = InferenceSettings(), QueueSettings()
+        load_bundle(settings.bundle)
+        open_store(StorageSettings())
+        DatabaseSettings()
+        JobSettings()
+        app = build_app(settings, queue)
+    sys.exit(run_worker(app, queues(settings)))
 
 
 def analyse(files: Sequence[Path]) -> None:
@@ -88,6 +92,8 @@ def analyse(files: Sequence[Path]) -> None:
 
     """
     from mindtrack_inference.assembly import build_analyzer
+    from mindtrack_inference.bundle import load_bundle
+    from mindtrack_inference.settings import InferenceSettings, QualitySettings
 
     if unfit := [str(file) for file in files if not file.is_file() or not os.access(file, os.R_OK)]:
         sys.stderr.write(f"mindtrack-inference: not a file that can be read: {', '.join(unfit)}\n")
@@ -101,6 +107,8 @@ def analyse(files: Sequence[Path]) -> None:
 
 
 def _finding(analyzer: Analyzer, file: Path) -> dict[str, Any]:
+    from mindtrack_inference.errors import RecordingRejectedError
+
     try:
         analysis = analyzer.analyze(file.read_bytes())
     except RecordingRejectedError as rejection:

@@ -1,23 +1,32 @@
-"""Puts a worker's parts together."""
+"""Puts a worker's parts together, as many at once as can be: whoever waits for a cold worker waits for this.
+
+What takes longest, the decoder's process and the model, is begun first; the database's library is imported
+meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from mindtrack_inference.bundle import Bundle, load_bundle
+from mindtrack_inference.bundle import Bundle, load_bundle, read_manifest
 from mindtrack_inference.cage import Cage
-from mindtrack_inference.classifier import Classifier
-from mindtrack_inference.pipeline import Analyzer, terms_of
-from mindtrack_inference.runner import Runner
+from mindtrack_inference.preparation import terms_of
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
-from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.domain.jobs import Priority
-from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
-from mindtrack_shared.storage import open_store
+
+if TYPE_CHECKING:
+    from mindtrack_inference.pipeline import Analyzer
+    from mindtrack_inference.runner import Runner
+    from mindtrack_shared.bundles import BundleManifest
 
 
 def build_analyzer(bundle: Bundle, settings: InferenceSettings, thresholds: QualitySettings) -> Analyzer:
+    from mindtrack_inference.classifier import Classifier  # noqa: PLC0415
+    from mindtrack_inference.pipeline import Analyzer  # noqa: PLC0415
+
     return Analyzer(
         Classifier.load(
             bundle,
@@ -31,23 +40,48 @@ def build_analyzer(bundle: Bundle, settings: InferenceSettings, thresholds: Qual
     )
 
 
+def build_cages(
+    manifest: BundleManifest, settings: InferenceSettings, thresholds: QualitySettings
+) -> dict[Priority, Cage]:
+    """A cage per lane. The first is started at once, the others with their first recording."""
+    terms = terms_of(manifest, max_seconds=settings.max_recording_seconds, thresholds=thresholds)
+    limits = {Priority.INTERACTIVE: settings.interactive_seconds, Priority.BULK: None}
+    cages = {lane: Cage(terms, lane_seconds=limits[lane]) for lane in Priority if lane in settings.lanes}
+    next(iter(cages.values())).start()
+    return cages
+
+
 def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
-    bundle, thresholds = load_bundle(settings.bundle), QualitySettings()
-    terms = terms_of(bundle, max_seconds=settings.max_recording_seconds, thresholds=thresholds)
-    cages = {
-        Priority.INTERACTIVE: Cage(terms, lane_seconds=settings.interactive_seconds),
-        Priority.BULK: Cage(terms),
-    }
-    lanes = {lane: cages[lane] for lane in Priority if lane in settings.lanes}
-    for cage in lanes.values():
-        cage.start()  # beside the model
-    return Runner(
-        engine=sync_engine(DatabaseSettings(), application_name=f"mindtrack-{service}"),
-        store=open_store(StorageSettings()),
-        lanes=lanes,
-        analyzer=build_analyzer(bundle, settings, thresholds),
-        wakeups=Wakeups(QueueSettings()),
-        job_settings=JobSettings(),
-        settings=settings,
-        on_hang=lambda: os._exit(os.EX_SOFTWARE),
-    )
+    thresholds = QualitySettings()
+    cages = build_cages(read_manifest(settings.bundle), settings, thresholds)
+    bundle = load_bundle(settings.bundle)
+    with ThreadPoolExecutor(1, "opener") as opener:
+        # Compiling a model leaves the interpreter to others.
+        analyzer = opener.submit(build_analyzer, bundle, settings, thresholds)
+
+        from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
+        from mindtrack_inference.runner import Runner  # noqa: PLC0415
+        from mindtrack_shared.db.engine import sync_engine  # noqa: PLC0415
+        from mindtrack_shared.queue.wakeups import Wakeups  # noqa: PLC0415
+        from mindtrack_shared.settings import (  # noqa: PLC0415
+            DatabaseSettings,
+            JobSettings,
+            QueueSettings,
+            StorageSettings,
+        )
+        from mindtrack_shared.storage import open_store  # noqa: PLC0415
+
+        engine = sync_engine(DatabaseSettings(), application_name=f"mindtrack-{service}")
+        with suppress(OperationalError):  # the first drain will say so
+            engine.connect().close()  # stays in the pool
+        return Runner(
+            engine=engine,
+            store=open_store(StorageSettings()),
+            lanes=cages,
+            analyzer=analyzer.result(),
+            wakeups=Wakeups(QueueSettings()),
+            job_settings=JobSettings(),
+            settings=settings,
+            on_hang=lambda: os._exit(os.EX_SOFTWARE),
+        )

@@ -38,13 +38,11 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.jobs import RejectionCode
 
 #: (samples,) float32, mono, 16 kHz, full scale at ±1.
 Waveform: TypeAlias = NDArray[np.float32]
-
-#: Hz. What wav2vec2 checkpoints were trained on.
-SAMPLE_RATE = 16_000
 
 #: FFmpeg's names. `mov` also reads mp4, m4a and 3gp, `matroska` webm, and `aac` bare ADTS streams.
 DEMUXERS = ("wav", "flac", "ogg", "mp3", "mov", "matroska", "amr", "aac")

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mindtrack_inference import audio
-from mindtrack_inference.bundle import Bundle
 from mindtrack_inference.classifier import Classifier
 from mindtrack_inference.errors import AbandonedError
-from mindtrack_inference.preparation import ModelInput, Prepared, Terms, prepare
+from mindtrack_inference.preparation import ModelInput, Prepared, prepare, terms_of
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_inference.windows import cut
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, WindowScore
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
@@ -27,16 +26,6 @@ WINDOWS_PER_BATCH = 8
 MAX_UNMAPPED = 0.4
 
 
-def terms_of(bundle: Bundle, *, max_seconds: float, thresholds: QualitySettings) -> Terms:
-    """Say what a recording must be like for a bundle, and how it is cut."""
-    return Terms(
-        window_samples=bundle.window_samples,
-        hop_samples=bundle.hop_samples,
-        max_seconds=max_seconds,
-        thresholds=thresholds,
-    )
-
-
 class Analyzer:
     """Analyses recordings with one classifier. Serves one thread at a time.
 
@@ -46,7 +35,7 @@ class Analyzer:
     def __init__(self, classifier: Classifier, *, max_seconds: float, thresholds: QualitySettings) -> None:
         self._classifier = classifier
         #: What a recording must be like, and how it is cut.
-        self.terms = terms_of(classifier.bundle, max_seconds=max_seconds, thresholds=thresholds)
+        self.terms = terms_of(classifier.bundle.manifest, max_seconds=max_seconds, thresholds=thresholds)
 
     @property
     def batch(self) -> int:
@@ -146,8 +135,8 @@ class Analyzer:
         columns = (starts, ends, scores.probabilities, scores.unmapped, scores.uncertainty)
         for start, end, row, unmapped, uncertainty in zip(*(c.tolist() for c in columns), strict=True):
             yield WindowScore(
-                start_seconds=start / audio.SAMPLE_RATE,
-                end_seconds=end / audio.SAMPLE_RATE,
+                start_seconds=start / SAMPLE_RATE,
+                end_seconds=end / SAMPLE_RATE,
                 probabilities=Probabilities.from_sequence(row),
                 unmapped_mass=unmapped,
                 uncertainty=uncertainty,

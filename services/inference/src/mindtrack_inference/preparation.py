@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mindtrack_inference import audio, windows
+from mindtrack_inference import windows
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.settings import QualitySettings
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.jobs import RejectionCode
 from mindtrack_shared.domain.quality import Quality
+
+if TYPE_CHECKING:
+    from mindtrack_inference.audio import Waveform
+    from mindtrack_shared.bundles import BundleManifest
 
 #: Windows handed over at once.
 CHUNK_WINDOWS = 8
@@ -40,6 +46,16 @@ class Terms:
     #: The longest recording that the service takes.
     max_seconds: float
     thresholds: QualitySettings
+
+
+def terms_of(manifest: BundleManifest, *, max_seconds: float, thresholds: QualitySettings) -> Terms:
+    """Say what a recording must be like for a bundle, and how it is cut."""
+    return Terms(
+        window_samples=manifest.window_samples,
+        hop_samples=manifest.hop_samples,
+        max_seconds=max_seconds,
+        thresholds=thresholds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +84,7 @@ class ModelInput:
     """What preprocessing found and hands to the model."""
 
     #: The whole recording. (samples,)
-    waveform: audio.Waveform
+    waveform: Waveform
     #: First sample of each stretch of speech and one past its last. (m, 2)
     speech: NDArray[np.intp]
     quality: Quality
@@ -79,7 +95,7 @@ class ModelInput:
 
     @property
     def audio_seconds(self) -> float:
-        return self.waveform.size / audio.SAMPLE_RATE
+        return self.waveform.size / SAMPLE_RATE
 
     @property
     def windows(self) -> NDArray[np.float32]:
@@ -96,7 +112,7 @@ class ModelInput:
 
 
 def prepare(
-    recording: bytes,
+    recording: bytes | BinaryIO,
     terms: Terms,
     *,
     prompt_ended_seconds: float | None = None,
@@ -105,7 +121,7 @@ def prepare(
     """Decode a recording, refuse what cannot be analysed, measure it and say where it is worth scoring.
 
     Args:
-        recording: as it was uploaded.
+        recording: as it was uploaded; as a file, it must be seekable.
         terms: what it must be like.
         prompt_ended_seconds: when the question that it answers ended, counted from its start.
         lane_seconds: the longest recording that its lane takes, if that is less than the service does.
@@ -115,7 +131,7 @@ def prepare(
         LaneExceededError: its lane takes none so long; nothing was measured.
 
     """
-    # They need scipy, which takes long to import; whoever talks to a cage never gets here.
+    # They need FFmpeg and scipy, which take long to import; whoever talks to a cage never gets here.
     from mindtrack_inference import biomarkers, quality, speech  # noqa: PLC0415
 
     waveform = _decode(recording, terms.max_seconds, lane_seconds)  # (samples,)
@@ -124,8 +140,8 @@ def prepare(
     quality.check(
         measured,
         terms.thresholds,
-        seconds=waveform.size / audio.SAMPLE_RATE,
-        window_seconds=terms.window_samples / audio.SAMPLE_RATE,
+        seconds=waveform.size / SAMPLE_RATE,
+        window_seconds=terms.window_samples / SAMPLE_RATE,
     )
     starts = windows.first_samples(
         waveform.size, window_samples=terms.window_samples, hop_samples=terms.hop_samples
@@ -140,7 +156,9 @@ def prepare(
     return ModelInput(waveform, spoken, measured, markers, starts[heard], terms.window_samples)
 
 
-def _decode(recording: bytes, max_seconds: float, lane_seconds: float | None) -> audio.Waveform:
+def _decode(recording: bytes | BinaryIO, max_seconds: float, lane_seconds: float | None) -> Waveform:
+    from mindtrack_inference import audio  # noqa: PLC0415 - as above
+
     if lane_seconds is None or lane_seconds >= max_seconds:
         return audio.decode(recording, max_seconds=max_seconds)
     try:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform
+from mindtrack_inference.audio import Waveform
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.settings import QualitySettings
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.jobs import RejectionCode
 from mindtrack_shared.domain.quality import Quality
 

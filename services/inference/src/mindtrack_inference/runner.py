@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from mindtrack_inference.audio import SAMPLE_RATE
 from mindtrack_inference.buffer import Buffer, Chunk, Work
 from mindtrack_inference.errors import RecordingCorruptedError
 from mindtrack_inference.lease import ClaimedJob, Lease, Leases
@@ -30,6 +29,7 @@ from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_inference.settlement import Demote, Outcome, Release, Settlement
 from mindtrack_inference.shift import Shift
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.calibration import CalibratedScores
@@ -45,7 +45,7 @@ from mindtrack_shared.storage import RecordingStore
 class Prepares(Protocol):
     """What a lane needs of `cage.Cage`."""
 
-    def prepare(self, recording: bytes, *, prompt_ended_seconds: float | None) -> Prepared: ...
+    def prepare(self, recording: Iterable[bytes], *, prompt_ended_seconds: float | None) -> Prepared: ...
 
 
 class Scores(Protocol):
@@ -136,11 +136,14 @@ class Runner:
             row = connection.execute(statement).one_or_none()
         return None if row is None else ClaimedJob(*row)
 
-    def _fetch(self, job: ClaimedJob) -> bytes:
-        audio = self._store.read(job.object_key)
-        if hashlib.sha256(audio).digest() != job.sha256:
+    def _fetch(self, job: ClaimedJob) -> Iterator[bytes]:
+        """Yield a recording in chunks; raise at the end if they are not what was uploaded."""
+        digest = hashlib.sha256()
+        for chunk in self._store.read(job.object_key):
+            digest.update(chunk)
+            yield chunk
+        if digest.digest() != job.sha256:
             raise RecordingCorruptedError(job.object_key)
-        return audio
 
 
 class Claims(Protocol):
@@ -152,7 +155,7 @@ class _Drain:
     """One drain: `feed` runs in a thread per lane, `score` in the caller's, settlements in the settler's."""
 
     claim: Claims
-    fetch: Callable[[ClaimedJob], bytes]
+    fetch: Callable[[ClaimedJob], Iterator[bytes]]
     lanes: Mapping[Priority, Prepares]
     analyzer: Scores
     settlement: Settlement

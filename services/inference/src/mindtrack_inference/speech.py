@@ -13,14 +13,17 @@ from __future__ import annotations
 import functools
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform
-from mindtrack_inference.runtime import cpu_options, import_openvino
+from mindtrack_shared.bundles import SAMPLE_RATE
+from mindtrack_shared.openvino import cpu_options, import_openvino
+
+if TYPE_CHECKING:
+    from mindtrack_inference.audio import Waveform
 
 #: Samples: 32 ms, which the network judges at once, and the 4 ms before, which it hears with them.
 FRAME_SAMPLES, CONTEXT_SAMPLES = 512, 64

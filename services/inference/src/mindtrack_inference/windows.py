@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import Waveform
+if TYPE_CHECKING:
+    from mindtrack_inference.audio import Waveform
 
 
 def first_samples(samples: int, *, window_samples: int, hop_samples: int) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ import structlog
 from celery import Celery, signals
 
 from mindtrack_inference.settings import InferenceSettings
+from mindtrack_inference.startup import without_collecting
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.celery import celery_app
@@ -67,9 +68,10 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     global _runner  # noqa: PLW0603 - one runner per process is the point
     settings = InferenceSettings()
     try:
-        from mindtrack_inference.assembly import build_runner  # noqa: PLC0415
+        with without_collecting():
+            from mindtrack_inference.assembly import build_runner  # noqa: PLC0415
 
-        _runner = build_runner(settings, service=SERVICE)
+            _runner = build_runner(settings, service=SERVICE)
     except Exception as error:
         get_logger().exception(events.SERVICE_BROKEN)
         time.sleep(RESPAWN_PAUSE)

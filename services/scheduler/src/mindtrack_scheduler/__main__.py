@@ -58,11 +58,10 @@ def beat() -> None:
 def maintenance() -> None:
     """Carry out the periodic tasks."""
     from mindtrack_scheduler.maintenance import build_app
+    from mindtrack_shared.queue.celery import run_worker
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    celery.worker_main(
-        ["--quiet", "worker", "--queues", MAINTENANCE_QUEUE, "--without-gossip", "--without-mingle"]
-    )
+    raise typer.Exit(run_worker(celery, [MAINTENANCE_QUEUE]))
 
 
 if __name__ == "__main__":

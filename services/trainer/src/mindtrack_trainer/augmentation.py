@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mindtrack_trainer.sound import SAMPLE_RATE
+from mindtrack_shared.bundles import SAMPLE_RATE
 
 _LOW_CUT, _HIGH_CUT = (40.0, 300.0), (3_200.0, 8_000.0)  # hertz
 _TILT = 1.5  # decibels per octave, either way, around 1 kHz

@@ -21,13 +21,13 @@ from mindtrack_shared.bundles import (
     CONFIG_NAME,
     ENCODER,
     PREPROCESSOR_NAME,
+    SAMPLE_RATE,
     WEIGHTS_NAME,
     CheckpointConfig,
     Head,
 )
 from mindtrack_trainer.errors import ExportError
 from mindtrack_trainer.heads import HEADS, HeadedEncoder, Regression, built
-from mindtrack_trainer.sound import SAMPLE_RATE
 
 PICKLE_NAME = "pytorch_model.bin"
 #: What a dimensional head has beyond the regression it was imported as.

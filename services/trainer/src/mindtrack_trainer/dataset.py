@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.manifest import Split, Utterance, read_manifest
-from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
+from mindtrack_trainer.sound import read_wav
 
 LABELS = tuple(Emotion)
 #: The target of a clip that no emotion fits.

@@ -19,15 +19,14 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from torch import Tensor
 
-from mindtrack_shared.bundles import DIMENSIONS
-from mindtrack_shared.domain.calibration import MIN_EMOTIONS
-from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.bundles import DIMENSIONS, SAMPLE_RATE
+from mindtrack_shared.domain.emotions import MIN_EMOTIONS, Emotion
 from mindtrack_trainer.checkpoint import Checkpoint
 from mindtrack_trainer.dataset import normalise
 from mindtrack_trainer.errors import ExportError
 from mindtrack_trainer.manifest import Utterance, read_manifest
 from mindtrack_trainer.packaging import score
-from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
+from mindtrack_trainer.sound import read_wav
 
 #: The outputs of the checkpoints that need a map; their order does not matter.
 DIMENSION_LABELS = frozenset({"arousal", "dominance", "valence"})

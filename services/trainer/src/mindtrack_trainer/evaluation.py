@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer import metrics
 from mindtrack_trainer.bootstrap import Indices, Interval, intervals
 from mindtrack_trainer.calibration import Calibration
@@ -22,7 +23,7 @@ from mindtrack_trainer.manifest import Utterance
 from mindtrack_trainer.packaging import EVALUATION
 from mindtrack_trainer.probes import Probe, read_probes
 from mindtrack_trainer.scoring import STRESS, Logits, Scorer, Scores, paths, served, targets
-from mindtrack_trainer.sound import SAMPLE_RATE, Encoding, Samples, decode, encode
+from mindtrack_trainer.sound import Encoding, Samples, decode, encode
 
 #: What phones and browsers send, at common and at low bit rates.
 FORMATS: dict[str, Encoding] = {

@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from mindtrack_shared.domain.calibration import MIN_EMOTIONS
-from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.domain.emotions import MIN_EMOTIONS, Emotion
 from mindtrack_trainer.errors import ExportError
 
 #: What a label stands for; None for a label that stands for none of ours.

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.dataset import LABELS
 from mindtrack_trainer.errors import TrainerError
 from mindtrack_trainer.options import Freeze, TrainingOptions
-from mindtrack_trainer.sound import SAMPLE_RATE
 
 _PHASES = 3
 _BANDS = 80

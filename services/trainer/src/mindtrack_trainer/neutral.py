@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.signal import welch
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.espeak import EspeakSettings, speak
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples, resample
+from mindtrack_trainer.sound import Samples, resample
 from mindtrack_trainer.voicing import tilt_gain
 
 _TEXT = (

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples
+from mindtrack_shared.bundles import SAMPLE_RATE
+from mindtrack_trainer.sound import Samples
 
 #: From seconds and a generator to sound in [-1, 1].
 Source = Callable[[float, np.random.Generator], Samples]

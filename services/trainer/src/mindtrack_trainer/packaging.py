@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
-from typing import cast
 
 import numpy as np
 import torch
@@ -27,15 +24,16 @@ from mindtrack_shared.bundles import (
     INT8_WEIGHTS_NAME,
     MANIFEST_NAME,
     ONNX_NAME,
+    SAMPLE_RATE,
     WEIGHTS_NAME,
     BundleManifest,
     Head,
 )
+from mindtrack_shared.openvino import import_openvino
 from mindtrack_trainer.checkpoint import Checkpoint
 from mindtrack_trainer.dataset import normalise
 from mindtrack_trainer.errors import ExportError
 from mindtrack_trainer.heads import HeadedEncoder
-from mindtrack_trainer.sound import SAMPLE_RATE
 
 CARD_NAME = "README.md"
 #: What comes along where a model was measured: figures, words and plots.
@@ -184,14 +182,6 @@ def engine_difference(onnx: Path, inputs: Windows, logits: NDArray[np.float32]) 
     alone = np.concatenate([compiled({"input_values": window[np.newaxis]})["logits"] for window in inputs])
     together = compiled({"input_values": inputs})["logits"]
     return float(max(np.abs(served - logits).max() for served in (alone, together)))
-
-
-def import_openvino() -> ModuleType:
-    """Import OpenVINO without its telemetry, which would post an event to an analytics service."""
-    cast("dict[str, ModuleType | None]", sys.modules).setdefault("openvino_telemetry", None)
-    import openvino  # noqa: PLC0415 - only now
-
-    return cast("ModuleType", openvino)
 
 
 def sha256(path: Path) -> str:

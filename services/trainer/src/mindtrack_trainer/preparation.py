@@ -14,13 +14,14 @@ from typing import get_args
 import numpy as np
 from rich.table import Table
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.corpora import READERS, RawClip
 from mindtrack_trainer.corpora.splits import SHARES, Choice, Person, split_speakers
 from mindtrack_trainer.errors import DatasetError
 from mindtrack_trainer.labels import CORPORA
 from mindtrack_trainer.manifest import Sex, Split, Utterance, put_corpus
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples, decode, read_wav, write_wav
+from mindtrack_trainer.sound import Samples, decode, read_wav, write_wav
 from mindtrack_trainer.synthesis import degrade
 
 #: Shorter clips hold no more than a word. Filling a window that is longer than a clip is the training's part.

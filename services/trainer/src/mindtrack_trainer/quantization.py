@@ -2,7 +2,9 @@
 
 A variant is kept only if it says what the float32 model says, of speakers whom neither training nor
 quantization heard. Weights use half of the int8 range (`overflow_fix`): without VNNI, x86 adds products of
-int8 up in 16 bits and would saturate. Speed is not measured here.
+int8 up in 16 bits and would saturate. The head, a few thousand multiplications, stays as it is: quantised, it
+alone moved demo-synthetic's probabilities by 0.020 on average, all the rest by 0.003. Speed is not measured
+here.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import io
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +33,7 @@ from mindtrack_shared.bundles import (
     INT8_WEIGHTS_NAME,
     MANIFEST_NAME,
     ONNX_NAME,
+    SAMPLE_RATE,
     Agreement,
     BundleError,
     BundleManifest,
@@ -38,16 +41,15 @@ from mindtrack_shared.bundles import (
     Quantization,
 )
 from mindtrack_shared.domain.calibration import calibrated, selection
+from mindtrack_shared.openvino import import_openvino
 from mindtrack_trainer.dataset import normalise
 from mindtrack_trainer.errors import DatasetError, ExportError
 from mindtrack_trainer.manifest import Split, Utterance, read_manifest
 from mindtrack_trainer.model_card import with_int8
-from mindtrack_trainer.packaging import CARD_NAME, import_openvino, sha256
-from mindtrack_trainer.sound import SAMPLE_RATE, read_wav
+from mindtrack_trainer.packaging import CARD_NAME, sha256
+from mindtrack_trainer.sound import read_wav
 
 CALIBRATION_WINDOWS, TEST_WINDOWS = 300, 500
-LEAST_AGREEMENT, MOST_DIFFERENCE = 0.99, 0.01
-
 _SEED = 8
 #: Operation types left in float32, the fastest candidate first. wav2vec2's only plain convolutions are those
 #: of its feature encoder; the positional one is a GroupConvolution.
@@ -57,6 +59,27 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many windows are done, and how many there are."""
 
 Windows = NDArray[np.float32]  # (n, samples), as the model takes them
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a variant may be from float32 on the test windows."""
+
+    #: Least share of windows with the same likeliest emotion.
+    labels: float = 0.99
+    #: Most that probabilities may differ, on average over windows and emotions, and anywhere.
+    mean: float = 0.01
+    largest: float = 0.1
+
+    def allows(self, found: Agreement) -> bool:
+        return (
+            found.labels >= self.labels
+            and found.mean_difference <= self.mean
+            and found.max_difference <= self.largest
+        )
+
+
+ANY = Tolerance(labels=0.0, mean=1.0, largest=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +93,11 @@ def quantize(
     corpus: Path,
     progress: Progress | None = None,
     *,
-    least_agreement: float = LEAST_AGREEMENT,
-    most_difference: float = MOST_DIFFERENCE,
+    tolerance: Tolerance = Tolerance(),
 ) -> BundleManifest:
     """Write the int8 variant into a bundle, in place of an earlier one, and return the new manifest.
 
-    Of `_CANDIDATES`, the first is taken that gives at least this share of test windows the same label as
-    float32 does, with probabilities that differ by no more than `most_difference` on average.
+    Of `_CANDIDATES`, the first is taken that follows float32 closely enough on the test windows.
 
     Raises:
         ExportError: the directory is no bundle, or no candidate agrees; the bundle is left as it was.
@@ -94,19 +115,24 @@ def quantize(
     nncf.set_log_level(logging.ERROR)
     model = openvino.Core().read_model(bundle / ONNX_NAME)
     judge = _Judge(bundle, manifest, told)
-    float32 = [judge.probabilities(model, heard.windows, "float32") for heard in (unseen, golden)]
+    float32 = [judge.probabilities(model, heard.windows, "float32", "f32") for heard in (unseen, golden)]
+    head = _head(model)
     refused = []
     for number, ignored in enumerate(_CANDIDATES, start=1):
         name = f"int8 {number}/{len(_CANDIDATES)}"
-        variant = _quantized(nncf, model, learnt.windows, ignored, partial(told, name))
+        scope = nncf.IgnoredScope(names=list(head), types=list(ignored))
+        variant = _quantized(nncf, model, learnt.windows, scope, partial(told, name))
         agreement, on_golden = (
-            _agreement(heard, expected, judge.probabilities(variant, heard.windows, name))
+            _worst(
+                _agreement(heard, expected, judge.probabilities(variant, heard.windows, name, rest))
+                for rest in _rests()
+            )
             for heard, expected in zip((unseen, golden), float32, strict=True)
         )
-        if agreement.labels >= least_agreement and agreement.mean_difference <= most_difference:
+        if tolerance.allows(agreement):
             record = Quantization(
                 method="NNCF post-training quantization, transformer, mixed preset, fast bias correction, "
-                "overflow fix",
+                "overflow fix, head in float32",
                 versions={"nncf": nncf.__version__, "openvino": openvino.__version__},
                 calibration_windows=len(learnt.windows),
                 calibration_speakers=learnt.speakers,
@@ -117,12 +143,13 @@ def quantize(
             return _write(bundle, manifest, variant, record)
         refused.append(
             f"with {', '.join(ignored) or 'nothing'} left in float32, {agreement.labels:.2%} of labels agree "
-            f"and probabilities differ by {agreement.mean_difference:.4f} on average"
+            f"and probabilities differ by {agreement.mean_difference:.4f} on average, "
+            f"{agreement.max_difference:.3f} at most"
         )
     raise ExportError(
         f"{bundle} stays without int8: on {len(unseen.windows)} windows of {unseen.speakers} unseen "
-        f"speakers, {'; '.join(refused)}; needed are {least_agreement:.2%} and at most {most_difference:g}. "
-        "Serve this bundle in another precision"
+        f"speakers, {'; '.join(refused)}; needed are {tolerance.labels:.2%}, {tolerance.mean:g} and "
+        f"{tolerance.largest:g}. Serve this bundle in another precision"
     )
 
 
@@ -186,11 +213,29 @@ def _as_served(bundle: Path, windows: Windows) -> Windows:
     return normalise(windows) if extractor.do_normalize else windows
 
 
+def _head(model: Any) -> tuple[str, ...]:  # noqa: ANN401
+    """Names of the products behind the mean over time: every head pools before it multiplies."""
+    names: list[str] = []
+    for operation in model.get_ordered_ops():
+        match operation.get_type_name():
+            case "ReduceMean":
+                names.clear()
+            case "MatMul":
+                names.append(operation.get_friendly_name())
+    return tuple(names)
+
+
+def _rests() -> tuple[str, ...]:
+    """What workers compute in where the graph is not quantised: float32, or bfloat16 where the CPU has it."""
+    able = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("f32", "bf16") if "BF16" in able else ("f32",)
+
+
 def _quantized(
     nncf: Any,  # noqa: ANN401 - ships no types
     model: Any,  # noqa: ANN401
     windows: Windows,
-    ignored: tuple[str, ...],
+    ignored: Any,  # noqa: ANN401
     told: Callable[[int, int], None],
 ) -> Any:  # noqa: ANN401
     def fed() -> Iterator[Windows]:  # several passes, each from the start
@@ -210,7 +255,7 @@ def _quantized(
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(windows),
             fast_bias_correction=True,
-            ignored_scope=nncf.IgnoredScope(types=list(ignored)),
+            ignored_scope=ignored,
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
         )
 
@@ -223,11 +268,14 @@ class _Judge:
         self._selection = selection(config.labels, manifest.label_mapping)
         self._temperature, self._told = manifest.temperature, told
 
-    def probabilities(self, model: Any, windows: Windows, name: str) -> NDArray[np.float64]:  # noqa: ANN401
-        """After the temperature, of the emotions that the model can express. (n, emotions)"""
+    def probabilities(self, model: Any, windows: Windows, name: str, rest: str) -> NDArray[np.float64]:  # noqa: ANN401
+        """After the temperature, of the emotions that the model can express. (n, emotions)
+
+        `rest` is what is computed in where the graph is not quantised, as OpenVINO spells it.
+        """
         single = model.clone()
         single.reshape({"input_values": [1, windows.shape[1]]})
-        options = {"INFERENCE_PRECISION_HINT": "f32"}
+        options = {"INFERENCE_PRECISION_HINT": rest}
         compiled = import_openvino().Core().compile_model(single, "CPU", options)
         logits = []
         for number, window in enumerate(windows, start=1):
@@ -245,6 +293,17 @@ def _agreement(heard: _Heard, expected: NDArray[np.float64], found: NDArray[np.f
         labels=float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         mean_difference=float(difference.mean()),
         max_difference=float(difference.max()),
+    )
+
+
+def _worst(found: Iterable[Agreement]) -> Agreement:
+    first, *others = found
+    return first.model_copy(
+        update={
+            "labels": min(each.labels for each in (first, *others)),
+            "mean_difference": max(each.mean_difference for each in (first, *others)),
+            "max_difference": max(each.max_difference for each in (first, *others)),
+        }
     )
 
 

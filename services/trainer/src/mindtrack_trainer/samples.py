@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer.prosody import RULES, SENTENCE_PAUSE, Prosody, blend
-from mindtrack_trainer.sound import SAMPLE_RATE, Encoding, Samples, encode
+from mindtrack_trainer.sound import Encoding, Samples, encode
 from mindtrack_trainer.synthesis import say
 from mindtrack_trainer.voices import DEFAULT_SEED, DEFAULT_SPEAKERS, Speaker, make_speakers
 

@@ -14,9 +14,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_trainer.errors import DatasetError
-
-SAMPLE_RATE = 16_000  # hertz, what the model hears
 
 Samples = NDArray[np.float32]  # mono, in [-1, 1]
 

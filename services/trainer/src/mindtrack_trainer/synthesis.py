@@ -12,6 +12,7 @@ from typing import get_args
 
 import numpy as np
 
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.emotions import Emotion
 from mindtrack_trainer import outliers, prosody
 from mindtrack_trainer.errors import SynthesisError
@@ -21,7 +22,7 @@ from mindtrack_trainer.neutral import measure
 from mindtrack_trainer.probes import Probe, write_probes
 from mindtrack_trainer.prosody import RULES, Prosody
 from mindtrack_trainer.sentences import sentence
-from mindtrack_trainer.sound import SAMPLE_RATE, Encoding, Samples, read_wav, resample, round_trip, write_wav
+from mindtrack_trainer.sound import Encoding, Samples, read_wav, resample, round_trip, write_wav
 from mindtrack_trainer.voices import Speaker, make_speakers
 from mindtrack_trainer.voicing import shake, tilt
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from mindtrack_trainer.sound import SAMPLE_RATE, Samples
+from mindtrack_shared.bundles import SAMPLE_RATE
+from mindtrack_trainer.sound import Samples
 
 _STEP = SAMPLE_RATE // 100  # samples between two displacements: about one period of a low voice
 _PIVOT = 500.0  # hertz; below it, the spectrum stays

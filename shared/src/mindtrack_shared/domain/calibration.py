@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.domain.emotions import MIN_EMOTIONS, Emotion
 
 _STRESS = np.array([emotion in {Emotion.ANXIOUS, Emotion.STRESSED} for emotion in Emotion])  # (5,)
-#: With one emotion there is nothing to tell apart.
-MIN_EMOTIONS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Self
 
 #: Slack for probabilities that were summed in float32.
 SUM_TOLERANCE = 1e-3
+#: With one emotion there is nothing to tell apart.
+MIN_EMOTIONS = 2
 
 
 class Emotion(StrEnum):

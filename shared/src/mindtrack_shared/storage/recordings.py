@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PART_BYTES = 5 * 1024 * 1024
 #: Parts in flight per upload.
 PARALLEL_PARTS = 2
+#: Least size of a chunk read, but for the last.
+READ_BYTES = 1024 * 1024
 REQUEST_TIMEOUT = timedelta(seconds=30)
 CONNECT_TIMEOUT = timedelta(seconds=3)
 
@@ -47,15 +49,15 @@ class RecordingStore:
                 max_concurrency=PARALLEL_PARTS,
             )
 
-    def read(self, key: str) -> bytes:
-        """Return a whole object.
+    def read(self, key: str) -> Iterator[bytes]:
+        """Yield an object in chunks, as they arrive.
 
         Raises:
             ObjectMissingError: the key holds no object.
 
         """
         with _translated(key):
-            return bytes(obstore.get(self._backend, key).bytes())
+            yield from obstore.get(self._backend, key).stream(min_chunk_size=READ_BYTES)
 
     async def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform
+from mindtrack_inference.audio import Waveform
 from mindtrack_inference.biomarkers import cepstrum, creak, loudness, perturbation, timing
 from mindtrack_inference.biomarkers.frames import HOP, Flags, Indices, centers, voice, within
 from mindtrack_inference.biomarkers.pitch import Pitch, steady, track
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.biomarkers import Biomarkers
 
 #: 0.1 s, less than a syllable.

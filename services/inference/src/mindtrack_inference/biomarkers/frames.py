@@ -15,7 +15,8 @@ import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mindtrack_inference.audio import SAMPLE_RATE, Waveform, joined
+from mindtrack_inference.audio import Waveform, joined
+from mindtrack_shared.bundles import SAMPLE_RATE
 
 #: float32 where there is much of it.
 Floats: TypeAlias = NDArray[np.floating[Any]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from mindtrack_inference.audio import SAMPLE_RATE
 from mindtrack_inference.biomarkers.frames import Indices
+from mindtrack_shared.bundles import SAMPLE_RATE
 
 #: Seconds. Shorter gaps belong to articulation: Goldman-Eisler, F. (1968). Psycholinguistics.
 MIN_PAUSE = 0.25

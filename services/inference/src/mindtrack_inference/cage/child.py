@@ -12,19 +12,24 @@ import os
 import resource
 import signal
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from pydantic import BaseModel
 
-from mindtrack_inference import audio, biomarkers, quality, speech
+from mindtrack_inference import speech
 from mindtrack_inference.cage import protocol
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, ModelInput, Terms, prepare
+from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.settings import LogSettings
+
+if TYPE_CHECKING:
+    from mindtrack_inference.audio import Waveform
 
 SERVICE = "inference-cage"
 #: From Linux's <sys/prctl.h>.
@@ -46,7 +51,9 @@ def main() -> None:
         while (request := _read(questions)) is not None:
             asked = protocol.Request.model_validate_json(request)
             _send(answers, protocol.Ready())
-            _serve(setup.terms, asked, _required(questions), answers)
+            with open(setup.recording, "rb", closefd=False) as recording:
+                recording.seek(0)
+                _serve(setup.terms, asked, recording, answers)
     except MemoryError:
         os._exit(protocol.OUT_OF_MEMORY)
     except BrokenPipeError:
@@ -56,7 +63,7 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _serve(terms: Terms, request: protocol.Request, recording: bytes, answers: BinaryIO) -> None:
+def _serve(terms: Terms, request: protocol.Request, recording: BinaryIO, answers: BinaryIO) -> None:
     try:
         found = prepare(
             recording,
@@ -132,7 +139,10 @@ def _die_with(parent: int) -> None:
 
 def _load() -> None:
     """Run everything once, so that libraries have their threads, tables and files before the limits."""
-    time = np.arange(4 * audio.SAMPLE_RATE) / audio.SAMPLE_RATE
+    with ThreadPoolExecutor(1) as others:
+        others.submit(speech.load)  # compiles while the rest is imported
+        from mindtrack_inference import audio, biomarkers, quality  # noqa: PLC0415
+    time = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
     pulses = np.asarray(np.sign(np.sin(2 * np.pi * 120 * time)) / 4, np.float32)  # voiced from end to end
     buzz = audio.decode(_wav(pulses), max_seconds=pulses.size)
     speech.detect(buzz)
@@ -141,10 +151,10 @@ def _load() -> None:
     biomarkers.measure(buzz, everywhere)
 
 
-def _wav(waveform: audio.Waveform) -> bytes:
+def _wav(waveform: Waveform) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
-        writer.setparams((1, 2, 2 * audio.SAMPLE_RATE, 0, "NONE", "NONE"))  # so that it is resampled, too
+        writer.setparams((1, 2, 2 * SAMPLE_RATE, 0, "NONE", "NONE"))  # so that it is resampled, too
         writer.writeframes((waveform * 2**15).astype("<i2").tobytes())
     return file.getvalue()
 

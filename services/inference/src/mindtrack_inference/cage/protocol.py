@@ -3,9 +3,8 @@
     parent  Setup
     child   Ready
     then for each recording:
-    parent  Request
+    parent  Request: the recording lies in the file that the child inherited
     child   Ready: whoever is lost before that was not lost over the recording
-    parent  the recording
     child   Passed, and its windows in chunks (float32, little-endian); or Refused; or Exceeded; or Failed
 
 Never pickle: whoever took over the child could run code in the parent.
@@ -44,6 +43,8 @@ class Setup(_Message):
     headroom: int
     #: Of the process to die with.
     parent: int
+    #: Descriptor of the file in which recordings come.
+    recording: int
 
 
 class Request(_Message):

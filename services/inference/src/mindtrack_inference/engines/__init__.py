@@ -1,15 +1,17 @@
 """What scores windows: one protocol, two libraries behind it.
 
-Neither library is imported before an engine is loaded, and torch only where it is installed and wanted.
+Neither library is imported before an engine is loaded, and torch only where it is installed and wanted; nor
+is numpy, which a worker's parent process never needs.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 EngineChoice = Literal["auto", "openvino", "torch"]
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16", "int8"]

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from mindtrack_inference.bundle import Bundle
 from mindtrack_inference.engines import Precision
-from mindtrack_inference.runtime import cpu_options, import_openvino
 from mindtrack_shared.bundles import BundleError
+from mindtrack_shared.openvino import cpu_options, import_openvino
 
 NAME = "openvino"
 INPUT, OUTPUT = "input_values", "logits"
-#: The rest of an int8 graph, what was not quantised, is computed in float32.
-_HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16", Precision.INT8: "f32"}
+_HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
 
 
 class OpenVinoEngine:
@@ -46,12 +45,17 @@ class OpenVinoEngine:
 
 
 def load(
-    bundle: Bundle, precision: Precision, *, threads: int | None = None, cache: Path | None = None
+    bundle: Bundle,
+    precision: Precision,
+    *,
+    threads: int | None = None,
+    cache: Path | None = None,
+    rest: Precision = Precision.FP32,
 ) -> OpenVinoEngine:
     """Compile a bundle's graph for this machine's CPU.
 
     `threads` bounds the cores that one score may use, all of them when None; compiled graphs are kept in the
-    directory `cache`.
+    directory `cache`. What an int8 graph leaves unquantised is computed in `rest`.
 
     Raises:
         BundleError: OpenVINO cannot read the graph, or its input or output is not what we agreed on.
@@ -63,7 +67,8 @@ def load(
         model = core.read_model(path)
         model.reshape({INPUT: [1, bundle.window_samples]})
         found = tuple(model.output(OUTPUT).partial_shape.to_shape())
-        compiled = core.compile_model(model, "CPU", cpu_options(threads, hint=_HINTS[precision], cache=cache))
+        hint = _HINTS[rest if precision is Precision.INT8 else precision]
+        compiled = core.compile_model(model, "CPU", cpu_options(threads, hint=hint, cache=cache))
     except RuntimeError as error:
         raise BundleError(f"{path} cannot score {bundle.window_samples} samples: {error}") from error
     expected = (1, len(bundle.labels))

@@ -16,10 +16,10 @@ from mindtrack_inference.engines import (
     openvino,
     torch,
 )
-from mindtrack_inference.runtime import import_openvino
 from mindtrack_shared.bundles import BundleError
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.openvino import import_openvino
 
 #: Names of the instructions as Linux spells them in /proc/cpuinfo.
 INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
@@ -107,7 +107,12 @@ def open_engine(  # noqa: PLR0913 - what a worker may be told about its engine
                 f"{bundle.directory} has no int8 variant: make one with `mindtrack-trainer quantize`, or "
                 "choose another precision"
             )
-    return _first(bundle, candidates, lambda each: openvino.load(bundle, each, threads=threads, cache=cache))
+    rest = Precision.BF16 if cpu.computes(Precision.BF16) else Precision.FP32
+    return _first(
+        bundle,
+        candidates,
+        lambda each: openvino.load(bundle, each, threads=threads, cache=cache, rest=rest),
+    )
 
 
 def _asked(precision: str, able: tuple[Precision, ...], where: str) -> Precision:
