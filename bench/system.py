@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from bench import bundles, corpus
 from bench.model import THREADS
 from faults_support import FaultyStack
+from mindtrack_inference.engines import PrecisionChoice
 from mindtrack_local.config import SERVICES, StackConfig
 from unit.inference.recordings import encode
 
@@ -17,10 +18,11 @@ WORKER = "inference"
 
 
 @contextmanager
-def running() -> Iterator[FaultyStack]:
+def running(precision: PrecisionChoice = "auto") -> Iterator[FaultyStack]:
     """Run it for as long as the block does. Leases outlive a worker that is paused between rounds."""
     overrides = {
         "MINDTRACK_INFERENCE_BUNDLE": str(bundles.base().directory),
+        "MINDTRACK_INFERENCE_PRECISION": precision,
         "MINDTRACK_INFERENCE_THREADS": str(THREADS),
         "MINDTRACK_JOB_LEASE": "3600",
         "MINDTRACK_JOB_HEARTBEAT": "600",

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from mindtrack_inference.bundle import Bundle, load_bundle
 from mindtrack_inference.classifier import Classifier
-from mindtrack_inference.engines import PrecisionChoice
+from mindtrack_inference.engines import Precision, PrecisionChoice, openvino
 from mindtrack_inference.engines.selection import Capabilities, open_engine
 from mindtrack_inference.engines.torch import has_cuda
 from mindtrack_shared.bundles import INT8_NAME, INT8_WEIGHTS_NAME, BundleError, Head
@@ -79,9 +79,9 @@ def test_torch_and_openvino_agree(tmp_path: Path, head: Head) -> None:
     ours, theirs = (each.logits(sound(5)) for each in engines)
     assert np.ptp(ours, axis=0).max() > 1e-3  # they do tell windows apart
     assert np.abs(ours - theirs).max() <= 1e-4
-    assert [(e.provenance.engine, e.provenance.precision, e.batch) for e in engines] == [
-        ("torch", "fp32", 1),
-        ("openvino", "fp32", 1),
+    assert [(e.provenance.engine, e.provenance.precision) for e in engines] == [
+        ("torch", "fp32"),
+        ("openvino", "fp32"),
     ]
 
 
@@ -213,3 +213,34 @@ def test_compiled_models_are_kept(tiny: Path, tmp_path: Path) -> None:
     first, second = (open_engine(bundle, engine="openvino", cpu=PLAIN, cache=cache) for _ in range(2))
     assert list(cache.iterdir())
     np.testing.assert_array_equal(first.score(windows), second.score(windows))
+
+
+def test_windows_are_scored_together_as_they_are_alone() -> None:
+    bundle = load_bundle("demo-synthetic")
+    engine = openvino.load(bundle, Precision.FP32, threads=2)
+    cut = np.random.default_rng(4).standard_normal((5, bundle.window_samples)).astype(np.float32)
+    assert engine.batch == 2
+    together = engine.score(cut)
+    assert len(engine._together) == 2
+    assert np.ptp(together, axis=0).max() > 1e-3  # they do tell windows apart
+    np.testing.assert_array_equal(together, np.concatenate([engine.score(row[np.newaxis]) for row in cut]))
+
+
+def test_ways_of_computing_that_differ_are_not_mixed(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "SAME", -1.0)  # which nothing is
+    bundle = load_bundle(tiny)
+    engine = openvino.load(bundle, Precision.FP32, threads=2)
+    assert engine.score(np.zeros((3, bundle.window_samples), np.float32)).shape == (3, len(bundle.labels))
+    assert len(engine._together) == 1
+
+
+def test_windows_come_one_by_one_where_nothing_is_gained_or_memory_is_dear(tiny: Path) -> None:
+    bundle = load_bundle(tiny)
+    engines = [openvino.load(bundle, Precision.FP32, threads=1)]
+    engines.append(openvino.load(bundle, Precision.FP32, threads=2, together=False))
+    assert [engine.batch for engine in engines] == [1, 1]
+
+
+def test_no_more_windows_at_once_than_memory_serves(tiny: Path) -> None:
+    engine = open_engine(load_bundle(tiny), engine="openvino", cpu=PLAIN, threads=64)
+    assert engine.batch == openvino.MOST_TOGETHER

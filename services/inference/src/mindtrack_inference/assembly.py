@@ -34,6 +34,7 @@ def build_analyzer(bundle: Bundle, settings: InferenceSettings, thresholds: Qual
             precision=settings.precision,
             threads=settings.threads,
             cache=settings.model_cache,
+            together=settings.together,
         ),
         max_seconds=settings.max_recording_seconds,
         thresholds=thresholds,

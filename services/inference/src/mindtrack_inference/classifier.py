@@ -37,7 +37,7 @@ class Classifier:
         )
 
     @classmethod
-    def load(
+    def load(  # noqa: PLR0913 - what a worker may be told about its engine
         cls,
         bundle: Bundle,
         *,
@@ -45,11 +45,12 @@ class Classifier:
         precision: Precision | PrecisionChoice = "auto",
         threads: int | None = None,
         cache: Path | None = None,
+        together: bool = True,
     ) -> Classifier:
         """Open an engine for a bundle, as `open_engine` does, and have it score the golden windows.
 
         `threads` bounds the cores that one score may use; all of them when None. Compiled models are kept in
-        the directory `cache`.
+        the directory `cache`. On a CPU, several windows are scored at once unless `together` is false.
 
         Raises:
             BundleError: the engine cannot read the model, its input or output is not what we agreed on, it
@@ -57,7 +58,9 @@ class Classifier:
                 lacks what was asked for.
 
         """
-        opened = open_engine(bundle, engine=engine, precision=precision, threads=threads, cache=cache)
+        opened = open_engine(
+            bundle, engine=engine, precision=precision, threads=threads, cache=cache, together=together
+        )
         return cls(bundle, opened)
 
     @property

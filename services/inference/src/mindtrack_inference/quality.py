@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mindtrack_inference.audio import Waveform
@@ -167,10 +166,17 @@ def _clipping_ratio(waveform: Waveform) -> float:
         before = min(block.start, reach)
         high = np.abs(waveform[block.start - before : block.stop + reach]) >= PLATEAU_SHARE * extreme
         if high.size >= PLATEAU_SAMPLES:
-            plateaus = np.pad(sliding_window_view(high, PLATEAU_SAMPLES).all(axis=1), reach)
-            inside = np.any(sliding_window_view(plateaus, PLATEAU_SAMPLES), axis=1)  # (high.size,)
+            plateaus = np.pad(_over_neighbours(np.logical_and, high), reach)
+            inside = _over_neighbours(np.logical_or, plateaus)  # (high.size,)
             clipped += int(np.count_nonzero(inside[before:][: block.stop - block.start]))
     return clipped / waveform.size
+
+
+def _over_neighbours(combine: np.ufunc, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Combine each flag with the PLATEAU_SAMPLES - 1 that follow it. (flags.size - PLATEAU_SAMPLES + 1,)"""
+    count = flags.size - PLATEAU_SAMPLES + 1
+    combined: NDArray[np.bool_] = combine.reduce([flags[shift:][:count] for shift in range(PLATEAU_SAMPLES)])
+    return combined
 
 
 def _extreme(waveform: Waveform) -> float:

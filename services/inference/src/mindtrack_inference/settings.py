@@ -59,6 +59,13 @@ class InferenceSettings(BaseSettings):
             "Whoever can write to it chooses what runs."
         ),
     ] = None
+    together: Annotated[
+        bool,
+        Field(
+            description="On a CPU, score several windows at once while more than one waits, each on cores of "
+            "its own: more windows per second, for a second copy of the model in memory."
+        ),
+    ] = True
     max_recording_seconds: Annotated[
         float,
         Field(gt=0, allow_inf_nan=False, description="Longer recordings are rejected as too_long."),

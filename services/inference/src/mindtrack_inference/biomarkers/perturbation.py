@@ -38,10 +38,6 @@ MIN_MATCH = 0.3
 AMPLITUDE_REACH = 0.2
 #: Fewer pairs of periods make no average.
 MIN_PAIRS = 10
-#: Peaks that fit between one pulse and the next, at most every other sample.
-_MOST_PEAKS = int(FARTHEST * MAX_LAG) // 2
-#: Samples: the farthest next pulse, with room for interpolation.
-_MAX_STEP = int(FARTHEST * MAX_LAG) + REACH + 2
 
 
 class Perturbation(NamedTuple):
@@ -49,6 +45,14 @@ class Perturbation(NamedTuple):
     jitter: float | None
     #: Mean difference of neighbouring amplitudes over the mean amplitude.
     shimmer: float | None
+
+
+def _step(period: float) -> int:
+    """Samples to the farthest next pulse, with room for interpolation."""
+    return int(FARTHEST * period) + REACH + 2
+
+
+_MAX_STEP = _step(MAX_LAG)
 
 
 def measure(voice: Floats, pitch: Pitch, modal: Flags) -> Perturbation:
@@ -135,10 +139,12 @@ def _walk(at: int, steps: list[int], start: int, stop: int) -> Iterator[int]:
 def _following(positions: Indices, heights: Floats, periods: Floats) -> Indices:
     """Index of the highest peak about one period after each of ascending peaks; -1 where none is. (peaks,)"""
     following = np.full(positions.size, -1, np.intp)
-    far = np.pad(positions, (0, _MOST_PEAKS), constant_values=np.iinfo(np.intp).max // 2)
-    high = np.pad(heights, (0, _MOST_PEAKS))
+    within = np.searchsorted(positions, positions + FARTHEST * periods, side="right")
+    most = int((within - np.arange(positions.size)).max(initial=1))
+    far = np.pad(positions, (0, most), constant_values=np.iinfo(np.intp).max // 2)
+    high = np.pad(heights, (0, most))
     for rows in batches(positions.size):
-        ahead = np.arange(rows.start, rows.stop)[:, None] + np.arange(1, _MOST_PEAKS + 1)
+        ahead = np.arange(rows.start, rows.stop)[:, None] + np.arange(1, most + 1)
         share = (far[ahead] - positions[rows, None]) / periods[rows, None]
         allowed = np.where((share >= NEAREST) & (share <= FARTHEST), high[ahead], 0)
         best = allowed.argmax(axis=1)
@@ -149,29 +155,30 @@ def _following(positions: Indices, heights: Floats, periods: Floats) -> Indices:
 
 def _periods(voice: Floats, pulses: Indices, expected: Floats) -> Floats:
     """Lag at which the period around each pulse looks most like what follows; 0 if nothing does. (pulses,)"""
-    half = MAX_LAG // 2 + 1
-    size = fft.next_fast_len(2 * half + 1 + _MAX_STEP, real=True)
+    longest = float(expected.max())
+    half, farthest = int(longest) // 2 + 1, _step(longest)
+    size = fft.next_fast_len(2 * half + 1 + farthest, real=True)
     reach = (expected / 2).astype(np.intp)[:, None]
     period = cut(voice, pulses, 2 * half + 1)
     period[np.abs(np.arange(-half, half + 1)) > reach] = 0
-    ahead = cut(voice, pulses - half + (2 * half + 1 + _MAX_STEP) // 2, 2 * half + 1 + _MAX_STEP)
-    product = fft.irfft(np.conj(fft.rfft(period, size)) * fft.rfft(ahead, size), size)[:, :_MAX_STEP]
+    ahead = cut(voice, pulses - half + (2 * half + 1 + farthest) // 2, 2 * half + 1 + farthest)
+    product = fft.irfft(np.conj(fft.rfft(period, size)) * fft.rfft(ahead, size), size)[:, :farthest]
     scale = np.sqrt(_energies(ahead, reach, half))
     scale *= scale[:, :1]
-    likeness = product / np.where(scale > 0, scale, 1)  # (pulses, _MAX_STEP)
-    share = np.arange(_MAX_STEP) / expected[:, None]
+    likeness = product / np.where(scale > 0, scale, 1)  # (pulses, farthest)
+    share = np.arange(farthest) / expected[:, None]
     allowed = (share >= NEAREST) & (share <= FARTHEST)
     allowed[:, :REACH] = allowed[:, -REACH:] = False
     lag, height = refine(
-        likeness, np.where(allowed, likeness, -1).argmax(axis=1).clip(REACH, _MAX_STEP - REACH - 1)
+        likeness, np.where(allowed, likeness, -1).argmax(axis=1).clip(REACH, farthest - REACH - 1)
     )
     return np.where(height >= MIN_MATCH, lag, 0).astype(np.float32)
 
 
 def _energies(ahead: Floats, reach: Indices, half: int) -> Floats:
-    """Energy of what each period is compared with, at each lag. (pulses, _MAX_STEP)"""
+    """Energy of what each period is compared with, at each lag. (pulses, lags)"""
     total = np.pad(np.cumsum(np.square(ahead), axis=1), ((0, 0), (1, 0)))
-    lags = np.arange(_MAX_STEP) + half
+    lags = np.arange(ahead.shape[1] - 2 * half - 1) + half
     last = np.take_along_axis(total, lags + reach + 1, axis=1)
     energies: Floats = last - np.take_along_axis(total, lags - reach, axis=1)
     return energies.clip(0, None)
@@ -179,7 +186,7 @@ def _energies(ahead: Floats, reach: Indices, half: int) -> Floats:
 
 def _amplitudes(voice: Floats, pulses: Indices, expected: Floats) -> Floats:
     """Level around each pulse. (pulses,)"""
-    half = int(AMPLITUDE_REACH * MAX_LAG) + 2
+    half = int(AMPLITUDE_REACH * float(expected.max())) + 2
     near = cut(voice, pulses, 2 * half + 1)
     shift = parabola(*(np.abs(near[:, half - 1 : half + 2]).T))[0]
     share = (np.arange(-half, half + 1) - shift[:, None]) / (AMPLITUDE_REACH * expected[:, None])

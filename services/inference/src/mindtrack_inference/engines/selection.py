@@ -74,12 +74,14 @@ def open_engine(  # noqa: PLR0913 - what a worker may be told about its engine
     precision: Precision | PrecisionChoice = "auto",
     threads: int | None = None,
     cache: Path | None = None,
+    together: bool = True,
     cpu: Capabilities | None = None,
 ) -> Engine:
     """Load the engine asked for, once it said of the golden windows what the bundle says.
 
     `auto` takes torch where it finds a CUDA device, else OpenVINO; and the quickest precision that passes.
-    What is asked for by name is never replaced. `cpu` is this machine's unless given.
+    What is asked for by name is never replaced. On a CPU, several windows are scored at once unless
+    `together` is false. `cpu` is this machine's unless given.
 
     Raises:
         BundleError: machine or bundle lack what was asked for, or it fails on the golden windows.
@@ -111,7 +113,7 @@ def open_engine(  # noqa: PLR0913 - what a worker may be told about its engine
     return _first(
         bundle,
         candidates,
-        lambda each: openvino.load(bundle, each, threads=threads, cache=cache, rest=rest),
+        lambda each: openvino.load(bundle, each, threads=threads, cache=cache, rest=rest, together=together),
     )
 
 
