@@ -45,7 +45,7 @@ def _high_water(process: psutil.Process) -> float:
 
 
 def main() -> int:
-    rounds = rounds_wanted(__doc__, default=1)
+    rounds = rounds_wanted(__doc__, default=7)
     with TemporaryDirectory() as folder, running() as stack:
         recordings = {
             "hour": write_recording(Path(folder) / "hour.wav", HOUR),
