@@ -125,7 +125,8 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str:
-    return _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain") else "")
+    changed = _git("status", "--porcelain", "--", ".", f":!{RESULTS.relative_to(ROOT)}")
+    return _git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
 
 
 def _git(*arguments: str) -> str:
