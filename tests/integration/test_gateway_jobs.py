@@ -483,6 +483,7 @@ def test_metrics_count_by_route_and_state_never_by_id(ada: httpx.Client, engine:
     metrics = ada.get("/metrics").text
 
     assert 'mindtrack_jobs{priority="interactive",status="queued"} 1.0' in metrics
+    assert 'mindtrack_queue_audio_seconds{priority="interactive"}' in metrics
     assert 'route="/v1/jobs/{job_id}"' in metrics
     assert job_id not in metrics
 

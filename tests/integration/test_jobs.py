@@ -10,9 +10,11 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
-from factories import QUALITY, add_job, add_user, load_job
-from mindtrack_shared.db import jobs
+from factories import QUALITY, add_job, add_user, analysis, load_job
+from mindtrack_shared.db import analyses, jobs
+from mindtrack_shared.domain.indices import indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.ids import new_id
 
@@ -278,6 +280,53 @@ def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) ->
         (JobStatus.RUNNING, Priority.INTERACTIVE): 1,
     }
     assert all(0 <= age < 60 for *_, age in backlog)
+
+
+def load(engine: Engine) -> dict[str, float]:
+    return dict(run(engine, jobs.drain_load()))
+
+
+def test_the_load_is_no_audio_in_any_lane_when_nothing_waits(engine: Engine) -> None:
+    assert load(engine) == {"interactive": 0.0, "bulk": 0.0}
+
+
+def test_the_load_counts_what_has_not_ended_at_32_kbit_per_second(engine: Engine, user_id: UUID) -> None:
+    for priority in (Priority.INTERACTIVE, Priority.INTERACTIVE, Priority.BULK):
+        add_job(engine, user_id, audio=b"x" * 8_000, priority=priority)
+    claim(engine)
+
+    assert load(engine) == {"interactive": 4.0, "bulk": 2.0}
+
+    add_analysis(engine, user_id, audio=b"x" * 8_000, content_type="audio/flac")
+    assert load(engine) == {"interactive": 4.0, "bulk": 2.0}
+
+
+def test_the_load_learns_seconds_per_byte_from_the_latest_analyses(engine: Engine, user_id: UUID) -> None:
+    for size in (1_000, 2_000):
+        add_analysis(engine, user_id, audio=b"x" * size)  # 6 s each
+    add_job(engine, user_id, audio=b"x" * 500)
+    add_job(engine, user_id, audio=b"x" * 4_000, content_type="audio/ogg")
+
+    assert load(engine)["interactive"] == pytest.approx(500 * 12 / 3_000 + 1)
+
+
+def add_analysis(engine: Engine, user_id: UUID, **fields: Any) -> None:  # noqa: ANN401
+    """Add a job that succeeded, and its analysis."""
+    job_id = add_job(engine, user_id, **fields)
+    claimed = claim(engine, job_id)
+    with Session(engine) as session, session.begin():
+        session.execute(jobs.succeed(job_id, claimed.fence, quality=QUALITY))
+        found = analysis()
+        session.add(
+            analyses.record(
+                found,
+                indices(found.probabilities, {}),
+                job_id=job_id,
+                user_id=user_id,
+                attempt=1,
+                recorded_at=claimed.recorded_at,
+            )
+        )
 
 
 #: A busy afternoon: a long tail of ended jobs, and a queue, half of it bulk, that has all been rung for.

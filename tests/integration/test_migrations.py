@@ -101,6 +101,15 @@ def test_the_release_before_lanes_goes_on_writing(empty: Engine) -> None:
     write_as_the_previous_release(empty)
 
 
+def test_the_release_before_the_load_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0003")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0004")
+    write_as_the_previous_release(empty)
+    migrate.downgrade(empty, "0003")
+    write_as_the_previous_release(empty)
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")

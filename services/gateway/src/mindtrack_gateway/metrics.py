@@ -35,6 +35,12 @@ OLDEST_JOB_SECONDS = Gauge(
     ["status", "priority"],
     registry=REGISTRY,
 )
+QUEUE_AUDIO_SECONDS = Gauge(
+    "mindtrack_queue_audio_seconds",
+    "Audio of jobs that have not ended, by priority; estimated from sizes.",
+    ["priority"],
+    registry=REGISTRY,
+)
 
 
 async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
@@ -44,16 +50,20 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     except DEPENDENCY_ERRORS:
         JOBS.clear()
         OLDEST_JOB_SECONDS.clear()
+        QUEUE_AUDIO_SECONDS.clear()
 
 
 async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     async with sessions() as session:
-        found = await session.execute(jobs.backlog())
+        found = (await session.execute(jobs.backlog())).all()
+        loads = (await session.execute(jobs.drain_load())).all()
     rows = {(status, priority): (count, age) for status, priority, count, age in found}
     for status, priority in product((JobStatus.QUEUED, JobStatus.RUNNING), Priority):
         count, age = rows.get((status, priority), (0, 0.0))
         JOBS.labels(status, priority).set(count)
         OLDEST_JOB_SECONDS.labels(status, priority).set(age)
+    for priority, seconds in loads:
+        QUEUE_AUDIO_SECONDS.labels(priority).set(seconds)
 
 
 class RequestMetrics:

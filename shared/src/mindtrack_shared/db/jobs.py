@@ -13,10 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     Double,
+    MetaData,
     Select,
+    Table,
+    Text,
     Update,
     func,
     literal,
@@ -116,6 +120,15 @@ def backlog() -> CompoundSelect[JobStatus, Priority, int, float]:
         for status in (JobStatus.QUEUED, JobStatus.RUNNING)
     )
     return union_all(*parts)
+
+
+#: A view, see its migration. Autoscalers read it, too, so its name and columns are an interface.
+_DRAIN_LOAD = Table("drain_load", MetaData(), Column("priority", Text), Column("audio_seconds", Double))
+
+
+def drain_load() -> Select[str, float]:
+    """Audio that waits or is worked on, in each priority, seconds: estimated, as most is not decoded yet."""
+    return select(_DRAIN_LOAD.c.priority, _DRAIN_LOAD.c.audio_seconds)
 
 
 # --- ringing --------------------------------------------------------------------------------------------
