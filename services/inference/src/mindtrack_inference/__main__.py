@@ -57,30 +57,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def work() -> None:
-    """Run the worker.
+    """Run the worker; exit with 78 (EX_CONFIG) if its bundle or its storage cannot be served.
 
     Raises:
-        BundleError: the bundle cannot be served.
         ValueError: a setting is missing or makes no sense.
 
     """
     with without_collecting():
-        from mindtrack_inference.bundle import load_bundle
         from mindtrack_inference.settings import InferenceSettings, QualitySettings
-        from mindtrack_inference.worker import build_app, queues
-        from mindtrack_shared.queue.celery import run_worker
+        from mindtrack_inference.worker import build_app, queues, run
         from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
-        from mindtrack_shared.storage import open_store
 
         # What is wrong must stop the service here, not each of its children.
-        QualitySettings()
+        for group in (QualitySettings, DatabaseSettings, JobSettings, StorageSettings):
+            group()
         settings, queue = InferenceSettings(), QueueSettings()
-        load_bundle(settings.bundle)
-        open_store(StorageSettings())
-        DatabaseSettings()
-        JobSettings()
         app = build_app(settings, queue)
-    sys.exit(run_worker(app, queues(settings)))
+    sys.exit(run(app, queues(settings)))
 
 
 def analyse(files: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from celery import Celery, signals
 
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_inference.startup import without_collecting
+from mindtrack_shared.bundles import BundleError
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import configure_logging, get_logger
-from mindtrack_shared.queue.celery import celery_app
+from mindtrack_shared.queue.celery import celery_app, run_worker
 from mindtrack_shared.queue.names import DRAIN_QUEUES, FORMER_DRAIN_QUEUE
 from mindtrack_shared.settings import LogSettings, QueueSettings
 
@@ -31,6 +33,8 @@ RESPAWN_PAUSE = 2.0  # seconds
 
 #: How the parent tells its children that it was told to stop.
 STOP = signal.SIGUSR2
+#: How a child tells its parent that no child can start.
+HOPELESS = signal.SIGUSR2
 
 _runner: Runner | None = None
 _pool: Any = None  # Celery ships no types
@@ -58,6 +62,18 @@ def queues(settings: InferenceSettings) -> list[str]:
     return [*(DRAIN_QUEUES[lane] for lane in settings.lanes), FORMER_DRAIN_QUEUE]
 
 
+def run(app: Celery, listened: Sequence[str]) -> int:
+    """Run the worker until it is told to stop, or a child says that none can start; return its status."""
+    signal.signal(HOPELESS, give_up)
+    return run_worker(app, listened)
+
+
+def give_up(*_: object) -> None:
+    from celery.worker import state  # noqa: PLC0415 - children never get here
+
+    state.should_stop = os.EX_CONFIG
+
+
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery ships no types
 def set_up_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     configure_logging(LogSettings(), service=SERVICE)
@@ -74,6 +90,8 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
             _runner = build_runner(settings, service=SERVICE)
     except Exception as error:
         get_logger().exception(events.SERVICE_BROKEN)
+        if isinstance(error, BundleError | ValueError):  # as wrong for every other child
+            os.kill(os.getppid(), HOPELESS)
         time.sleep(RESPAWN_PAUSE)
         # Celery swallows exceptions here, and a child without a runner would eat messages.
         raise SystemExit(1) from error
