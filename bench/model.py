@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -64,6 +64,14 @@ def probabilities(classifier: Classifier, recording: bytes) -> NDArray[np.float6
     cut = windowed(classifier.bundle, recording)
     answer: NDArray[np.float64] = classifier.score(cut).probabilities.mean(axis=0)
     return answer
+
+
+def together(classifier: Classifier, recordings: Sequence[bytes]) -> NDArray[np.float64]:
+    """Several recordings to probabilities, their windows side by side, as with a backlog. (n, 5)"""
+    cuts = [windowed(classifier.bundle, recording) for recording in recordings]
+    scored = classifier.score(np.concatenate(cuts)).probabilities  # (windows, 5)
+    parts = np.split(scored, np.cumsum([len(cut) for cut in cuts])[:-1])
+    return np.array([part.mean(axis=0) for part in parts])
 
 
 def windowed(bundle: Bundle, recording: bytes) -> NDArray[np.float32]:

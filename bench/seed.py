@@ -1,6 +1,7 @@
 """Recordings of 5 s to probabilities: our worker's way beside the tutorial's endpoint, both warm.
 
-Ours: decode, window, score, at the best precision of this machine; and, as a second figure, in float32.
+Ours: decode, window, score, at the best precision of this machine, several recordings side by side like a
+worker with a backlog; and, as further figures, one by one, and in float32. The endpoint takes one at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from bench import bundles, corpus
-from bench.model import THREADS, TOLERANCE, available, best, probabilities, use_threads
+from bench.model import THREADS, TOLERANCE, available, best, probabilities, together, use_threads
 from bench.outcome import report, require
 from bench.sides import in_turns, rate, ratio, rounds_wanted
 from bench.tutorial import Tutorial
@@ -33,7 +34,7 @@ def main() -> int:
     theirs = np.array([tutorial.analyze(body).probabilities for body in bodies])  # (recordings, 5)
     differences: dict[str, float] = {}
     for precision in {Precision.FP32, chosen}:
-        shift = np.abs(np.array([probabilities(classifiers[precision], body) for body in bodies]) - theirs)
+        shift = np.abs(together(classifiers[precision], bodies) - theirs)
         differences[precision] = float(f"{shift.max():.1e}")
         # A lower precision is held to the worker's own rule.
         within = shift.max() <= TOLERANCE if precision is Precision.FP32 else shift.mean() <= MAX_SHIFT
@@ -43,18 +44,21 @@ def main() -> int:
         )
 
     def ours_at(precision: Precision) -> float:
-        classifier = classifiers[precision]
-        return rate(RECORDINGS, lambda: [probabilities(classifier, body) for body in bodies])
+        return rate(RECORDINGS, lambda: together(classifiers[precision], bodies))
+
+    def ours_alone() -> float:
+        return rate(RECORDINGS, lambda: [probabilities(classifiers[chosen], body) for body in bodies])
 
     rates = in_turns(
         {
             "ours": lambda _: ours_at(chosen),
             "theirs": lambda _: rate(RECORDINGS, lambda: [tutorial.analyze(body) for body in bodies]),
+            "ours_alone": lambda _: ours_alone(),
             "ours_fp32": lambda _: ours_at(Precision.FP32),
         },
         rounds=rounds,
     )
-    plain = ratio(rates["ours_fp32"], rates["theirs"])
+    plain, alone = (ratio(rates[side], rates["theirs"]) for side in ("ours_fp32", "ours_alone"))
     report(
         "seed",
         ratio(rates["ours"], rates["theirs"]),
@@ -65,6 +69,7 @@ def main() -> int:
         threads=THREADS,
         details={
             "precision": chosen,
+            "ratio_alone": round(alone.median, 3),
             "ratio_fp32": round(plain.median, 3),
             "ratio_fp32_low": round(plain.low, 3),
             "ratio_fp32_high": round(plain.high, 3),
