@@ -86,8 +86,9 @@ def test_a_worker_that_cannot_load_its_model_eats_no_message(stack: FaultyStack,
     with stack.client() as client:
         job_id = client.submit(talking(tmp_path / "log.wav", seconds=6)).id
 
+    broken = {"MINDTRACK_INFERENCE_BUNDLE": str(bundle), "MINDTRACK_INFERENCE_PRECISION": "fp32"}
     with pytest.raises(PartFailedError, match="ended with exit code 78"):
-        stack.add_inference("broken", {"MINDTRACK_INFERENCE_BUNDLE": str(bundle)})
+        stack.add_inference("broken", broken)
     assert "service_broken" in log(stack, "broken")
     assert (stack.job(job_id).status, stack.job(job_id).attempt) == (JobStatus.QUEUED, 0)
 

@@ -62,8 +62,8 @@ async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
         count, age = rows.get((status, priority), (0, 0.0))
         JOBS.labels(status, priority).set(count)
         OLDEST_JOB_SECONDS.labels(status, priority).set(age)
-    for priority, seconds in loads:
-        QUEUE_AUDIO_SECONDS.labels(priority).set(seconds)
+    for lane, seconds in loads:
+        QUEUE_AUDIO_SECONDS.labels(lane).set(seconds)
 
 
 class RequestMetrics:
