@@ -75,9 +75,10 @@ class Buffer:
             self._changed.notify_all()
 
     def take(self, most: int) -> list[Chunk]:
-        """Wait for a chunk; return it with what else is there, up to `most` windows unless it has more.
+        """Wait for a chunk; return it with what else its lane has, up to `most` windows unless it has more.
 
-        Nothing is waited for to fill a batch. An empty list means that all lanes are closed and empty.
+        Nothing is waited for to fill a batch, and bulk work fills none that people wait for: that would slow
+        them down. An empty list means that all lanes are closed and empty.
         """
         with self._changed:
             self._changed.wait_for(lambda: any(self._queues.values()) or not self._open)
@@ -85,10 +86,10 @@ class Buffer:
             queues = list(self._queues.values())
             if self._turns % LAST_LANES_TURN == 0:
                 queues.reverse()
+            queue = next(filter(None, queues), deque[Chunk]())
             taken: list[Chunk] = []
-            for queue in queues:
-                while queue and (not taken or _windows(taken) + len(queue[0].windows) <= most):
-                    taken.append(queue.popleft())
+            while queue and (not taken or _windows(taken) + len(queue[0].windows) <= most):
+                taken.append(queue.popleft())
             self._changed.notify_all()
             return taken
 
