@@ -108,6 +108,20 @@ class LogSettings(BaseSettings):
     ] = "json"
 
 
+class LivenessSettings(BaseSettings):
+    """How an orchestrator can tell that a process without a port is alive."""
+
+    model_config = group("LIVENESS")
+
+    file: Annotated[
+        Path | None,
+        Field(
+            description="Touched every few seconds while relay, beat or a worker comes round; for the probe "
+            "`python -m mindtrack_shared.observability.liveness FILE SECONDS`."
+        ),
+    ] = None
+
+
 class IssuerSettings(BaseSettings):
     """Whose tokens the gateway accepts."""
 

@@ -66,14 +66,24 @@ def work() -> None:
     with without_collecting():
         from mindtrack_inference.settings import InferenceSettings, QualitySettings
         from mindtrack_inference.worker import build_app, queues, run
-        from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
+        from mindtrack_shared.observability.liveness import LifeSign
+        from mindtrack_shared.settings import (
+            DatabaseSettings,
+            JobSettings,
+            LivenessSettings,
+            QueueSettings,
+            StorageSettings,
+        )
 
         # What is wrong must stop the service here, not each of its children.
         for group in (QualitySettings, DatabaseSettings, JobSettings, StorageSettings):
             group()
         settings, queue = InferenceSettings(), QueueSettings()
+        if settings.ready_file is not None:
+            settings.ready_file.unlink(missing_ok=True)  # of the worker that ran here before
+        life_sign = LifeSign(LivenessSettings().file)
         app = build_app(settings, queue)
-    sys.exit(run(app, queues(settings)))
+    sys.exit(run(app, queues(settings), life_sign))
 
 
 def analyse(files: Sequence[Path]) -> None:

@@ -19,6 +19,7 @@ from mindtrack_inference.settings import InferenceSettings
 from mindtrack_inference.startup import without_collecting
 from mindtrack_shared.bundles import BundleError
 from mindtrack_shared.observability import events
+from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.celery import celery_app, run_worker
 from mindtrack_shared.queue.names import DRAIN_QUEUES, FORMER_DRAIN_QUEUE
@@ -62,10 +63,10 @@ def queues(settings: InferenceSettings) -> list[str]:
     return [*(DRAIN_QUEUES[lane] for lane in settings.lanes), FORMER_DRAIN_QUEUE]
 
 
-def run(app: Celery, listened: Sequence[str]) -> int:
+def run(app: Celery, listened: Sequence[str], life_sign: LifeSign) -> int:
     """Run the worker until it is told to stop, or a child says that none can start; return its status."""
     signal.signal(HOPELESS, give_up)
-    return run_worker(app, listened)
+    return run_worker(app, listened, life_sign)
 
 
 def give_up(*_: object) -> None:

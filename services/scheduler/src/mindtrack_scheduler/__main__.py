@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 
 import typer
 
@@ -11,9 +12,10 @@ from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import migrate as migrations
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability import events
+from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
-from mindtrack_shared.settings import DatabaseSettings, LogSettings, QueueSettings
+from mindtrack_shared.settings import DatabaseSettings, LivenessSettings, LogSettings, QueueSettings
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -41,6 +43,7 @@ def relay() -> None:
         engine=sync_engine(DatabaseSettings(), application_name="mindtrack-relay"),
         doorbell=CeleryDoorbell(celery_app("mindtrack-relay", QueueSettings())),
         settings=SchedulerSettings(),
+        life_sign=life_sign(),
     ).run(stop)
     get_logger().info(events.SERVICE_STOPPED)
 
@@ -48,10 +51,11 @@ def relay() -> None:
 @app.command()
 def beat() -> None:
     """Send the periodic tasks. Run exactly one."""
+    from mindtrack_scheduler.beat import LivingScheduler
     from mindtrack_scheduler.maintenance import build_app
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    celery.Beat(quiet=True).run()
+    celery.Beat(scheduler=partial(LivingScheduler, life_sign=life_sign()), quiet=True).run()
 
 
 @app.command()
@@ -61,7 +65,11 @@ def maintenance() -> None:
     from mindtrack_shared.queue.celery import run_worker
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    raise typer.Exit(run_worker(celery, [MAINTENANCE_QUEUE]))
+    raise typer.Exit(run_worker(celery, [MAINTENANCE_QUEUE], life_sign()))
+
+
+def life_sign() -> LifeSign:
+    return LifeSign(LivenessSettings().file)
 
 
 if __name__ == "__main__":

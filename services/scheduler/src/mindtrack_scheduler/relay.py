@@ -15,20 +15,30 @@ from sqlalchemy.exc import DBAPIError
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import jobs
 from mindtrack_shared.observability import events
+from mindtrack_shared.observability.liveness import UNWATCHED, LifeSign
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.queue.doorbell import Doorbell, DoorbellUnavailableError, Ring
 
 
 class Relay:
-    def __init__(self, *, engine: Engine, doorbell: Doorbell, settings: SchedulerSettings) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        doorbell: Doorbell,
+        settings: SchedulerSettings,
+        life_sign: LifeSign = UNWATCHED,
+    ) -> None:
         self._engine = engine
         self._doorbell = doorbell
         self._poll = settings.relay_poll.total_seconds()
         self._batch = settings.relay_batch
+        self._life_sign = life_sign
 
     def run(self, stop: threading.Event) -> None:
         """Ring until told to stop. Outages of the database or the broker are waited out."""
         while not stop.is_set():
+            self._life_sign.show()
             try:
                 self._listen(stop)
             except (DBAPIError, psycopg.Error) as error:
@@ -60,7 +70,8 @@ class Relay:
             if not isinstance(driver, psycopg.Connection):
                 raise TypeError(f"the relay listens through psycopg, got {type(driver)}")
             while not stop.is_set():
+                self._life_sign.show()
                 while not stop.is_set() and self.ring() == self._batch:
-                    pass
+                    self._life_sign.show()
                 for _ in driver.notifies(timeout=self._poll, stop_after=1):
                     pass

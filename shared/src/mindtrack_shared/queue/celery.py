@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from celery import Celery
 
 from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
 from mindtrack_shared.settings import QueueSettings
 
@@ -25,12 +27,20 @@ def celery_app(name: str, settings: QueueSettings) -> Celery:
     return app
 
 
-def run_worker(app: Celery, queues: Sequence[str]) -> int:
+def run_worker(app: Celery, queues: Sequence[str], life_sign: LifeSign) -> int:
     """Work on queues in this process and its children until told to stop; return the exit status.
 
     What `celery worker` does, without its command line: that imports a shell, 0.1 s of every start.
     """
-    worker = app.Worker(queues=list(queues), without_gossip=True, without_mingle=True, quiet=True)
+    from mindtrack_shared.queue.consumer import LivingConsumer  # noqa: PLC0415 - only parents consume
+
+    worker = app.Worker(
+        queues=list(queues),
+        consumer_cls=partial(LivingConsumer, life_sign=life_sign),
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
     worker.start()
     status: int = worker.exitcode
     return status
