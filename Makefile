@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format settings biomarkers bench $(BENCHES) bench-report clean
+.PHONY: help setup demo up test lint format settings biomarkers manifests bench $(BENCHES) bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ settings: $(VENV)/.everything ## Write docs/settings.md from the settings classe
 
 biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers' definitions
 	PYTHONPATH=tests $(BIN)/python tests/biomarkers_reference.py > docs/biomarkers.md
+
+manifests: $(VENV)/.everything ## Render the Kubernetes manifests and check them against its schemas
+	@$(BIN)/python tests/deploy/manifests.py
 
 bench: $(BENCHES) bench-report ## Run every benchmark; keep the machine idle meanwhile
 

@@ -48,6 +48,8 @@ LIVENESS_MODULE = "mindtrack_shared.observability.liveness"
 TO_SPARE = timedelta(seconds=5)
 #: Statements of a relay or of rescue that SIGTERM finds under way.
 LEAST_GRACE = timedelta(seconds=30)
+#: Seconds per second of audio on a busy machine: an hour took 101 s (docs/decisions/0013).
+PREPARATION = 101 / 3600
 _CREDENTIALS_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE|_KEY(_|$)")
 
@@ -315,8 +317,16 @@ def _needed_grace(manifests: Sequence[Manifest], pod: Pod) -> timedelta:
             timedelta(seconds=draining) + _settings(GatewaySettings, manifests, pod).shutdown_grace + TO_SPARE
         )
     if pod.runs("mindtrack_inference"):
-        return _settings(InferenceSettings, manifests, pod).batch_limit + LEAST_GRACE
+        return _needed_by_worker(_settings(InferenceSettings, manifests, pod))
     return LEAST_GRACE
+
+
+def _needed_by_worker(settings: InferenceSettings) -> timedelta:
+    """A batch, and the recording that is being prepared: it is given back, or finished, only after that."""
+    longest = (
+        settings.max_recording_seconds if Priority.BULK in settings.lanes else settings.interactive_seconds
+    )
+    return settings.batch_limit + timedelta(seconds=longest * PREPARATION) + LEAST_GRACE
 
 
 def threads_fit(manifests: Sequence[Manifest]) -> Iterator[str]:

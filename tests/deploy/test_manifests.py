@@ -253,6 +253,11 @@ BREAKS: list[tuple[Policy, str, Break]] = [
     (policies.graces, "longer requests", with_variable(GATEWAY, "MINDTRACK_GATEWAY_SHUTDOWN_GRACE", "PT1M")),
     (policies.graces, "worker", put(INTERACTIVE, f"{POD}.terminationGracePeriodSeconds", ABSENT)),
     (policies.graces, "longer batches", with_variable(BULK, "MINDTRACK_INFERENCE_BATCH_LIMIT", "300")),
+    (
+        policies.graces,
+        "longer recordings",
+        with_variable(BULK, "MINDTRACK_INFERENCE_MAX_RECORDING_SECONDS", "10800"),
+    ),
     (policies.threads_fit, "too many", with_variable(BULK, "MINDTRACK_INFERENCE_THREADS", "8")),
     (policies.threads_fit, "all", put(BULK, f"{CONTAINER}.env", [])),
     (policies.life_shown, "nowhere", put(BEAT, f"{CONTAINER}.envFrom", [])),
