@@ -63,7 +63,7 @@ def test_the_readme_lists_what_operators_provide_and_every_component() -> None:
     for expected in policies.EXPECTED:
         assert f"`{expected.partition('/')[2]}`" in README
     for component in manifests.ROOT.glob("components/*"):
-        assert f"`{component.name}`" in README
+        assert f"`components/{component.name}`" in README
 
 
 def test_schemas_name_their_source_and_allow_nothing_else() -> None:
