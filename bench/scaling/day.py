@@ -1,0 +1,75 @@
+"""A day of recordings, made up from a seed: two peaks, bursts, and nodes that are lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+DAY, HOUR, MINUTE = 86_400, 3600, 60  # seconds
+#: When most people record and for how long they do, hours; and how many, over the night's rate.
+_PEAKS = ((8.5, 1.5, 3.0), (20.5, 2.0, 4.0))
+#: Bursts a day, their length in minutes, and the rate in them over the rate without.
+_BURSTS, _BURST_MINUTES, _BURST_FACTOR = 12.0, (3.0, 10.0), (2.0, 5.0)
+#: Recordings of the interactive lane: the median and spread of a lognormal, and where it is cut, seconds.
+_MEDIAN, _SPREAD, _SHORTEST, _LONGEST = 8.0, 0.7, 2.0, 60.0
+#: Of the bulk lane, seconds: as many of two to four minutes as of fifteen to thirty.
+_SHORTEST_BULK, _LONGEST_BULK = 120.0, 3600.0
+BULK_SHARE = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one lane is sent, in the order of arrival, and when it loses a node. Seconds."""
+
+    arrivals: FloatArray  # (recordings,)
+    lengths: FloatArray  # (recordings,)
+    losses: FloatArray  # (losses,)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    interactive: Lane
+    bulk: Lane
+
+
+def draw(recordings: int, seed: int, *, seconds: int = DAY) -> Day:
+    """Make a day up, or as much of its start as `seconds` says, with exactly so many recordings."""
+    rng = np.random.default_rng(seed)
+    bulk = round(recordings * BULK_SHARE)
+    rate = _rate(rng)[:seconds]
+    lengths = np.clip(rng.lognormal(np.log(_MEDIAN), _SPREAD, recordings - bulk), _SHORTEST, _LONGEST)
+    long = _SHORTEST_BULK * (_LONGEST_BULK / _SHORTEST_BULK) ** rng.uniform(size=bulk)
+    return Day(
+        interactive=Lane(_arrivals(rng, rate, recordings - bulk), lengths, _losses(rng, 6.0, seconds)),
+        bulk=Lane(_arrivals(rng, rate, bulk), long, _losses(rng, 1.0, seconds)),
+    )
+
+
+def _rate(rng: np.random.Generator) -> FloatArray:
+    """How often recordings arrive in each second of the day, over the night's rate."""
+    hour = np.arange(DAY) / HOUR
+    rate = np.ones(DAY)
+    for peak, width, height in _PEAKS:
+        away = (hour - peak + 12) % 24 - 12  # midnight ends no peak
+        rate += height * np.exp(-0.5 * (away / width) ** 2)
+    for start in rng.integers(0, DAY, rng.poisson(_BURSTS)):
+        length = round(rng.uniform(*_BURST_MINUTES) * MINUTE)
+        rate[start : start + length] *= rng.uniform(*_BURST_FACTOR)
+    return rate
+
+
+def _arrivals(rng: np.random.Generator, rate: FloatArray, recordings: int) -> FloatArray:
+    counts = rng.multinomial(recordings, rate / rate.sum())
+    arrivals = np.repeat(np.arange(rate.size), counts) + rng.uniform(size=recordings)
+    arrivals.sort()
+    return arrivals
+
+
+def _losses(rng: np.random.Generator, a_day: float, seconds: int) -> FloatArray:
+    times = rng.uniform(0, seconds, rng.poisson(a_day * seconds / DAY))
+    times.sort()
+    return times

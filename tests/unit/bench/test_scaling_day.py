@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+from bench.scaling.day import BULK_SHARE, DAY, HOUR, draw
+
+RECORDINGS = 200_000
+
+
+def test_a_day_has_as_many_recordings_as_it_should_in_the_order_of_arrival() -> None:
+    day = draw(RECORDINGS, seed=1)
+    assert day.interactive.arrivals.size + day.bulk.arrivals.size == RECORDINGS
+    assert day.bulk.lengths.size == RECORDINGS * BULK_SHARE
+    for lane in (day.interactive, day.bulk):
+        assert (np.diff(lane.arrivals) >= 0).all()
+        assert lane.arrivals[0] >= 0
+        assert lane.arrivals[-1] < DAY
+
+
+def test_lengths_are_those_of_short_logs_and_of_long_recordings() -> None:
+    day = draw(RECORDINGS, seed=1)
+    assert abs(np.median(day.interactive.lengths) - 8) < 0.1
+    assert day.interactive.lengths.min() == 2
+    assert day.interactive.lengths.max() == 60
+    assert 120 <= day.bulk.lengths.min() <= day.bulk.lengths.max() <= 3600
+
+
+def test_more_is_recorded_in_the_morning_and_the_evening() -> None:
+    arrivals = np.concatenate([draw(RECORDINGS, seed).interactive.arrivals for seed in range(10)])
+    by_hour = np.bincount((arrivals // HOUR).astype(int))
+    assert by_hour[8] > 2 * by_hour[3]
+    assert by_hour[20] > by_hour[8] > by_hour[13]
+
+
+def test_a_seed_tells_all() -> None:
+    one, same, other = draw(1000, seed=1), draw(1000, seed=1), draw(1000, seed=2)
+    np.testing.assert_array_equal(one.interactive.arrivals, same.interactive.arrivals)
+    np.testing.assert_array_equal(one.bulk.losses, same.bulk.losses)
+    assert not np.array_equal(one.interactive.arrivals, other.interactive.arrivals)
