@@ -36,8 +36,10 @@ from bench.scaling.campaign import (
     Figures,
     Measured,
     Scenario,
-    choose,
+    Tried,
+    best,
     measure,
+    try_all,
 )
 from bench.scaling.day import DAY, HOUR
 from bench.scaling.fleet import POLL, Cluster
@@ -71,7 +73,7 @@ def arguments() -> argparse.Namespace:
     return found
 
 
-def tell(name: str, rule: str, scenario: Scenario, chosen: Chosen, measured: Measured) -> None:
+def tell(name: str, rule: str, measured: Measured, details: dict[str, JsonValue]) -> None:
     """Report one rule beside CPU."""
     days = [measured["interactive"][each] for each in (rule, CPU)]
     ours, cpu = ([max(day.p95, _SHORTEST_WAIT) for day in rules] for rules in days)
@@ -86,18 +88,31 @@ def tell(name: str, rule: str, scenario: Scenario, chosen: Chosen, measured: Mea
         rounds=len(ours),
         threads=1,
         details={
-            "recordings_a_day": scenario.recordings,
-            "cluster": asdict(scenario.cluster),
             "replica_hours_over_cpu": {"median": round(median(hours), 3), "most": round(max(hours), 3)},
-            "lanes": {
-                lane: {
-                    each: {"setting": str(chosen[lane][each]), **_medians(figures)}
-                    for each, figures in rules.items()
-                }
-                for lane, rules in measured.items()
-            },
+            **details,
         },
     )
+
+
+def summary(chosen: Chosen, measured: Measured) -> dict[str, JsonValue]:
+    """Medians over the days, by lane and rule."""
+    return {
+        lane: {rule: {"setting": str(chosen[lane][rule]), **_medians(days)} for rule, days in rules.items()}
+        for lane, rules in measured.items()
+    }
+
+
+def trials(tried: Tried) -> list[JsonValue]:
+    return [
+        {
+            "lane": task.lane,
+            "rule": task.name,
+            "setting": str(task.setting),
+            "p95": round(figures.p95, 1),
+            "replica_hours": round(figures.replica_hours),
+        }
+        for task, figures in tried
+    ]
 
 
 def _medians(days: list[Figures]) -> dict[str, JsonValue]:
@@ -129,12 +144,15 @@ def main() -> int:
     )
     scenario = Scenario(wanted.recordings, cluster)
     with ProcessPoolExecutor(wanted.processes) as executor:
-        chosen = choose(executor, scenario)
+        tried = try_all(executor, scenario)
+        chosen = best(tried)
         measured = measure(executor, scenario, chosen, range(1, wanted.rounds + 1))
     RESULTS.mkdir(exist_ok=True)
     figure(measured).savefig(RESULTS / PLOT, dpi=_DPI, metadata={"Software": None})
-    tell("scaling", OURS, scenario, chosen, measured)
-    tell("scaling-with-arrivals", ARRIVALS, scenario, chosen, measured)
+    setup: dict[str, JsonValue] = {"recordings_a_day": wanted.recordings, "cluster": asdict(cluster)}
+    found: dict[str, JsonValue] = {"lanes": summary(chosen, measured), "tried": trials(tried)}
+    tell("scaling", OURS, measured, setup | found)
+    tell("scaling-with-arrivals", ARRIVALS, measured, setup)
     return 0
 
 

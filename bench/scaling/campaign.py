@@ -29,20 +29,20 @@ _TUNING_SEED = 0
 _BOUNDS: dict[LaneName, tuple[int, int]] = {"interactive": (4, 600), "bulk": (1, 150)}
 #: What to choose from: seconds to drain, the same with arrivals, waiting jobs per replica, use of the CPU.
 _DRAINS: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (0.5, 2, 5, 10, 20, 40, 50, 60, 90),
+    "interactive": (0.5, 2, 8, 20, 40, 50, 60),
     "bulk": (60, 150, 300, 450, 600),
 }
 _DRAINS_WITH_ARRIVALS: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (20, 30, 40, 60, 120),
+    "interactive": (20, 30, 40, 60),
     "bulk": (60, 150, 300, 450, 600),
 }
 _QUEUES: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (5, 20, 50, 100, 200, 400),
+    "interactive": (20, 100, 200, 400),
     "bulk": (0.5, 1, 2, 4, 8, 12, 16),
 }
-_TARGETS = (0.5, 0.6, 0.67, 0.7, 0.75, 0.8, 0.9)
-#: How fast replicas go: at once, as Kubernetes does it, or a tenth in a minute.
-_FALLS = (inf, 0.1)
+_TARGETS = (0.6, 0.67, 0.7, 0.75, 0.8, 0.9)
+#: How fast replicas go: at once, as Kubernetes does it, or this share of them in a minute.
+_FALLS = (inf, 0.25, 0.1)
 #: The budget of an interactive lane is what this takes at Kubernetes' defaults,
 _USUAL_TARGET = 0.7
 #: and so much of it may be spent by rules that are not ours.
@@ -83,10 +83,11 @@ class Figures:
 #: Figures by lane and rule.
 Measured = dict[LaneName, dict[str, list[Figures]]]
 Chosen = dict[LaneName, dict[str, Setting]]
+Tried = list[tuple[Task, Figures]]
 
 
-def choose(executor: Executor, scenario: Scenario) -> Chosen:
-    """Pick each rule's best setting on a day that is not measured."""
+def try_all(executor: Executor, scenario: Scenario) -> Tried:
+    """Simulate a day that is not measured under each setting of each rule."""
     tasks = [
         Task(scenario, _TUNING_SEED, lane, name, setting)
         for lane in LANES
@@ -94,7 +95,11 @@ def choose(executor: Executor, scenario: Scenario) -> Chosen:
         for rule in rules
         for setting in _settings(lane, rule)
     ]
-    tried = list(zip(tasks, _all(executor, tasks), strict=True))
+    return list(zip(tasks, _all(executor, tasks), strict=True))
+
+
+def best(tried: Tried) -> Chosen:
+    """Pick each rule's best setting."""
     return {lane: _best([each for each in tried if each[0].lane == lane]) for lane in LANES}
 
 
@@ -137,7 +142,7 @@ def _settings(lane: LaneName, rule: Rule) -> list[Setting]:
     return [Setting(rule, Limits(*_BOUNDS[lane], fall=fall)) for fall in _FALLS]
 
 
-def _best(tried: list[tuple[Task, Figures]]) -> dict[str, Setting]:
+def _best(tried: Tried) -> dict[str, Setting]:
     """In the interactive lane the shortest p95 within a budget, in the other the least hours within a p95."""
     usual = next(
         figures

@@ -19,6 +19,8 @@ _MEDIAN, _SPREAD, _SHORTEST, _LONGEST = 8.0, 0.7, 2.0, 60.0
 #: Of the bulk lane, seconds: as many of two to four minutes as of fifteen to thirty.
 _SHORTEST_BULK, _LONGEST_BULK = 120.0, 3600.0
 BULK_SHARE = 0.002
+#: Seconds of a window: the model scores whole ones, the last moved back to end with the recording.
+WINDOW = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Lane:
     """What one lane is sent, in the order of arrival, and when it loses a node. Seconds."""
 
     arrivals: FloatArray  # (recordings,)
-    lengths: FloatArray  # (recordings,)
+    lengths: FloatArray  # (recordings,), of the windows to score
     losses: FloatArray  # (losses,)
 
 
@@ -44,9 +46,15 @@ def draw(recordings: int, seed: int, *, seconds: int = DAY) -> Day:
     lengths = np.clip(rng.lognormal(np.log(_MEDIAN), _SPREAD, recordings - bulk), _SHORTEST, _LONGEST)
     long = _SHORTEST_BULK * (_LONGEST_BULK / _SHORTEST_BULK) ** rng.uniform(size=bulk)
     return Day(
-        interactive=Lane(_arrivals(rng, rate, recordings - bulk), lengths, _losses(rng, 6.0, seconds)),
-        bulk=Lane(_arrivals(rng, rate, bulk), long, _losses(rng, 1.0, seconds)),
+        interactive=Lane(
+            _arrivals(rng, rate, recordings - bulk), _in_windows(lengths), _losses(rng, 6.0, seconds)
+        ),
+        bulk=Lane(_arrivals(rng, rate, bulk), _in_windows(long), _losses(rng, 1.0, seconds)),
     )
+
+
+def _in_windows(lengths: FloatArray) -> FloatArray:
+    return np.ceil(lengths / WINDOW) * WINDOW
 
 
 def _rate(rng: np.random.Generator) -> FloatArray:
@@ -56,10 +64,12 @@ def _rate(rng: np.random.Generator) -> FloatArray:
     for peak, width, height in _PEAKS:
         away = (hour - peak + 12) % 24 - 12  # midnight ends no peak
         rate += height * np.exp(-0.5 * (away / width) ** 2)
+    burst = np.ones(DAY)
     for start in rng.integers(0, DAY, rng.poisson(_BURSTS)):
         length = round(rng.uniform(*_BURST_MINUTES) * MINUTE)
-        rate[start : start + length] *= rng.uniform(*_BURST_FACTOR)
-    return rate
+        part = burst[start : start + length]
+        np.maximum(part, rng.uniform(*_BURST_FACTOR), out=part)  # bursts that meet do not multiply
+    return rate * burst
 
 
 def _arrivals(rng: np.random.Generator, rate: FloatArray, recordings: int) -> FloatArray:

@@ -28,7 +28,7 @@ _Replica = tuple[float, int]
 class Cluster:
     """What it takes to run replicas. Times are in seconds."""
 
-    #: Seconds of audio that a replica works off per second.
+    #: Seconds of audio, in whole windows, that a replica works off per second: two cores, int8.
     speed: float = 36.0
     #: From the decision to a ready replica, where a node has room, and where one must be added.
     warm_start: float = 40.0
