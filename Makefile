@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format settings biomarkers manifests bench $(BENCHES) bench-report clean
+.PHONY: help setup demo up test lint format settings biomarkers manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,7 +99,10 @@ bench-fair: $(VENV)/.everything ## Interactive jobs behind bulk work beside an i
 bench-memory: $(VENV)/.everything ## The memory an hour of audio takes beside a minute
 	@$(BENCH) bench.memory $(ARGS)
 
-bench-report: $(VENV)/.everything ## Write bench/README.md's table from the last results
+bench-scaling: $(VENV)/.everything ## Simulate days of 10 million recordings under rules of scaling
+	@$(BENCH) bench.simulate_scaling $(ARGS)
+
+bench-report: $(VENV)/.everything ## Write bench/README.md's and docs/capacity.md's tables from the last results
 	@$(BENCH) bench.report
 
 clean: ## Remove what was installed and what the stack stored

@@ -1,4 +1,4 @@
-"""Writes the table of results into README.md and draws them, from `results/*.json` alone."""
+"""Writes tables into README.md and docs/capacity.md, and draws the ratios, from `results/*.json` alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from bench import capacity
+from bench.marked import fill
 from bench.outcome import RESULTS, Outcome
 
 README = Path(__file__).parent / "README.md"
 PLOT = "ratios.png"
-BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 _DPI = 100
 
 
@@ -68,19 +69,8 @@ def main() -> int:
         sys.stderr.write(f"{RESULTS} holds no results: run `make bench` first\n")
         return 1
     figure(found).savefig(RESULTS / PLOT, dpi=_DPI, metadata={"Software": None})
-    before, rest = README.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    parts = [
-        before,
-        BEGIN,
-        "\n",
-        table(found),
-        f"\n![ratios](results/{PLOT})\n\n",
-        machines(found),
-        "\n",
-        END,
-    ]
-    README.write_text("".join(parts) + after)
+    fill(README, "results", f"{table(found)}\n![ratios](results/{PLOT})\n\n{machines(found)}")
+    capacity.write(found)
     return 0
 
 

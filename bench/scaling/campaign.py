@@ -29,7 +29,7 @@ _TUNING_SEED = 0
 _BOUNDS: dict[LaneName, tuple[int, int]] = {"interactive": (4, 600), "bulk": (1, 150)}
 #: What to choose from: seconds to drain, the same with arrivals, waiting jobs per replica, use of the CPU.
 _DRAINS: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (0.5, 2, 8, 20, 40, 50, 60),
+    "interactive": (0.5, 8, 20, 40, 50, 60),
     "bulk": (60, 150, 300, 450, 600),
 }
 _DRAINS_WITH_ARRIVALS: dict[LaneName, tuple[float, ...]] = {
@@ -37,10 +37,13 @@ _DRAINS_WITH_ARRIVALS: dict[LaneName, tuple[float, ...]] = {
     "bulk": (60, 150, 300, 450, 600),
 }
 _QUEUES: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (20, 100, 200, 400),
+    "interactive": (20, 100, 200),
     "bulk": (0.5, 1, 2, 4, 8, 12, 16),
 }
-_TARGETS = (0.6, 0.67, 0.7, 0.75, 0.8, 0.9)
+_TARGETS: dict[LaneName, tuple[float, ...]] = {
+    "interactive": (0.5, 0.6, 0.67, 0.7, 0.75, 0.8),
+    "bulk": (0.7, 0.8, 0.9, 0.95),
+}
 #: How fast replicas go: at once, as Kubernetes does it, or this share of them in a minute.
 _FALLS = (inf, 0.25, 0.1)
 #: The budget of an interactive lane is what this takes at Kubernetes' defaults,
@@ -132,7 +135,7 @@ def run(task: Task) -> Figures:
 def _rules(lane: LaneName, speed: float) -> dict[str, list[Rule]]:
     return {
         OURS: [SecondsToDrain(speed, seconds) for seconds in _DRAINS[lane]],
-        CPU: [CpuUtilisation(target) for target in _TARGETS],
+        CPU: [CpuUtilisation(target) for target in _TARGETS[lane]],
         QUEUE: [QueueLength(jobs) for jobs in _QUEUES[lane]],
         ARRIVALS: [DrainAndArrivals(speed, seconds) for seconds in _DRAINS_WITH_ARRIVALS[lane]],
     }
