@@ -69,9 +69,13 @@ def probabilities(classifier: Classifier, recording: bytes) -> NDArray[np.float6
 def together(classifier: Classifier, recordings: Sequence[bytes]) -> NDArray[np.float64]:
     """Several recordings to probabilities, their windows side by side, as with a backlog. (n, 5)"""
     cuts = [windowed(classifier.bundle, recording) for recording in recordings]
-    scored = classifier.score(np.concatenate(cuts)).probabilities  # (windows, 5)
-    parts = np.split(scored, np.cumsum([len(cut) for cut in cuts])[:-1])
-    return np.array([part.mean(axis=0) for part in parts])
+    return np.array([part.mean(axis=0) for part in side_by_side(classifier, cuts)])
+
+
+def side_by_side(classifier: Classifier, cuts: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
+    """Score the windows (k, window_samples) of several recordings in one call. (k, 5) each"""
+    scored: NDArray[np.float64] = classifier.score(np.concatenate(cuts)).probabilities  # (windows, 5)
+    return np.split(scored, np.cumsum([len(cut) for cut in cuts])[:-1])
 
 
 def windowed(bundle: Bundle, recording: bytes) -> NDArray[np.float32]:

@@ -31,6 +31,7 @@ from bench.model import (
     best,
     disagreement,
     probabilities,
+    side_by_side,
     use_threads,
     windowed,
 )
@@ -63,10 +64,9 @@ def stock(bundle: Bundle) -> Any:  # noqa: ANN401 - transformers ships no usable
 def invariance(classifier: Classifier, recordings: Sequence[bytes]) -> float:
     """How much our answer for a recording depends at most on what is scored beside it."""
     cuts = [windowed(classifier.bundle, recording) for recording in recordings]
-    together = classifier.score(np.concatenate(cuts)).probabilities
-    parts = np.split(together, np.cumsum([len(cut) for cut in cuts])[:-1])
+    together = side_by_side(classifier, cuts)
     alone = [classifier.score(cut).probabilities for cut in cuts]
-    return max(float(np.abs(one - other).max()) for one, other in zip(parts, alone, strict=True))
+    return max(float(np.abs(one - other).max()) for one, other in zip(together, alone, strict=True))
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from mindtrack_shared.settings import (
     LogSettings,
     QueueSettings,
     StorageSettings,
+    variable,
 )
 
 GROUPS: tuple[type[BaseSettings], ...] = (
@@ -48,9 +49,8 @@ def reference() -> str:
 
 
 def _section(group: type[BaseSettings]) -> str:
-    prefix = group.model_config["env_prefix"]
     rows = [
-        f"| `{prefix}{name.upper()}` | {_default(field)} | {field.description} |"
+        f"| `{variable(group, name)}` | {_default(field)} | {field.description} |"
         for name, field in group.model_fields.items()
     ]
     title = group.__name__.removesuffix("Settings")

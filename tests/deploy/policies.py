@@ -19,7 +19,7 @@ from deploy.manifests import Manifest, name_of
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.domain.jobs import Priority
-from mindtrack_shared.settings import LivenessSettings
+from mindtrack_shared.settings import LivenessSettings, variable
 from settings_reference import GROUPS
 
 Policy = Callable[[Sequence[Manifest]], Iterator[str]]
@@ -349,8 +349,7 @@ def life_shown(manifests: Sequence[Manifest]) -> Iterator[str]:
 
 
 def _fields(group: type[BaseSettings]) -> dict[str, Any]:
-    prefix = group.model_config["env_prefix"]
-    return {f"{prefix}{name.upper()}": field for name, field in group.model_fields.items()}
+    return {variable(group, name): field for name, field in group.model_fields.items()}
 
 
 def _settings(group: type[Settings], manifests: Sequence[Manifest], pod: Pod) -> Settings:

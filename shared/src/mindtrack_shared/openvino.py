@@ -21,7 +21,9 @@ def import_openvino() -> ModuleType:
     return cast("ModuleType", openvino)
 
 
-def cpu_options(threads: int | None, *, hint: str = "f32", cache: Path | None = None) -> dict[str, Any]:
+def cpu_options(
+    threads: int | None = None, *, hint: str = "f32", cache: Path | None = None
+) -> dict[str, Any]:
     """Options for `compile_model`.
 
     `threads` bounds the cores one call may use, all of them when None; `hint` names the precision as OpenVINO

@@ -20,6 +20,11 @@ def group(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(env_prefix=f"MINDTRACK_{prefix}_", frozen=True, extra="ignore")
 
 
+def variable(settings: type[BaseSettings], field: str) -> str:
+    """Name the environment variable that sets a field of a group."""
+    return f"{settings.model_config['env_prefix']}{field.upper()}"
+
+
 def _plain_seconds(value: object) -> object:
     """Let environment variables say `90` where pydantic would insist on `PT90S`."""
     if isinstance(value, str):

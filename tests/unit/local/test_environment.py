@@ -11,7 +11,7 @@ from mindtrack_local.config import Layout
 from mindtrack_local.environment import Environment, S3Access, settings_from
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.s3 import Keys
-from mindtrack_shared.settings import JobSettings, LogSettings, StorageSettings
+from mindtrack_shared.settings import JobSettings, LogSettings, StorageSettings, variable
 from settings_reference import GROUPS
 
 S3 = S3Access(endpoint="http://127.0.0.1:9000", keys=Keys("key", "secret"))
@@ -31,9 +31,7 @@ def make(
 
 
 def test_every_variable_is_one_that_some_service_reads(tmp_path: Path) -> None:
-    known = {
-        f"{group.model_config['env_prefix']}{name.upper()}" for group in GROUPS for name in group.model_fields
-    }
+    known = {variable(group, name) for group in GROUPS for name in group.model_fields}
 
     told = make(tmp_path, s3=S3)
 

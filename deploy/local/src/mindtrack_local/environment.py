@@ -15,6 +15,7 @@ from mindtrack_local.config import Layout
 from mindtrack_local.files import write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
+from mindtrack_shared.settings import variable
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -82,8 +83,7 @@ class Environment:
 
 def settings_from(variables: Mapping[str, str], group: type[Settings]) -> Settings:
     """Build a settings group from variables that are not in this process's environment."""
-    prefix = group.model_config.get("env_prefix", "")
-    names = {name: f"{prefix}{name.upper()}" for name in group.model_fields}
+    names = {name: variable(group, name) for name in group.model_fields}
     values: dict[str, Any] = {name: variables[key] for name, key in names.items() if key in variables}
     return group(**values)
 

@@ -15,10 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mindtrack_inference.errors import InferenceError, RecordingRejectedError
+from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_inference.startup import without_collecting
+from mindtrack_shared.bundles import BundleError
 
 if TYPE_CHECKING:
-    from mindtrack_inference.errors import RecordingRejectedError
     from mindtrack_inference.pipeline import Analyzer
 
 #: What argparse, too, exits with when it was called wrongly.
@@ -27,9 +29,6 @@ USAGE_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
-    with without_collecting():
-        from mindtrack_inference.errors import InferenceError
-        from mindtrack_shared.bundles import BundleError
     try:
         if options.command == "analyse":
             analyse(options.files)
@@ -64,7 +63,6 @@ def work() -> None:
 
     """
     with without_collecting():
-        from mindtrack_inference.settings import InferenceSettings, QualitySettings
         from mindtrack_inference.worker import build_app, queues, run
         from mindtrack_shared.observability.liveness import LifeSign
         from mindtrack_shared.settings import (
@@ -96,7 +94,6 @@ def analyse(files: Sequence[Path]) -> None:
     """
     from mindtrack_inference.assembly import build_analyzer
     from mindtrack_inference.bundle import load_bundle
-    from mindtrack_inference.settings import InferenceSettings, QualitySettings
 
     if unfit := [str(file) for file in files if not file.is_file() or not os.access(file, os.R_OK)]:
         sys.stderr.write(f"mindtrack-inference: not a file that can be read: {', '.join(unfit)}\n")
@@ -110,8 +107,6 @@ def analyse(files: Sequence[Path]) -> None:
 
 
 def _finding(analyzer: Analyzer, file: Path) -> dict[str, Any]:
-    from mindtrack_inference.errors import RecordingRejectedError
-
     try:
         analysis = analyzer.analyze(file.read_bytes())
     except RecordingRejectedError as rejection:

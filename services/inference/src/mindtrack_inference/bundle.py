@@ -1,22 +1,23 @@
 """Find a bundle, check that it is whole, and say how its labels become ours.
 
 What can be checked without scoring is checked here; what the model answers is checked by `Classifier.load`,
-against the golden windows. No code is ever loaded from a bundle. numpy is imported with the first array: a
-worker's parent process checks its bundle, too, and needs none.
+against the golden windows. No code is ever loaded from a bundle.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import struct
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, JsonValue, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
 
 from mindtrack_shared.bundles import (
     CHECKSUMMED,
@@ -34,19 +35,14 @@ from mindtrack_shared.bundles import (
     BundleManifest,
     CheckpointConfig,
 )
+from mindtrack_shared.domain.calibration import selection
 from mindtrack_shared.domain.emotions import MIN_EMOTIONS
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _FILES = (WEIGHTS_NAME, *CHECKSUMMED)
 #: What a bundle has both of, or neither.
 _INT8 = (INT8_NAME, INT8_WEIGHTS_NAME)
 #: What exporters call weights beside their graph: model.onnx.data, model.onnx_data, model.onnx_data_1.
 _EXTERNAL_DATA = "*.onnx[._]data*"
-#: Bytes that a safetensors file's header may have, by its specification.
-_MAX_HEADER = 100_000_000
 _REMAKE = "make the bundle again with `mindtrack-trainer export` or `import`"
 #: As the manifest spells ids, so no id can climb out of the package.
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -103,8 +99,6 @@ class Bundle:
 
     def selection(self) -> NDArray[np.float64]:
         """Which of the checkpoint's labels stands for which emotion. (labels, 5)"""
-        from mindtrack_shared.domain.calibration import selection  # noqa: PLC0415
-
         return selection(self.labels, self.manifest.label_mapping)
 
     def golden(self) -> Golden:
@@ -114,9 +108,6 @@ class Bundle:
             BundleError: they do not fit the manifest and the labels.
 
         """
-        from safetensors import SafetensorError  # noqa: PLC0415
-        from safetensors.numpy import load_file  # noqa: PLC0415
-
         path = self.directory / GOLDEN_NAME
         try:
             tensors = load_file(path)
@@ -281,7 +272,12 @@ def _check_mapping(manifest: BundleManifest, labels: tuple[str, ...], directory:
 def _check_head(manifest: BundleManifest, config: CheckpointConfig, directory: Path) -> None:
     """Compare the weights' head with the declared one, key by key."""
     path = directory / WEIGHTS_NAME
-    found = {name: shape for name, shape in _shapes(path).items() if not name.startswith(ENCODER)}
+    try:
+        with safe_open(path, framework="np") as weights:  # reads the header only
+            head = [name for name in weights.keys() if not name.startswith(ENCODER)]  # noqa: SIM118 - no mapping
+            found = {name: tuple(weights.get_slice(name).get_shape()) for name in head}
+    except SafetensorError as error:
+        raise BundleError(f"{path} is not a safetensors file ({error}): {_REMAKE}") from error
     wanted = config.head_shapes(manifest.head)
     wrong = {
         "missing": [name for name in wanted if name not in found],
@@ -294,17 +290,3 @@ def _check_head(manifest: BundleManifest, config: CheckpointConfig, directory: P
     }
     if said := "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in wrong.items() if keys):
         raise BundleError(f"{path} does not hold a {manifest.head} head: {said}; {_REMAKE}")
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor in a safetensors file, from its header: a length (8 bytes, little-endian), JSON.
-
-    https://github.com/huggingface/safetensors#format. The library itself would need numpy.
-    """
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, _MAX_HEADER)))
-            return {name: tuple(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{path} is not a safetensors file ({error}): {_REMAKE}") from error

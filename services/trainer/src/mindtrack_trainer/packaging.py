@@ -29,7 +29,7 @@ from mindtrack_shared.bundles import (
     BundleManifest,
     Head,
 )
-from mindtrack_shared.openvino import import_openvino
+from mindtrack_shared.openvino import cpu_options, import_openvino
 from mindtrack_trainer.checkpoint import Checkpoint
 from mindtrack_trainer.dataset import normalise
 from mindtrack_trainer.errors import ExportError
@@ -178,7 +178,7 @@ def write_onnx(model: HeadedEncoder, path: Path, window: int) -> None:
 
 def engine_difference(onnx: Path, inputs: Windows, logits: NDArray[np.float32]) -> float:
     """How far OpenVINO in float32 is from these logits at most, the windows one by one and together."""
-    compiled = import_openvino().Core().compile_model(onnx, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = import_openvino().Core().compile_model(onnx, "CPU", cpu_options())
     alone = np.concatenate([compiled({"input_values": window[np.newaxis]})["logits"] for window in inputs])
     together = compiled({"input_values": inputs})["logits"]
     return float(max(np.abs(served - logits).max() for served in (alone, together)))

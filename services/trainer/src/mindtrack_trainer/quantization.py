@@ -41,7 +41,7 @@ from mindtrack_shared.bundles import (
     Quantization,
 )
 from mindtrack_shared.domain.calibration import calibrated, selection
-from mindtrack_shared.openvino import import_openvino
+from mindtrack_shared.openvino import cpu_options, import_openvino
 from mindtrack_trainer.dataset import normalise
 from mindtrack_trainer.errors import DatasetError, ExportError
 from mindtrack_trainer.manifest import Split, Utterance, read_manifest
@@ -275,8 +275,7 @@ class _Judge:
         """
         single = model.clone()
         single.reshape({"input_values": [1, windows.shape[1]]})
-        options = {"INFERENCE_PRECISION_HINT": rest}
-        compiled = import_openvino().Core().compile_model(single, "CPU", options)
+        compiled = import_openvino().Core().compile_model(single, "CPU", cpu_options(hint=rest))
         logits = []
         for number, window in enumerate(windows, start=1):
             logits.append(compiled({"input_values": window[np.newaxis]})["logits"][0].copy())
@@ -297,12 +296,12 @@ def _agreement(heard: _Heard, expected: NDArray[np.float64], found: NDArray[np.f
 
 
 def _worst(found: Iterable[Agreement]) -> Agreement:
-    first, *others = found
-    return first.model_copy(
+    every = list(found)
+    return every[0].model_copy(
         update={
-            "labels": min(each.labels for each in (first, *others)),
-            "mean_difference": max(each.mean_difference for each in (first, *others)),
-            "max_difference": max(each.max_difference for each in (first, *others)),
+            "labels": min(each.labels for each in every),
+            "mean_difference": max(each.mean_difference for each in every),
+            "max_difference": max(each.max_difference for each in every),
         }
     )
 

@@ -114,7 +114,7 @@ class Cage:
                         parent=os.getpid(),
                         recording=descriptor,
                     )
-                    self._child = self._starter.submit(Child, setup, descriptor).result()
+                    self._child = self._starter.submit(Child, setup).result()
             except OSError as error:
                 raise CageBrokenError(f"no child process could be started: {error}") from error
 

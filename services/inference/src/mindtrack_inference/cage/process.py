@@ -69,17 +69,17 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
 class Child:
     """A child process and the pipes to it. Every wait has a deadline.
 
-    It inherits `descriptor`, from which it reads recordings.
+    It inherits the descriptor in its setup, from which it reads recordings.
     """
 
-    def __init__(self, setup: protocol.Setup, descriptor: int) -> None:
+    def __init__(self, setup: protocol.Setup) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mindtrack_inference.cage.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
             env=environment(os.environ),
-            pass_fds=(descriptor,),
+            pass_fds=(setup.recording,),
             start_new_session=True,
             bufsize=0,
         )
