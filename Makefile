@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format settings biomarkers manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up env compose-test test lint format settings biomarkers lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ demo: $(VENV)/.serving ## Run the main job once, end to end: a week of voice log
 up: $(VENV)/.serving ## Keep the stack running; print its address and tokens
 	@$(BIN)/mindtrack-local up
 
+env: $(VENV)/.serving ## Write .env for docker-compose.yml: new secrets, a token issuer's keys
+	@$(BIN)/mindtrack-local dotenv
+
+compose-test: $(VENV)/.everything ## Run docker-compose.yml, built without a registry, and restart it under load
+	@$(BIN)/python tests/compose/run.py $(ARGS)
+
 test: $(VENV)/.everything ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -58,6 +64,28 @@ settings: $(VENV)/.everything ## Write docs/settings.md from the settings classe
 
 biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers' definitions
 	PYTHONPATH=tests $(BIN)/python tests/biomarkers_reference.py > docs/biomarkers.md
+
+# What images are built from: pinned, hashed, listed, looked up.
+LOCKS = $(wildcard services/*/requirements*.lock deploy/docker/*.lock)
+
+$(VENV)/.supply: $(VENV)/.serving deploy/docker/requirements.txt
+	@$(PIP) --requirement deploy/docker/requirements.txt
+	@touch $@
+
+lock: $(VENV)/.supply ## Write the images' hashed requirements from constraints.txt
+	@$(BIN)/python deploy/docker/lock.py
+
+sbom: $(VENV)/.supply ## Write a bill of materials (CycloneDX) for each image into build/sbom
+	@mkdir -p build/sbom
+	@for lock in $(LOCKS); do \
+		bill=build/sbom/$$(echo $${lock%.lock} | tr / -).cdx.json; \
+		$(BIN)/cyclonedx-py requirements --output-reproducible --output-file $$bill $$lock && echo $$bill || exit 1; \
+	done
+
+audit: $(VENV)/.supply ## Look up known vulnerabilities of what images hold; fails if one cannot be looked up
+	@for lock in $(filter-out %/torch-cpu.lock,$(LOCKS)); do \
+		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $$lock || failed=1; \
+	done; test -z "$$failed"
 
 manifests: $(VENV)/.everything ## Render the Kubernetes manifests and check them against its schemas
 	@$(BIN)/python tests/deploy/manifests.py

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from mindtrack_client import MindTrack, MindTrackError
 from mindtrack_local import demo as week_demo
+from mindtrack_local import dotenv as compose_dotenv
 from mindtrack_local import environment, report
 from mindtrack_local.config import Layout, StackConfig, Storage
 from mindtrack_local.errors import StackError
@@ -136,6 +137,22 @@ def env(*, var: Var = DEFAULT_VAR) -> None:
         raise typer.Exit(1)
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def dotenv(
+    *,
+    var: Var = DEFAULT_VAR,
+    out: Annotated[Path, typer.Option(help="The file to write; it must not be there.")] = Path(".env"),
+    example: Annotated[bool, typer.Option("--example", help="Print it without secrets instead.")] = False,
+) -> None:
+    """Write what docker-compose.yml reads, with new secrets and the local issuer's keys."""
+    if example:
+        typer.echo(compose_dotenv.render({}), nl=False)
+        return
+    with _errors_explained():
+        compose_dotenv.write(out, Issuer(Layout(var.resolve()).issuer))
+    typer.echo(f"Wrote {out}. A token for the API: mindtrack-local token")
 
 
 if __name__ == "__main__":

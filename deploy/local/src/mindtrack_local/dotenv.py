@@ -1,0 +1,87 @@
+"""`.env` for docker-compose.yml: every variable it reads, with secrets that were just made."""
+
+from __future__ import annotations
+
+import secrets
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindtrack_local.errors import StackError
+from mindtrack_local.files import write_private
+from mindtrack_local.issuer import AUDIENCE, Issuer
+
+#: Of a secret; as hexadecimal digits it needs no quoting in a URL.
+SECRET_BYTES = 24
+WIDTH = 110
+
+
+@dataclass(frozen=True)
+class Variable:
+    name: str
+    about: str
+    #: What compose takes when the variable is not set; none for what must be set.
+    default: str | None = None
+
+
+VARIABLES = (
+    Variable("POSTGRES_PASSWORD", "Of the database's owner, `mindtrack`; read when the volume is new."),
+    Variable("VALKEY_PASSWORD", "Of the queue."),
+    Variable("S3_ACCESS_KEY_ID", "Of the object storage."),
+    Variable("S3_SECRET_ACCESS_KEY", "Of the object storage."),
+    Variable("MINDTRACK_AUTH_ISSUER", "Whose tokens the gateway accepts: the `iss` claim of your issuer's."),
+    Variable(
+        "JWKS_FILE", "The issuer's public keys, a JSON Web Key Set; containers must be able to read it."
+    ),
+    Variable("MINDTRACK_AUTH_AUDIENCE", "The `aud` claim of tokens for this service.", AUDIENCE),
+    Variable("MINDTRACK_ADDRESS", "Where the gateway listens. Put a proxy with TLS before it.", "127.0.0.1"),
+    Variable("MINDTRACK_PORT", "The gateway's port.", "8000"),
+    Variable(
+        "MINDTRACK_INFERENCE_BUNDLE", "Id of a packaged bundle, or a path in the image.", "demo-synthetic"
+    ),
+    Variable("MINDTRACK_VERSION", "Tag of our images.", "0.1.0"),
+    Variable("MINDTRACK_REVISION", "What images that are built here say they were built from.", "unknown"),
+    Variable(
+        "PYTHON_IMAGE", "What our images are built on; better a digest.", "python:3.11.14-slim-bookworm"
+    ),
+    Variable("PIP_INDEX_URL", "Where their dependencies come from.", "https://pypi.org/simple"),
+    Variable("POSTGRES_IMAGE", "PostgreSQL 18; better a digest.", "postgres:18.1-bookworm"),
+    Variable("VALKEY_IMAGE", "Valkey 9; better a digest.", "valkey/valkey:9.0.1-bookworm"),
+    Variable("STORAGE_IMAGE", "SeaweedFS 4; better a digest.", "chrislusf/seaweedfs:4.47"),
+)
+
+
+class DotenvExistsError(StackError):
+    """The file is there; new secrets would lock its volumes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} exists, and what it opens was made with its secrets; remove it first")
+
+
+def write(path: Path, issuer: Issuer) -> None:
+    """Write a `.env` with new secrets, and this machine's issuer.
+
+    Raises:
+        DotenvExistsError: there is one already.
+
+    """
+    if path.exists():
+        raise DotenvExistsError(path)
+    trusted = issuer.settings
+    ours = {"MINDTRACK_AUTH_ISSUER": trusted.issuer, "JWKS_FILE": str(trusted.jwks_file.resolve())}
+    required = (variable.name for variable in VARIABLES if variable.default is None)
+    values = {name: ours.get(name) or secrets.token_hex(SECRET_BYTES) for name in required}
+    write_private(path, render(values))
+
+
+def render(values: Mapping[str, str]) -> str:
+    """Write every variable with what it means: what has a value in full, defaults as comments."""
+    lines = ["# What docker-compose.yml reads. Written by `make env`; who has this file has everything.", ""]
+    for variable in VARIABLES:
+        lines += textwrap.wrap(variable.about, WIDTH, initial_indent="# ", subsequent_indent="# ")
+        if variable.default is None:
+            lines.append(f"{variable.name}={values.get(variable.name, '')}")
+        else:
+            lines.append(f"#{variable.name}={variable.default}")
+    return "\n".join([*lines, ""])

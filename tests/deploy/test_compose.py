@@ -1,0 +1,284 @@
+"""docker-compose.yml keeps to what operators were promised; each rule is shown to bite."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from mindtrack_local import dotenv
+from mindtrack_local.__main__ import app
+from mindtrack_local.issuer import Issuer
+from mindtrack_shared.settings import variable
+from settings_reference import GROUPS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+Document = dict[str, Any]
+COMPOSE: Document = yaml.safe_load(TEXT)
+AIRGAP: Document = yaml.safe_load((ROOT / "deploy/airgap/docker-compose.yml").read_text())
+
+OURS = {"migrate", "gateway", "inference", "relay", "beat", "maintenance", "inference-gpu", "trainer"}
+#: Those that answer only once, or for a while.
+UNWATCHED = {"migrate", "trainer"}
+REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
+SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY")
+
+
+def services(compose: Document) -> Iterator[tuple[str, Document]]:
+    yield from compose["services"].items()
+
+
+# --- Rules ----------------------------------------------------------------------------------------------
+
+
+def hardened(compose: Document) -> Iterator[str]:
+    for name, service in services(compose):
+        if not service.get("read_only"):
+            yield f"{name} may write to its image"
+        if service.get("cap_drop") != ["ALL"] or service.get("security_opt") != ["no-new-privileges:true"]:
+            yield f"{name} keeps privileges"
+        if name not in OURS and not re.match(r"^[1-9]\d*:", str(service.get("user", ""))):
+            yield f"{name} runs as root"
+        if "pids_limit" not in service or "logging" not in service:
+            yield f"{name} may take all processes, or fill the disk with logs"
+
+
+def images_pinned(compose: Document) -> Iterator[str]:
+    for name, service in services(compose):
+        image = REFERENCE.sub(lambda found: found[3] or "", service["image"])
+        tag = image.rpartition(":")[2]
+        if "/" in tag or tag in {"", "latest"}:
+            yield f"{name} takes whatever {image} is today"
+
+
+def secrets_required(compose: Document) -> Iterator[str]:
+    for name, kind, _ in REFERENCE.findall(yaml.safe_dump(compose)):
+        if SECRET.search(name) and kind != "?":
+            yield f"{name} may be left out"
+
+
+def healthchecks(compose: Document) -> Iterator[str]:
+    for name, service in services(compose):
+        if name not in OURS and "test" not in service.get("healthcheck", {}):
+            yield f"nobody looks whether {name} is well"
+        if name in OURS - UNWATCHED and service.get("healthcheck", {}).get("disable"):
+            yield f"{name} does not use its image's healthcheck"
+
+
+def conditions(compose: Document) -> Iterator[str]:
+    """What needs something waits until it is there, not until it was started."""
+    for name, service in services(compose):
+        for needed, condition in service.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if needed == "migrate" else "service_healthy"
+            if condition.get("condition") != wanted:
+                yield f"{name} does not wait for {needed}"
+        if name in OURS - UNWATCHED and "migrate" not in service.get("depends_on", {}):
+            yield f"{name} may start before the tables are there"
+
+
+def one_door(compose: Document) -> Iterator[str]:
+    """Only the gateway can be reached, and only from this machine unless somebody says so."""
+    for name, service in services(compose):
+        ports = service.get("ports", [])
+        if ports and name not in {"gateway", "grafana"}:
+            yield f"{name} can be reached from outside"
+        if any(not port.startswith("${MINDTRACK_ADDRESS:-127.0.0.1}:") for port in ports):
+            yield f"{name} listens for everybody"
+        if name not in {"gateway", "grafana"} and service.get("networks", ["backend"]) != ["backend"]:
+            yield f"{name} can reach what is outside"
+    if compose["networks"]["backend"] != {"internal": True}:
+        yield "the backend has a way out"
+
+
+def settings_known(compose: Document) -> Iterator[str]:
+    known = {variable(group, field) for group in GROUPS for field in group.model_fields}
+    for name, service in services(compose):
+        if name not in OURS:
+            continue
+        for key in service.get("environment", {}):
+            if key not in known:
+                yield f"{name} is told {key}, which no setting is called"
+
+
+def data_kept(compose: Document) -> Iterator[str]:
+    """Data lies in named volumes; what is mounted from here is only read."""
+    for name, service in services(compose):
+        for volume in service.get("volumes", []):
+            source = REFERENCE.sub("/", volume).split(":")[0]
+            if source.startswith(("/", ".")) and not volume.endswith(":ro"):
+                yield f"{name} writes into this machine's {source}"
+            if not source.startswith(("/", ".")) and source not in compose["volumes"]:
+                yield f"{name} uses {source}, which is no volume"
+
+
+def time_to_stop(compose: Document) -> Iterator[str]:
+    least = {"gateway": 30, "inference": 120, "relay": 10, "beat": 10, "maintenance": 10, "postgres": 30}
+    for name, seconds in least.items():
+        grace = compose["services"][name].get("stop_grace_period", "10s")
+        if int(grace.removesuffix("s")) < seconds:
+            yield f"{name} is killed after {grace}"
+
+
+RULES = (
+    hardened,
+    images_pinned,
+    secrets_required,
+    healthchecks,
+    conditions,
+    one_door,
+    settings_known,
+    data_kept,
+    time_to_stop,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_file_keeps_to_every_rule(rule: Callable[[Document], Iterator[str]]) -> None:
+    assert list(rule(COMPOSE)) == []
+
+
+def changed(service: str, **values: object) -> Callable[[Document], None]:
+    def change(compose: Document) -> None:
+        compose["services"][service].update(values)
+
+    return change
+
+
+def without(service: str, key: str) -> Callable[[Document], None]:
+    def change(compose: Document) -> None:
+        compose["services"][service].pop(key)
+
+    return change
+
+
+BROKEN: list[tuple[Callable[[Document], Iterator[str]], Callable[[Document], None], str]] = [
+    (hardened, changed("gateway", read_only=False), "gateway may write to its image"),
+    (hardened, changed("inference", cap_drop=[]), "inference keeps privileges"),
+    (hardened, without("relay", "security_opt"), "relay keeps privileges"),
+    (hardened, changed("postgres", user="0:0"), "postgres runs as root"),
+    (hardened, without("valkey", "user"), "valkey runs as root"),
+    (hardened, without("beat", "logging"), "beat may take all processes, or fill the disk with logs"),
+    (
+        images_pinned,
+        changed("storage", image="chrislusf/seaweedfs"),
+        "storage takes whatever chrislusf/seaweedfs is today",
+    ),
+    (
+        images_pinned,
+        changed("valkey", image="${V:-valkey:latest}"),
+        "valkey takes whatever valkey:latest is today",
+    ),
+    (
+        secrets_required,
+        changed("postgres", environment={"A": "${POSTGRES_PASSWORD:-secret}"}),
+        "POSTGRES_PASSWORD may be left out",
+    ),
+    (healthchecks, without("storage", "healthcheck"), "nobody looks whether storage is well"),
+    (
+        healthchecks,
+        changed("relay", healthcheck={"disable": True}),
+        "relay does not use its image's healthcheck",
+    ),
+    (
+        conditions,
+        changed("relay", depends_on={"migrate": {"condition": "service_started"}}),
+        "relay does not wait for migrate",
+    ),
+    (conditions, without("gateway", "depends_on"), "gateway may start before the tables are there"),
+    (one_door, changed("postgres", ports=["5432:5432"]), "postgres can be reached from outside"),
+    (one_door, changed("gateway", ports=["8000:8000"]), "gateway listens for everybody"),
+    (one_door, changed("inference", networks=["backend", "frontend"]), "inference can reach what is outside"),
+    (one_door, lambda compose: compose["networks"].update(backend={}), "the backend has a way out"),
+    (
+        settings_known,
+        changed("relay", environment={"MINDTRACK_RELAY": "1"}),
+        "relay is told MINDTRACK_RELAY, which no setting is called",
+    ),
+    (data_kept, changed("storage", volumes=["./data:/data"]), "storage writes into this machine's ./data"),
+    (data_kept, changed("storage", volumes=["objects:/data"]), "storage uses objects, which is no volume"),
+    (time_to_stop, without("inference", "stop_grace_period"), "inference is killed after 10s"),
+]
+
+
+@pytest.mark.parametrize(("rule", "break_it", "complaint"), BROKEN, ids=[case[2] for case in BROKEN])
+def test_a_rule_finds_what_breaks_it(
+    rule: Callable[[Document], Iterator[str]], break_it: Callable[[Document], None], complaint: str
+) -> None:
+    broken = copy.deepcopy(COMPOSE)
+    break_it(broken)
+
+    assert complaint in list(rule(broken))
+
+
+# --- .env -----------------------------------------------------------------------------------------------
+
+
+def test_env_has_every_variable_that_is_read_with_the_same_default() -> None:
+    read: dict[str, set[str]] = {}
+    for name, kind, default in REFERENCE.findall(TEXT):
+        read.setdefault(name, set()).add(default if kind == "-" else "")
+    told = {each.name: {each.default or ""} for each in dotenv.VARIABLES}
+
+    assert read == told
+
+
+def test_the_example_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(app, ["dotenv", "--example"]).stdout
+
+    assert (ROOT / ".env.example").read_text() == printed
+
+
+def test_the_example_holds_no_secret() -> None:
+    values = _values((ROOT / ".env.example").read_text())
+
+    assert values
+    assert set(values.values()) == {""}
+
+
+def test_secrets_are_new_each_time_and_long(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        dotenv.write(tmp_path / name, Issuer(tmp_path / "issuer"))
+    one, two = (_values((tmp_path / name).read_text()) for name in ("one", "two"))
+
+    secret = [name for name in one if SECRET.search(name)]
+    assert len(secret) == 4
+    for name in secret:
+        assert re.fullmatch(r"[0-9a-f]{48}", one[name])
+        assert one[name] != two[name]
+    assert len({one[name] for name in secret}) == 4
+    assert (tmp_path / "one").stat().st_mode & 0o077 == 0
+    assert Path(one["JWKS_FILE"]).is_file()
+
+
+def test_an_env_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("precious")
+
+    with pytest.raises(dotenv.DotenvExistsError, match="remove it first"):
+        dotenv.write(tmp_path / ".env", Issuer(tmp_path / "issuer"))
+
+    assert (tmp_path / ".env").read_text() == "precious"
+
+
+def _values(text: str) -> Mapping[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+# --- The air-gapped road --------------------------------------------------------------------------------
+
+
+def test_the_air_gapped_road_replaces_every_server_and_nothing_else() -> None:
+    built = re.findall(r'Image\("(mindtrack-airgap/[\w:.]+)"', (ROOT / "deploy/airgap/build.py").read_text())
+
+    assert AIRGAP["services"].keys() == COMPOSE["services"].keys() - OURS - {
+        "prometheus",
+        "grafana",
+        "jaeger",
+    }
+    assert {service["image"] for service in AIRGAP["services"].values()} == set(built)
