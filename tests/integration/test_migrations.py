@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import URL, Engine, inspect, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from integration_support import execute_outside_transactions, settings_for
@@ -142,3 +144,43 @@ def test_several_services_may_migrate_at_once(empty: Engine) -> None:
 
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     migrate.check(empty)
+
+
+def test_a_migration_makes_room_for_others_while_it_waits(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is in use must not be kept from everybody else for as long as that takes."""
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr(migrate, "PAUSE", timedelta(seconds=0.5))
+    migrate.upgrade(empty, "0001")
+
+    with ThreadPoolExecutor() as pool, empty.connect() as reader:
+        reader.execute(text("select count(*) from jobs"))  # and then nothing, in an open transaction
+        waiting = pool.submit(migrate.upgrade, empty)
+        slowest = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            with empty.connect() as other:
+                other.execute(text("select count(*) from jobs"))
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.1)
+        assert not waiting.done()
+        reader.rollback()
+        waiting.result(timeout=30)
+
+    assert 0.1 < slowest < 1.5, "waited behind the migration, but not for long"
+    migrate.check(empty)
+
+
+def test_a_migration_gives_up_in_the_end(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", timedelta(seconds=0.1))
+    monkeypatch.setattr(migrate, "GIVE_UP_AFTER", timedelta(0))
+    migrate.upgrade(empty, "0001")
+
+    with empty.connect() as reader:
+        reader.execute(text("select count(*) from jobs"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrate.upgrade(empty)
+
+    with empty.connect() as connection:
+        assert connection.scalar(text("select version_num from alembic_version")) == "0001"

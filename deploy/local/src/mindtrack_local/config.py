@@ -30,6 +30,8 @@ class StackConfig:
     gateway_port: int | None = None
     #: Environment variables for the services, laid over those that the stack computes.
     settings_overrides: Mapping[str, str] = field(default_factory=dict)
+    #: The same for one service, or for "migrate"; laid over `settings_overrides`.
+    service_overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     #: False trades safety against power loss for speed: for tests that throw their data away.
     durable: bool = True
 

@@ -85,7 +85,7 @@ class Stack:
 
     def _start_services(self) -> None:
         supervisor = self.infrastructure.supervisor
-        supervisor.run(services.migrate(self.environment))
+        supervisor.run(services.migrate({**self.environment, **self._overrides("migrate")}))
         # What nobody waits for comes after what everybody does: imports take seconds of processor time.
         awaited, others = (
             [self._spec(service) for service in self.config.services if (service in AWAITED) is wanted]
@@ -106,11 +106,15 @@ class Stack:
         match service:
             case "gateway":
                 assert self._port is not None  # noqa: S101 - reserved before any service starts
-                return services.gateway(variables.for_gateway(self._port), self._port)
+                told = {**variables.for_gateway(self._port), **self._overrides(service)}
+                return services.gateway(told, self._port)
             case "inference":
-                return self._inference("inference", {})
+                return self._inference("inference", self._overrides(service))
             case _:
-                return services.scheduler(service, variables.variables())
+                return services.scheduler(service, {**variables.variables(), **self._overrides(service)})
+
+    def _overrides(self, name: str) -> Mapping[str, str]:
+        return self.config.service_overrides.get(name, {})
 
     def _inference(self, name: str, overrides: Mapping[str, str]) -> ProcessSpec:
         variables: Environment = self.infrastructure.environment

@@ -1,14 +1,26 @@
-"""Bring a database to the schema this release needs."""
+"""Bring a database to the schema this release needs, while the release before still works on it."""
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: How long a migration waits for a table that somebody uses. Nobody else gets it meanwhile, so it is about
+#: what a request may wait. Then it makes room, and begins again after a pause.
+LOCK_TIMEOUT = timedelta(seconds=2)
+PAUSE = timedelta(seconds=3)
+GIVE_UP_AFTER = timedelta(minutes=10)
 
 
 def _config(engine: Engine) -> Config:
@@ -19,8 +31,23 @@ def _config(engine: Engine) -> Config:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply what is missing. Safe to call from several processes at once: an advisory lock orders them."""
-    command.upgrade(_config(engine), revision)
+    """Apply what is missing, all or nothing. Safe to call from several processes at once.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: a table was in use throughout, or the database is away.
+
+    """
+    deadline = time.monotonic() + GIVE_UP_AFTER.total_seconds()
+    while True:
+        try:
+            command.upgrade(_config(engine), revision)
+        except OperationalError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable) or time.monotonic() > deadline:
+                raise
+            get_logger().warning(events.MIGRATION_WAITS)
+            time.sleep(PAUSE.total_seconds())
+        else:
+            return
 
 
 def downgrade(engine: Engine, revision: str) -> None:

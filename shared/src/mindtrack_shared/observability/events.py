@@ -13,6 +13,8 @@ JOB_LEASE_LOST = "job_lease_lost"
 JOB_STALE_WRITE_REFUSED = "job_stale_write_refused"
 JOBS_RUNG = "jobs_rung"
 JOBS_RESCUED = "jobs_rescued"
+#: Somebody uses a table for longer than a migration may keep others from it.
+MIGRATION_WAITS = "migration_waits"
 BROKER_UNAVAILABLE = "broker_unavailable"
 DATABASE_UNAVAILABLE = "database_unavailable"
 REQUEST_FAILED = "request_failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Engine, text
 
+from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.db.models import Base
 from mindtrack_shared.settings import DatabaseSettings
@@ -23,6 +24,9 @@ def run() -> None:
             # Waiting for another service's migration, or building an index, may take its time.
             connection.execute(text("set local statement_timeout = 0"))
             connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            # Waiting for a table is another matter: whoever comes after us waits behind us.
+            milliseconds = int(migrate.LOCK_TIMEOUT.total_seconds() * 1000)
+            connection.execute(text(f"set local lock_timeout = {milliseconds}"))
             context.run_migrations()
         connection.commit()
 

@@ -31,7 +31,6 @@ create trigger jobs_transition before update of status on jobs
 
 
 def upgrade() -> None:
-    op.execute("set local lock_timeout = '4s'")
     op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -289,7 +288,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("set local lock_timeout = '4s'")
     for table in ("analysis_windows", "analyses", "jobs", "recordings", "day_rollups", "users"):
         op.drop_table(table)
     op.execute("drop function check_job_transition")

@@ -108,7 +108,6 @@ def downgrade() -> None:
 
 def _lock() -> None:
     """Wait for the tables once, in the order in which services write them: no deadlock while they run."""
-    op.execute("set local lock_timeout = '4s'")
     op.execute(f"lock table {', '.join(TABLES)} in access exclusive mode")
 
 

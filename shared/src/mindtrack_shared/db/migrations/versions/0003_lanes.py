@@ -43,7 +43,6 @@ def downgrade() -> None:
 
 def _lock() -> None:
     """Wait for the table once, and not for long: whoever comes later would wait behind us."""
-    op.execute("set local lock_timeout = '4s'")
     op.execute("lock table jobs in access exclusive mode")
 
 

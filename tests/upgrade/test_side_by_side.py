@@ -1,0 +1,124 @@
+"""This release and the one before it, in every mixture that an upgrade or a rollback goes through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+
+from faults_support import FaultyStack, eventually, talking
+from mindtrack_client import JobStatus, Priority
+from mindtrack_local.config import SERVICES, Service, StackConfig
+from mindtrack_local.part import Part
+from upgrade.previous import PACKAGES
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
+ALL: frozenset[str] = frozenset(SERVICES)
+#: In the order of an upgrade: workers understand older relays, and relays older gateways.
+UPGRADE: tuple[Service, ...] = ("inference", "relay", "beat", "maintenance", "gateway")
+
+#: More than a worker does until the next line runs.
+JOBS_PER_STEP = 6
+
+#: What runs the previous release, with "migrate" for the database's schema.
+MIXTURES = {
+    "migrated, nothing replaced": ALL,
+    "workers replaced": ALL - {"inference"},
+    "only the gateway left": frozenset({"gateway"}),
+    "only the worker rolled back": frozenset({"inference"}),
+    "only the scheduler rolled back": frozenset({"relay", "beat", "maintenance"}),
+    "a worker ahead of its database": ALL - {"inference"} | {"migrate"},
+}
+
+
+def config(var: Path, former: frozenset[str], release: Mapping[str, str]) -> StackConfig:
+    return StackConfig(var=var, durable=False, service_overrides=dict.fromkeys(former, release))
+
+
+@pytest.mark.parametrize("former", MIXTURES.values(), ids=MIXTURES.keys())
+def test_recordings_become_trends(
+    var: Path, previous_release: dict[str, str], tmp_path: Path, former: frozenset[str]
+) -> None:
+    torn = tmp_path / "torn.m4a"
+    torn.write_bytes((SAMPLES / "day-2.m4a").read_bytes()[:20_000])
+
+    with FaultyStack(config(var, former, previous_release)) as stack, stack.client() as client:
+        assert runs_former(stack, previous_release) == former - {"migrate"}
+        spoken = client.submit(SAMPLES / "day-7.m4a")
+        imported = client.submit(SAMPLES / "day-2.m4a", priority=Priority.BULK)
+        broken = client.submit(torn)
+        ended = [client.wait(job.id, timeout=90) for job in (spoken, imported, broken)]
+
+        assert [job.status for job in ended] == [JobStatus.SUCCEEDED, JobStatus.SUCCEEDED, JobStatus.REJECTED]
+        assert [job.attempt for job in ended] == [1, 1, 1]
+        assert client.trends(days=1).count == 2
+
+
+def test_an_upgrade_and_its_rollback_lose_nothing(
+    var: Path, previous_release: dict[str, str], tmp_path: Path
+) -> None:
+    """Every service is replaced, one by one, and then put back, while jobs are queued."""
+    recording = talking(tmp_path / "log.wav", seconds=60)
+    jobs: list[UUID] = []
+
+    with FaultyStack(config(var, ALL, previous_release)) as stack, stack.client() as client:
+        for release, order in (({}, UPGRADE), (previous_release, UPGRADE[::-1])):
+            for service in order:
+                jobs += [client.submit(recording).id for _ in range(JOBS_PER_STEP)]
+                assert not stack.succeeded(jobs), f"too few jobs: none was left when {service} was replaced"
+                substitute(stack.process(service), previous_release, release)
+            assert runs_former(stack, previous_release) == (ALL if release else frozenset())
+
+        eventually(lambda: stack.succeeded(jobs), within=180, what="all jobs done")
+        assert stack.analyses_per_job() == dict.fromkeys(jobs, 1)
+        assert {stack.job(job).attempt for job in jobs} == {1}
+
+
+def substitute(part: Part, former: Mapping[str, str], release: Mapping[str, str]) -> None:
+    """Stop a service as an orchestrator does, and start it from another release."""
+    kept = {name: value for name, value in part.spec.environment.items() if name not in former}
+    part.spec = replace(part.spec, environment={**kept, **release}, grace=60.0)
+    part.stop()
+    part.start()
+    part.wait_ready()
+
+
+def runs_former(stack: FaultyStack, release: Mapping[str, str]) -> set[str]:
+    """Return the services whose processes, children included, are told to run from the previous release."""
+    found = set()
+    for service in SERVICES:
+        process = psutil.Process(stack.process(service).pid)
+        told = {each.environ().get("PYTHONPATH") for each in (process, *process.children(recursive=True))}
+        if told == {release["PYTHONPATH"]}:
+            found.add(service)
+        else:
+            assert release["PYTHONPATH"] not in told
+    return found
+
+
+def test_what_is_told_to_run_from_the_previous_release_does(previous_release: dict[str, str]) -> None:
+    """Without this, every mixture above might run our own code, and pass."""
+    names = ("mindtrack_shared", "mindtrack_gateway", "mindtrack_inference", "mindtrack_scheduler")
+    statements = "; ".join(f"import {name}; print({name}.__file__)" for name in names)
+
+    printed = subprocess.run(
+        [sys.executable, "-c", statements],
+        env={**os.environ, **previous_release},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    folders = previous_release["PYTHONPATH"].split(":")
+    assert len(printed) == len(folders) == len(PACKAGES)
+    assert all(file.startswith(folder + "/") for file, folder in zip(printed, folders, strict=True))
