@@ -68,7 +68,7 @@ def test_an_upgrade_and_its_rollback_lose_nothing(
     var: Path, previous_release: dict[str, str], tmp_path: Path
 ) -> None:
     """Every service is replaced, one by one, and then put back, while jobs are queued."""
-    recording = talking(tmp_path / "log.wav", seconds=60)
+    recording = talking(tmp_path / "log.wav", seconds=20)
     jobs: list[UUID] = []
 
     with FaultyStack(config(var, ALL, previous_release)) as stack, stack.client() as client:
@@ -95,7 +95,7 @@ def substitute(part: Part, former: Mapping[str, str], release: Mapping[str, str]
 
 def runs_former(stack: FaultyStack, release: Mapping[str, str]) -> set[str]:
     """Return the services whose processes, children included, are told to run from the previous release."""
-    found = set()
+    found: set[str] = set()
     for service in SERVICES:
         process = psutil.Process(stack.process(service).pid)
         told = {each.environ().get("PYTHONPATH") for each in (process, *process.children(recursive=True))}
