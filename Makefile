@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up env compose-test test lint format settings biomarkers lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ env: $(VENV)/.serving ## Write .env for docker-compose.yml: new secrets, a token
 
 compose-test: $(VENV)/.everything ## Run docker-compose.yml, built without a registry, and restart it under load
 	@$(BIN)/python tests/compose/run.py $(ARGS)
+
+rehearse-restore: $(VENV)/.serving ## Back up, lose everything, restore a moment, compare
+	@$(BIN)/python deploy/backup/rehearse.py
 
 test: $(VENV)/.everything ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

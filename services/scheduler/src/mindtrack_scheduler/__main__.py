@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from functools import partial
+from typing import Annotated
 
 import typer
 
@@ -15,7 +16,13 @@ from mindtrack_shared.observability import events
 from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
-from mindtrack_shared.settings import DatabaseSettings, LivenessSettings, LogSettings, QueueSettings
+from mindtrack_shared.settings import (
+    DatabaseSettings,
+    LivenessSettings,
+    LogSettings,
+    QueueSettings,
+    StorageSettings,
+)
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -66,6 +73,40 @@ def maintenance() -> None:
 
     celery = build_app(SchedulerSettings(), QueueSettings())
     raise typer.Exit(run_worker(celery, [MAINTENANCE_QUEUE], life_sign()))
+
+
+@app.command()
+def verify(
+    *,
+    checksums: Annotated[bool, typer.Option("--checksums", help="Read and hash every recording.")] = False,
+) -> None:
+    """Look up the object of every recording; exit with 1 if one is missing or damaged."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mindtrack_scheduler.verify import verify as compare
+    from mindtrack_shared.storage import open_store
+
+    configure_logging(LogSettings(), service="verify")
+    engine = sync_engine(DatabaseSettings(), application_name="mindtrack-verify")
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True) as bars:
+        bar = bars.add_task("Recordings", total=None)
+        found = compare(
+            engine,
+            open_store(StorageSettings()),
+            checksums=checksums,
+            progress=lambda n: bars.advance(bar, n),
+        )
+    for name, keys in (("missing", found.missing), ("damaged", found.damaged), ("orphaned", found.orphaned)):
+        for key in keys:
+            typer.echo(f"{name}\t{key}")
+    typer.echo(
+        f"{found.recordings} recordings: {len(found.missing)} missing, {len(found.damaged)} damaged; "
+        f"{len(found.orphaned)} objects without a row",
+        err=True,
+    )
+    raise typer.Exit(1 if found.missing or found.damaged else 0)
 
 
 def life_sign() -> LifeSign:

@@ -59,6 +59,12 @@ class RecordingStore:
         with _translated(key):
             yield from obstore.get(self._backend, key).stream(min_chunk_size=READ_BYTES)
 
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield the key and size in bytes of every object, in no particular order."""
+        with _translated("/"):
+            for objects in obstore.list(self._backend):
+                yield from ((found["path"], found["size"]) for found in objects)
+
     async def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""
         try:
