@@ -36,6 +36,7 @@ from mindtrack_shared.storage import open_store
 TABLES = ("users", "recordings", "jobs", "analyses", "analysis_windows", "day_rollups", "alembic_version")
 PEOPLE = ("ada", "grace")
 DONE_WITHIN = 60.0  # seconds
+LOG_LINES = 20
 #: A job that had been rung for is rung for again, as the doorbell was lost: after a minute by default.
 RING_AGAIN_SOON = {"MINDTRACK_JOB_RING_AGAIN_AFTER": "5", "MINDTRACK_SCHEDULER_RESCUE_EVERY": "2"}
 
@@ -124,8 +125,9 @@ class Rehearsal:
         try:
             with Stack(config) as stack:
                 yield stack
-        except PartFailedError as error:
-            raise RestoreError(str(error)) from error
+        except (PartFailedError, psycopg.OperationalError) as error:
+            log = (Layout(self.var).logs / "postgres.log").read_text(encoding="utf-8")
+            raise RestoreError("\n".join([str(error), *log.splitlines()[-LOG_LINES:]])) from error
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:
