@@ -21,6 +21,8 @@ _SHORTEST_BULK, _LONGEST_BULK = 120.0, 3600.0
 BULK_SHARE = 0.002
 #: Seconds of a window: the model scores whole ones, the last moved back to end with the recording.
 WINDOW = 5.0
+#: Spread of the lognormal bit rate, about its mean: what a size tells of a length. Assumed.
+_BIT_RATE_SPREAD = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,10 @@ class Lane:
 
     arrivals: FloatArray  # (recordings,)
     lengths: FloatArray  # (recordings,), of the windows to score
+    estimates: FloatArray  # (recordings,), of their audio, as the database makes them from sizes
     losses: FloatArray  # (losses,)
+    #: Whether a replica that is let go gives back what it is at, to begin again elsewhere, or finishes it.
+    gives_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +50,31 @@ def draw(recordings: int, seed: int, *, seconds: int = DAY) -> Day:
     rate = _rate(rng)[:seconds]
     lengths = np.clip(rng.lognormal(np.log(_MEDIAN), _SPREAD, recordings - bulk), _SHORTEST, _LONGEST)
     long = _SHORTEST_BULK * (_LONGEST_BULK / _SHORTEST_BULK) ** rng.uniform(size=bulk)
+    sizes = np.random.default_rng([seed, 1])  # of its own, so that the rest of a day does not depend on it
     return Day(
         interactive=Lane(
-            _arrivals(rng, rate, recordings - bulk), _in_windows(lengths), _losses(rng, 6.0, seconds)
+            _arrivals(rng, rate, recordings - bulk),
+            _in_windows(lengths),
+            _estimates(sizes, lengths),
+            _losses(rng, 6.0, seconds),
         ),
-        bulk=Lane(_arrivals(rng, rate, bulk), _in_windows(long), _losses(rng, 1.0, seconds)),
+        bulk=Lane(
+            _arrivals(rng, rate, bulk),
+            _in_windows(long),
+            _estimates(sizes, long),
+            _losses(rng, 1.0, seconds),
+            gives_back=True,
+        ),
     )
 
 
 def _in_windows(lengths: FloatArray) -> FloatArray:
     return np.ceil(lengths / WINDOW) * WINDOW
+
+
+def _estimates(rng: np.random.Generator, lengths: FloatArray) -> FloatArray:
+    """Right on average, as the database takes seconds per byte from the latest analyses."""
+    return lengths * rng.lognormal(-(_BIT_RATE_SPREAD**2) / 2, _BIT_RATE_SPREAD, lengths.size)
 
 
 def _rate(rng: np.random.Generator) -> FloatArray:

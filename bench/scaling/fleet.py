@@ -17,6 +17,8 @@ from bench.scaling.day import FloatArray, Lane
 
 #: How often the autoscaler looks, seconds: the default of Kubernetes.
 POLL = 15.0
+#: Over how many seconds the database counts arrivals: as the view `drain_load` does.
+ARRIVALS_OVER = 60.0
 #: In place of a recording: the replica has had none yet.
 _NONE = -1
 
@@ -42,6 +44,20 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What is measured of a fleet at a moment. Seconds of audio are estimated from sizes."""
+
+    queued_jobs: int
+    queued_seconds: float
+    #: Whole lengths: the database does not know how far a worker is.
+    running_seconds: float
+    #: Seconds of audio per second.
+    arriving: float
+    #: Share of the time since the last look in which ready replicas were busy.
+    utilisation: float
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What an autoscaler can know at a moment."""
 
@@ -49,14 +65,7 @@ class Seen:
     replicas: int
     ready: int
     starting: int
-    queued_jobs: int
-    queued_seconds: float
-    #: Whole lengths: the database does not know how far a worker is.
-    running_seconds: float
-    #: Arrived since the last look.
-    arrived_seconds: float
-    #: Share of the time since the last look in which ready replicas were busy.
-    utilisation: float
+    load: Load
 
 
 class Fleet:
@@ -69,7 +78,7 @@ class Fleet:
         self._lane, self._cluster = lane, cluster
         self._rng = np.random.default_rng(seed)
         self._work = lane.lengths / cluster.speed
-        self._audio = np.concatenate([[0.0], np.cumsum(lane.lengths)])
+        self._audio = np.concatenate([[0.0], np.cumsum(lane.estimates)])
         self._wanted = replicas
         self._replicas: list[_Replica] = [(0.0, _NONE)] * replicas
         self._leaving: list[_Replica] = []
@@ -78,7 +87,7 @@ class Fleet:
         self._returned: list[int] = []
         self._nodes = deque([ceil(replicas / cluster.per_node)], maxlen=round(cluster.node_kept / POLL))
         self._replica_seconds = 0.0  # of those that are gone, less when the others began
-        self._seen_at, self._seen_arrivals = 0.0, 0
+        self._seen_at = 0.0
         self._begun = 0.0  # seconds of work that replicas had or took since the last look
 
     def run(self, until: float) -> None:
@@ -112,28 +121,26 @@ class Fleet:
 
     def look(self) -> Seen:
         """Look at the fleet as an autoscaler does, every so often."""
-        arrived = int(np.searchsorted(self._lane.arrivals, self.now))
+        since = max(0.0, self.now - ARRIVALS_OVER)
+        before, arrived = np.searchsorted(self._lane.arrivals, [since, self.now]).tolist()
         running = [job for end, job in (*self._replicas, *self._leaving) if end > self.now and job != _NONE]
         running += [job for _, job in self._lapses]
         ready = sum(end <= self.now or job != _NONE for end, job in self._replicas)
         busy = self._begun - self._remaining()
-        seen = Seen(
-            replicas=self._wanted,
-            ready=ready,
-            starting=len(self._replicas) - ready,
+        load = Load(
             queued_jobs=arrived - self._next + len(self._returned),
             queued_seconds=float(self._audio[arrived] - self._audio[self._next])
-            + float(self._lane.lengths[self._returned].sum()),
-            running_seconds=float(self._lane.lengths[running].sum()),
-            arrived_seconds=float(self._audio[arrived] - self._audio[self._seen_arrivals]),
+            + float(self._lane.estimates[self._returned].sum()),
+            running_seconds=float(self._lane.estimates[running].sum()),
+            arriving=float(self._audio[arrived] - self._audio[before]) / (self.now - since),
             utilisation=min(1.0, busy / (ready * (self.now - self._seen_at))) if ready else 1.0,
         )
-        self._seen_at, self._seen_arrivals = self.now, arrived
+        self._seen_at = self.now
         self._begun = self._remaining()
-        return seen
+        return Seen(self._wanted, ready, len(self._replicas) - ready, load)
 
     def resize(self, wanted: int) -> None:
-        """Start replicas, or let some go once they have finished what they have."""
+        """Start replicas, or let some go once they have finished, or given back, what they have."""
         self._wanted = wanted
         more = wanted - len(self._replicas)
         if more > 0:
@@ -204,10 +211,15 @@ class Fleet:
         ]
         order.sort()
         for _, _, (end, job) in order[:count]:
-            if job != _NONE and end > self.now:
+            busy = job != _NONE and end > self.now
+            if busy and not self._lane.gives_back:
                 self._leaving.append((end, job))
-            else:
-                self._replica_seconds += self.now
+                continue
+            self._replica_seconds += self.now
+            if busy:
+                self.starts[job] = np.nan
+                self._returned.append(job)
+        self._returned.sort()
         self._replicas = [replica for _, _, replica in order[count:]]
         heapify(self._replicas)
 

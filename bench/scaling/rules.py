@@ -25,6 +25,7 @@ class Rule(Protocol):
 class SecondsToDrain:
     """As many replicas as work off all audio, queued or running, in so many seconds."""
 
+    #: Seconds of audio that a replica works off per second.
     speed: float
     drain: float
 
@@ -32,12 +33,12 @@ class SecondsToDrain:
         return f"{self.drain:g} s"
 
     def __call__(self, seen: Seen) -> int:
-        return _for(seen, (seen.queued_seconds + seen.running_seconds) / (self.speed * self.drain))
+        return _for(seen, _unfinished(seen) / self.drain / self.speed)
 
 
 @dataclass(frozen=True, slots=True)
 class DrainAndArrivals:
-    """As many as work off what is queued in so many seconds, and keep up with what arrives meanwhile."""
+    """As many as work off all audio in so many seconds, and keep up with what arrives meanwhile."""
 
     speed: float
     drain: float
@@ -46,8 +47,7 @@ class DrainAndArrivals:
         return f"{self.drain:g} s"
 
     def __call__(self, seen: Seen) -> int:
-        rate = seen.queued_seconds / self.drain + seen.arrived_seconds / POLL
-        return _for(seen, rate / self.speed)
+        return _for(seen, (_unfinished(seen) / self.drain + seen.load.arriving) / self.speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class QueueLength:
         return f"{self.jobs:g} jobs"
 
     def __call__(self, seen: Seen) -> int:
-        return _for(seen, seen.queued_jobs / self.jobs)
+        return _for(seen, seen.load.queued_jobs / self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class CpuUtilisation:
         return f"{self.target:.0%}"
 
     def __call__(self, seen: Seen) -> int:
-        ratio, counted = seen.utilisation / self.target, seen.ready
+        ratio, counted = seen.load.utilisation / self.target, seen.ready
         if ratio > 1 and seen.starting:
             counted += seen.starting
             ratio = max(1.0, ratio * seen.ready / counted)
@@ -83,7 +83,12 @@ class CpuUtilisation:
         return max(wanted, seen.replicas) if ratio > 1 else min(wanted, seen.replicas)
 
 
+def _unfinished(seen: Seen) -> float:
+    return seen.load.queued_seconds + seen.load.running_seconds
+
+
 def _for(seen: Seen, wanted: float) -> int:
+    """Round as Kubernetes does for a value per replica: the same within the tolerance, else up."""
     return seen.replicas if abs(wanted / seen.replicas - 1) <= TOLERANCE else ceil(wanted)
 
 

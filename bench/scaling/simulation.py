@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil, inf
 
 import numpy as np
 
 from bench.scaling.day import FloatArray, Lane
-from bench.scaling.fleet import POLL, Cluster, Fleet
+from bench.scaling.fleet import POLL, Cluster, Fleet, Load
 from bench.scaling.rules import Autoscaler, Limits, Rule
 
+#: By how many looks all that is measured is late: KEDA, Prometheus or the metrics server may keep it so long.
+_LATE = 1
 #: Of the day's start, from which the first replicas are reckoned, and how busy they shall be.
 _FIRST_SECONDS, _FIRST_UTILISATION = 900.0, 0.7
 
@@ -46,6 +49,7 @@ def simulate(lane: Lane, setting: Setting, cluster: Cluster, *, seed: int = 0) -
     fleet = Fleet(lane, cluster, first, seed)
     scaler = Autoscaler(setting.rule, setting.limits)
     losses = lane.losses.tolist()
+    loads = deque[Load](maxlen=1 + _LATE)
     replicas = []
     for now in count(POLL, POLL):
         while losses and losses[0] < now:
@@ -55,7 +59,9 @@ def simulate(lane: Lane, setting: Setting, cluster: Cluster, *, seed: int = 0) -
         if fleet.finished:
             break
         replicas.append(fleet.size)
-        fleet.resize(scaler.decide(fleet.look()))
+        seen = fleet.look()
+        loads.append(seen.load)
+        fleet.resize(scaler.decide(replace(seen, load=loads[0])))
     sizes = np.array(replicas, np.float64)
     return Course(
         waits=fleet.starts - lane.arrivals,

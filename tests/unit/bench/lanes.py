@@ -13,7 +13,7 @@ LATER = 1e9  # seconds: long after everything
 def poisson(rate: float, lengths: FloatArray, seed: int = 1) -> Lane:
     """Recordings of such lengths that arrive by chance, so many in a second on average."""
     gaps = np.random.default_rng(seed).exponential(1 / rate, lengths.size)
-    return Lane(np.cumsum(gaps), lengths, NO_LOSSES)
+    return Lane(np.cumsum(gaps), lengths, lengths, NO_LOSSES)
 
 
 def exponential(mean: float, recordings: int, seed: int = 2) -> FloatArray:

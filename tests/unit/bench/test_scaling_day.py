@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from bench.scaling.day import BULK_SHARE, DAY, HOUR, draw
 
 RECORDINGS = 200_000
@@ -22,6 +23,14 @@ def test_lengths_are_those_of_short_logs_and_of_long_recordings() -> None:
     assert day.interactive.lengths.min() == 5
     assert day.interactive.lengths.max() == 60
     assert 120 <= day.bulk.lengths.min() <= day.bulk.lengths.max() <= 3600
+
+
+def test_sizes_tell_lengths_on_average_and_not_one_by_one() -> None:
+    day = draw(RECORDINGS, seed=1)
+    ratios = day.interactive.estimates / day.interactive.lengths
+    assert day.interactive.estimates.mean() == pytest.approx(10.2, rel=0.01), "of audio, not of windows"
+    assert day.bulk.estimates.sum() == pytest.approx(day.bulk.lengths.sum(), rel=0.05)
+    assert ratios.std() > 0.2
 
 
 def test_more_is_recorded_in_the_morning_and_the_evening() -> None:

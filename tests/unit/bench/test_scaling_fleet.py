@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import factorial
 
 import numpy as np
 import pytest
-from bench.scaling.day import Lane, draw
+from bench.scaling.day import FloatArray, Lane, draw
 from bench.scaling.fleet import POLL, Cluster, Fleet
 
 from unit.bench.event_by_event import starts
 from unit.bench.lanes import LATER, NO_LOSSES, UNIT, exponential, poisson
+
+
+def known(arrivals: FloatArray, lengths: FloatArray) -> Lane:
+    """A lane in which sizes tell lengths exactly."""
+    return Lane(arrivals, lengths, lengths, NO_LOSSES)
 
 
 def mean_wait(lane: Lane, replicas: int) -> float:
@@ -40,7 +46,7 @@ def test_equal_lengths_wait_half_as_long_at_one_replica() -> None:
 
 def test_agrees_with_a_plain_simulation_while_replicas_are_added() -> None:
     lane = draw(20_000, seed=3, seconds=3600).interactive
-    lane = Lane(lane.arrivals, lane.lengths, NO_LOSSES)
+    lane = replace(lane, losses=NO_LOSSES)
     cluster = Cluster(speed=1.0, warm_start=40.0, cold_start=150.0, per_node=1)
     fleet = Fleet(lane, cluster, replicas=30, seed=0)
     ready = [0.0] * 30
@@ -94,12 +100,12 @@ def test_first_come_first_served_while_the_fleet_changes() -> None:
 
 
 def test_a_replica_that_leaves_finishes_what_it_has() -> None:
-    lane = Lane(np.array([0.0, 0.0, 1.0]), np.array([100.0, 100.0, 1.0]), NO_LOSSES)
+    lane = known(np.array([0.0, 0.0, 1.0]), np.array([100.0, 100.0, 1.0]))
     fleet = Fleet(lane, UNIT, replicas=2, seed=0)
     fleet.run(15.0)
     fleet.resize(1)
     assert fleet.size == 2
-    assert fleet.look().running_seconds == 200.0
+    assert fleet.look().load.running_seconds == 200.0
     fleet.run(150.0)
     assert fleet.size == 1
     assert fleet.starts.tolist() == [0.0, 0.0, 100.0]
@@ -107,12 +113,12 @@ def test_a_replica_that_leaves_finishes_what_it_has() -> None:
 
 
 def test_what_a_lost_node_had_begins_again_after_its_lease() -> None:
-    lane = Lane(np.array([0.0, 0.0, 20.0]), np.array([30.0, 5.0, 200.0]), NO_LOSSES)
+    lane = known(np.array([0.0, 0.0, 20.0]), np.array([30.0, 5.0, 200.0]))
     fleet = Fleet(lane, Cluster(speed=1.0, per_node=2, cold_start=20.0, lease=60.0), replicas=2, seed=0)
     fleet.run(10.0)
     fleet.lose_node()
     assert fleet.size == 0
-    assert fleet.look().running_seconds == 30.0, "nobody knows yet that its replica is gone"
+    assert fleet.look().load.running_seconds == 30.0, "nobody knows yet that its replica is gone"
     fleet.resize(1)
     fleet.run(15.0)
     assert not fleet.finished
@@ -120,18 +126,40 @@ def test_what_a_lost_node_had_begins_again_after_its_lease() -> None:
     assert fleet.starts.tolist() == [230.0, 0.0, 30.0], "the lease lapsed at 70, the replica was free at 230"
 
 
-def test_an_autoscaler_sees_queue_work_and_use() -> None:
-    lane = Lane(np.array([0.0, 5.0, 6.0, 7.0]), np.array([10.0, 20.0, 30.0, 40.0]), NO_LOSSES)
+def test_a_replica_that_leaves_may_give_back_what_it_has() -> None:
+    lane = replace(known(np.array([0.0, 0.0, 1.0]), np.array([100.0, 100.0, 1.0])), gives_back=True)
     fleet = Fleet(lane, UNIT, replicas=2, seed=0)
     fleet.run(15.0)
-    seen = fleet.look()
-    assert (seen.queued_jobs, seen.queued_seconds, seen.running_seconds) == (1, 40.0, 50.0)
-    assert seen.arrived_seconds == 100.0
-    assert seen.utilisation == pytest.approx((15 + 10) / 30)
+    fleet.resize(1)
+    assert fleet.size == 1
+    fleet.run(LATER)
+    assert fleet.finished
+    assert sorted(fleet.starts.tolist()) == [0.0, 100.0, 200.0], "begun anew, before what came later"
+    assert fleet.starts[2] == 200.0
+
+
+def test_an_autoscaler_sees_queue_work_and_use_and_takes_sizes_for_lengths() -> None:
+    arrivals, lengths = np.array([0.0, 5.0, 6.0, 7.0]), np.array([10.0, 20.0, 30.0, 40.0])
+    fleet = Fleet(Lane(arrivals, lengths, 2 * lengths, NO_LOSSES), UNIT, replicas=2, seed=0)
+    fleet.run(15.0)
+    load = fleet.look().load
+    assert (load.queued_jobs, load.queued_seconds, load.running_seconds) == (1, 80.0, 100.0)
+    assert load.arriving == pytest.approx(200.0 / 15)
+    assert load.utilisation == pytest.approx((15 + 10) / 30)
+
+
+def test_arrivals_are_those_of_the_last_minute() -> None:
+    lane = known(np.array([5.0, 61.0, 100.0]), np.array([600.0, 60.0, 30.0]))
+    fleet = Fleet(lane, UNIT, replicas=1, seed=0)
+    rates = []
+    for now in (60.0, 75.0, 120.0, 165.0):
+        fleet.run(now)
+        rates.append(fleet.look().load.arriving)
+    assert rates == [10.0, 1.0, 1.5, 0.0]
 
 
 def test_a_replica_is_ready_sooner_where_a_node_has_room() -> None:
-    lane = Lane(np.zeros(8), np.full(8, 1000.0), NO_LOSSES)
+    lane = known(np.zeros(8), np.full(8, 1000.0))
     fleet = Fleet(lane, Cluster(speed=1.0, per_node=4, warm_start=40.0, cold_start=150.0), 2, seed=0)
     fleet.run(15.0)
     fleet.resize(6)

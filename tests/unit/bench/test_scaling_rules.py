@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bench.scaling.fleet import POLL, Seen
+from bench.scaling.fleet import POLL, Load, Seen
 from bench.scaling.rules import (
     Autoscaler,
     CpuUtilisation,
@@ -18,37 +18,38 @@ CALM = Seen(
     replicas=10,
     ready=10,
     starting=0,
-    queued_jobs=0,
-    queued_seconds=0.0,
-    running_seconds=0.0,
-    arrived_seconds=0.0,
-    utilisation=0.7,
+    load=Load(queued_jobs=0, queued_seconds=0.0, running_seconds=0.0, arriving=0.0, utilisation=0.7),
 )
+
+
+def seen(replicas: int = 10, starting: int = 0, **load: float) -> Seen:
+    return replace(CALM, replicas=replicas, starting=starting, load=replace(CALM.load, **load))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("rule", "seen", "wanted"),
+    ("rule", "state", "wanted"),
     [
-        (SecondsToDrain(speed=10, drain=5), {"queued_seconds": 900.0, "running_seconds": 110.0}, 21),
-        (SecondsToDrain(speed=10, drain=5), {"queued_seconds": 545.0}, 10),  # within the tolerance
-        (DrainAndArrivals(speed=10, drain=5), {"queued_seconds": 500.0, "arrived_seconds": 10 * 150.0}, 20),
-        (DrainAndArrivals(speed=10, drain=5), {"running_seconds": 500.0}, 0),
-        (QueueLength(jobs=5), {"queued_jobs": 101}, 21),
-        (CpuUtilisation(0.7), {"utilisation": 0.76}, 10),
-        (CpuUtilisation(0.7), {"utilisation": 1.0}, 15),
-        (CpuUtilisation(0.7), {"utilisation": 0.35}, 5),
+        (SecondsToDrain(speed=10, drain=5), seen(queued_seconds=900.0, running_seconds=110.0), 21),
+        (SecondsToDrain(speed=10, drain=5), seen(queued_seconds=545.0), 10),  # within the tolerance
+        (DrainAndArrivals(speed=10, drain=5), seen(queued_seconds=500.0, arriving=100.0), 20),
+        (DrainAndArrivals(speed=10, drain=5), seen(running_seconds=510.0, arriving=100.0), 21),
+        (DrainAndArrivals(speed=10, drain=5), seen(arriving=109.0), 10),  # within the tolerance
+        (QueueLength(jobs=5), seen(queued_jobs=101), 21),
+        (CpuUtilisation(0.7), seen(utilisation=0.76), 10),
+        (CpuUtilisation(0.7), seen(utilisation=1.0), 15),
+        (CpuUtilisation(0.7), seen(utilisation=0.35), 5),
         # Those that start count as idle: it already has enough, and asks for no more than once is due.
-        (CpuUtilisation(0.7), {"utilisation": 1.0, "replicas": 15, "starting": 5}, 15),
-        (CpuUtilisation(0.7), {"utilisation": 1.0, "replicas": 12, "starting": 2}, 15),
+        (CpuUtilisation(0.7), seen(utilisation=1.0, replicas=15, starting=5), 15),
+        (CpuUtilisation(0.7), seen(utilisation=1.0, replicas=12, starting=2), 15),
     ],
 )
-def test_how_many_a_rule_wants(rule: Rule, seen: dict[str, float], wanted: int) -> None:
-    assert rule(replace(CALM, **seen)) == wanted  # type: ignore[arg-type]
+def test_how_many_a_rule_wants(rule: Rule, state: Seen, wanted: int) -> None:
+    assert rule(state) == wanted
 
 
 def asks(jobs: int, replicas: int = 10) -> Seen:
     """With a queue of one job per replica: that many are wanted."""
-    return replace(CALM, queued_jobs=jobs, replicas=replicas)
+    return seen(queued_jobs=jobs, replicas=replicas)
 
 
 def test_at_a_look_replicas_at_most_double_or_are_four_more() -> None:
