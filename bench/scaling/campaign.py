@@ -32,7 +32,7 @@ _AUDIO_OF_WINDOWS: dict[LaneName, float] = {"interactive": 0.81, "bulk": 1.0}
 _BOUNDS: dict[LaneName, tuple[int, int]] = {"interactive": (4, 600), "bulk": (1, 150)}
 #: What to choose from: seconds to drain, without and with arrivals, waiting jobs per replica, use of the CPU.
 _DRAINS: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (8, 20, 40, 50, 60),
+    "interactive": (20, 40, 60),
     "bulk": (60, 150, 300, 450, 600),
 }
 _DRAINS_WITH_ARRIVALS: dict[LaneName, tuple[float, ...]] = {
@@ -40,15 +40,17 @@ _DRAINS_WITH_ARRIVALS: dict[LaneName, tuple[float, ...]] = {
     "bulk": (60, 150, 300, 450, 600),
 }
 _QUEUES: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (20, 100, 200),
+    "interactive": (50, 100, 150),
     "bulk": (0.5, 1, 2, 4, 8, 12, 16),
 }
 _TARGETS: dict[LaneName, tuple[float, ...]] = {
-    "interactive": (0.5, 0.6, 0.67, 0.7, 0.75, 0.8),
+    "interactive": (0.6, 0.67, 0.7, 0.75),
     "bulk": (0.7, 0.8, 0.9, 0.95),
 }
 #: How fast replicas go: at once, as Kubernetes does it, or this share of them in a minute.
-_FALLS: dict[LaneName, tuple[float, ...]] = {"interactive": (inf, 0.25), "bulk": (inf, 0.25, 0.1)}
+_FALLS = (inf, 0.25, 0.1)
+#: In the interactive lane slow falls never paid for rules that look at the queue or the CPU alone.
+_FALLS_OF_INTERACTIVE = {OURS: (inf, 0.25)}
 #: The budget of an interactive lane is what this takes at Kubernetes' defaults,
 _USUAL_TARGET = 0.7
 #: and so much of it may be spent by rules that are not ours.
@@ -100,7 +102,7 @@ def try_all(executor: Executor, scenario: Scenario) -> Tried:
         for lane in LANES
         for name, rules in _rules(lane, scenario.cluster.speed).items()
         for rule in rules
-        for setting in _settings(lane, rule)
+        for setting in _settings(lane, name, rule)
     ]
     return list(zip(tasks, _all(executor, tasks), strict=True))
 
@@ -146,8 +148,9 @@ def _rules(lane: LaneName, speed: float) -> dict[str, list[Rule]]:
     }
 
 
-def _settings(lane: LaneName, rule: Rule) -> list[Setting]:
-    return [Setting(rule, Limits(*_BOUNDS[lane], fall=fall)) for fall in _FALLS[lane]]
+def _settings(lane: LaneName, name: str, rule: Rule) -> list[Setting]:
+    falls = _FALLS if lane == "bulk" else _FALLS_OF_INTERACTIVE.get(name, (inf,))
+    return [Setting(rule, Limits(*_BOUNDS[lane], fall=fall)) for fall in falls]
 
 
 def _best(tried: Tried) -> dict[str, Setting]:
