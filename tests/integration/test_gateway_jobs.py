@@ -484,6 +484,10 @@ def test_metrics_count_by_route_and_state_never_by_id(ada: httpx.Client, engine:
 
     assert 'mindtrack_jobs{priority="interactive",status="queued"} 1.0' in metrics
     assert 'mindtrack_queue_audio_seconds{priority="interactive"}' in metrics
+    (arriving,) = re.findall(
+        r'^mindtrack_arriving_audio_seconds_per_second{priority="interactive"} (.+)$', metrics, re.MULTILINE
+    )
+    assert float(arriving) > 0
     assert 'route="/v1/jobs/{job_id}"' in metrics
     assert job_id not in metrics
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -283,11 +284,15 @@ def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) ->
 
 
 def load(engine: Engine) -> dict[str, float]:
-    return dict(run(engine, jobs.drain_load()))
+    return {lane: waiting for lane, waiting, _ in run(engine, jobs.drain_load())}
+
+
+def arriving(engine: Engine) -> dict[str, float]:
+    return {lane: rate for lane, _, rate in run(engine, jobs.drain_load())}
 
 
 def test_the_load_is_no_audio_in_any_lane_when_nothing_waits(engine: Engine) -> None:
-    assert load(engine) == {"interactive": 0.0, "bulk": 0.0}
+    assert load(engine) == arriving(engine) == {"interactive": 0.0, "bulk": 0.0}
 
 
 def test_the_load_counts_what_has_not_ended_at_32_kbit_per_second(engine: Engine, user_id: UUID) -> None:
@@ -308,6 +313,57 @@ def test_the_load_learns_seconds_per_byte_from_the_latest_analyses(engine: Engin
     add_job(engine, user_id, audio=b"x" * 4_000, content_type="audio/ogg")
 
     assert load(engine)["interactive"] == pytest.approx(500 * 12 / 3_000 + 1)
+
+
+def test_what_arrives_is_the_mean_of_a_minute_whatever_became_of_it(engine: Engine, user_id: UUID) -> None:
+    for _ in range(4):
+        add_job(engine, user_id, audio=b"x" * 24_000)  # 6 s each
+    add_job(engine, user_id, audio=b"x" * 240_000, priority=Priority.BULK)
+    claim(engine)
+    run(engine, jobs.succeed((ended := claim(engine)).id, ended.fence, quality=QUALITY))
+    run(engine, jobs.reject((ended := claim(engine)).id, ended.fence, RejectionCode.TOO_SHORT))
+
+    assert arriving(engine) == pytest.approx({"interactive": 4 * 6 / 60, "bulk": 1.0})
+    assert load(engine) == {"interactive": 12.0, "bulk": 60.0}
+
+
+def test_what_came_before_the_last_minute_no_longer_arrives(engine: Engine, user_id: UUID) -> None:
+    """By the database's clock: ids are made by gateways, whose clocks may be a little off."""
+    earlier, later = datetime.now(UTC) - timedelta(seconds=75), datetime.now(UTC) - timedelta(seconds=45)
+    for created_at in (earlier, later):
+        for clock in (timedelta(seconds=-20), timedelta(seconds=20)):
+            made = uuid7((created_at + clock).timestamp())
+            add_job(engine, user_id, audio=b"x" * 120_000, id=made, created_at=created_at)
+
+    assert arriving(engine)["interactive"] == pytest.approx(2 * 30 / 60)
+    assert load(engine)["interactive"] == 120.0
+
+
+def uuid7(at: float) -> UUID:
+    return UUID(int=(round(at * 1000) << 80) | (new_id().int & ((1 << 80) - 1)))
+
+
+def test_what_is_demoted_arrives_in_its_new_lane(engine: Engine, user_id: UUID) -> None:
+    job_id = add_job(engine, user_id, audio=b"x" * 240_000)
+    held = claim(engine)
+    assert arriving(engine) == {"interactive": 1.0, "bulk": 0.0}
+
+    run(engine, jobs.demote(job_id, held.fence))
+
+    assert arriving(engine) == {"interactive": 0.0, "bulk": 1.0}
+    assert load(engine) == {"interactive": 0.0, "bulk": 60.0}
+
+
+def test_the_load_looks_at_no_job_that_ended_long_ago(engine: Engine, user_id: UUID) -> None:
+    with engine.begin() as connection:
+        for part in BUSY.split(";"):
+            connection.execute(text(part), {"user_id": user_id} if ":user_id" in part else {})
+        connection.execute(text(AN_HOUR_AGO))
+        connection.execute(text("analyze jobs, recordings"))
+        plan = "\n".join(connection.scalars(text("explain select * from drain_load")))
+
+    for found in (r"ix_jobs_(waiting|silent)", r"ix_jobs_leases", r"Index Cond: \(\(?id >= "):
+        assert re.search(found, plan), plan
 
 
 def add_analysis(engine: Engine, user_id: UUID, **fields: Any) -> None:  # noqa: ANN401
@@ -343,6 +399,13 @@ select uuidv7(), id, user_id, (case when bulk then 'bulk' else 'interactive' end
 from (
     select *, row_number() over () > 2000 as ended, row_number() over () % 2 = 0 as bulk from recordings
 )
+"""
+
+
+#: Ids of the same jobs as if they had been made then.
+AN_HOUR_AGO = """
+update jobs set id = uuidv7(interval '-1 hour'), created_at = now() - interval '1 hour'
+where status = 'succeeded'
 """
 
 

@@ -112,6 +112,31 @@ def test_the_release_before_the_load_goes_on_writing(empty: Engine) -> None:
     write_as_the_previous_release(empty)
 
 
+def test_the_release_before_arrivals_goes_on_reading_the_load(empty: Engine) -> None:
+    """And so does whoever was let read it, as an autoscaler is."""
+    migrate.upgrade(empty, "0004")
+    with empty.begin() as connection:
+        connection.execute(text("create role former_scaler"))
+        connection.execute(text("grant select on drain_load to former_scaler"))
+    try:
+        for revision in ("0004", "0005"):
+            migrate.upgrade(empty, revision)
+            with empty.connect() as connection:
+                connection.execute(text("set role former_scaler"))
+                rows = connection.execute(text("select priority, audio_seconds from drain_load")).all()
+            assert sorted(tuple(row) for row in rows) == [("bulk", 0.0), ("interactive", 0.0)]
+        migrate.downgrade(empty, "0004")
+        with empty.connect() as connection:
+            assert connection.execute(text("select * from drain_load")).keys() == [
+                "priority",
+                "audio_seconds",
+            ]
+    finally:
+        with empty.begin() as connection:
+            connection.execute(text("drop owned by former_scaler"))
+            connection.execute(text("drop role former_scaler"))
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")

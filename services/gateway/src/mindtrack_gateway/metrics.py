@@ -41,6 +41,12 @@ QUEUE_AUDIO_SECONDS = Gauge(
     ["priority"],
     registry=REGISTRY,
 )
+ARRIVING_AUDIO = Gauge(
+    "mindtrack_arriving_audio_seconds_per_second",
+    "Audio that arrived per second in the last minute, by priority; estimated from sizes.",
+    ["priority"],
+    registry=REGISTRY,
+)
 
 
 async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
@@ -51,6 +57,7 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
         JOBS.clear()
         OLDEST_JOB_SECONDS.clear()
         QUEUE_AUDIO_SECONDS.clear()
+        ARRIVING_AUDIO.clear()
 
 
 async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
@@ -62,8 +69,9 @@ async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
         count, age = rows.get((status, priority), (0, 0.0))
         JOBS.labels(status, priority).set(count)
         OLDEST_JOB_SECONDS.labels(status, priority).set(age)
-    for lane, seconds in loads:
+    for lane, seconds, arriving in loads:
         QUEUE_AUDIO_SECONDS.labels(lane).set(seconds)
+        ARRIVING_AUDIO.labels(lane).set(arriving)
 
 
 class RequestMetrics:

@@ -123,12 +123,21 @@ def backlog() -> CompoundSelect[JobStatus, Priority, int, float]:
 
 
 #: A view, see its migration. Autoscalers read it, too, so its name and columns are an interface.
-_DRAIN_LOAD = Table("drain_load", MetaData(), Column("priority", Text), Column("audio_seconds", Double))
+_DRAIN_LOAD = Table(
+    "drain_load",
+    MetaData(),
+    Column("priority", Text),
+    Column("audio_seconds", Double),
+    Column("arriving_audio_seconds_per_second", Double),
+)
 
 
-def drain_load() -> Select[str, float]:
-    """Audio that waits or is worked on, in each priority, seconds: estimated, as most is not decoded yet."""
-    return select(_DRAIN_LOAD.c.priority, _DRAIN_LOAD.c.audio_seconds)
+def drain_load() -> Select[str, float, float]:
+    """Audio of each priority: seconds that wait or are worked on, and those that arrive per second.
+
+    Estimated, as most is not decoded yet; what arrives is the mean of the last minute.
+    """
+    return select(*_DRAIN_LOAD.c)
 
 
 # --- ringing --------------------------------------------------------------------------------------------
