@@ -23,7 +23,12 @@ ROOT = Path(__file__).parents[2] / "k8s"
 SCHEMAS = {path.stem: path for path in (Path(__file__).parent / "schemas").glob("*.json")}
 OVERLAYS = tuple(sorted(path.parent.name for path in ROOT.glob("overlays/*/kustomization.yaml")))
 #: What no overlay includes, on top of the base.
-OPTIONS = {"gpu": ("gpu",), "mig": ("gpu", "gpu/mig"), "trainer": ("trainer",)}
+OPTIONS = {
+    "gpu": ("gpu",),
+    "mig": ("gpu", "gpu/mig"),
+    "prometheus": ("keda", "monitoring", "keda/prometheus"),
+    "trainer": ("trainer",),
+}
 
 Manifest = dict[str, Any]
 

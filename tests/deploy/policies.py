@@ -46,6 +46,8 @@ PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 LIVENESS_MODULE = "mindtrack_shared.observability.liveness"
 #: What ends besides requests and batches: connections, children, the interpreter.
 TO_SPARE = timedelta(seconds=5)
+#: What cluster autoscalers wait for a pod when they remove its node, whatever its grace says: their default.
+MOST_GRACE = timedelta(minutes=10)
 #: Statements of a relay or of rescue that SIGTERM finds under way.
 LEAST_GRACE = timedelta(seconds=30)
 #: Seconds per second of audio on a busy machine: an hour took 101 s (docs/decisions/0013).
@@ -305,6 +307,8 @@ def graces(manifests: Sequence[Manifest]) -> Iterator[str]:
         needed = _needed_grace(manifests, pod)
         if pod.grace < needed:
             yield f"{pod.name}: is killed after {pod.grace}, and may need {needed}"
+        if pod.grace > MOST_GRACE:
+            yield f"{pod.name}: counts on {pod.grace}, and may get {MOST_GRACE}"
 
 
 def _needed_grace(manifests: Sequence[Manifest], pod: Pod) -> timedelta:
@@ -398,7 +402,8 @@ def _references(manifest: Manifest) -> Iterator[str]:
     if manifest["kind"] == "ScaledObject":
         yield f"Deployment/{spec['scaleTargetRef']['name']}"
         for trigger in spec["triggers"]:
-            yield f"TriggerAuthentication/{trigger['authenticationRef']['name']}"
+            if "authenticationRef" in trigger:
+                yield f"TriggerAuthentication/{trigger['authenticationRef']['name']}"
     if manifest["kind"] == "TriggerAuthentication":
         yield from (f"Secret/{source['name']}" for source in spec["secretTargetRef"])
     if manifest["kind"] == "Ingress":
@@ -442,6 +447,18 @@ def selectors(manifests: Sequence[Manifest]) -> Iterator[str]:
             yield f"{name_of(manifest)}: selects nothing"
 
 
+def scaled_by_own_lane(manifests: Sequence[Manifest]) -> Iterator[str]:
+    """What scales a worker is what waits in the one lane that it serves."""
+    workers = {pod.workload["metadata"]["name"]: pod for pod in pods(manifests)}
+    for scaled in of_kind(manifests, "ScaledObject"):
+        worker = workers.get(scaled["spec"]["scaleTargetRef"]["name"])
+        lanes = set(_settings(InferenceSettings, manifests, worker).lanes) if worker else set()
+        for trigger in scaled["spec"]["triggers"]:
+            asked = re.findall(r"priority *= *['\"](\w+)['\"]", trigger["metadata"]["query"])
+            if len(lanes) != 1 or set(asked) != {lane.value for lane in lanes}:
+                yield f"{name_of(scaled)}: asks for {', '.join(asked) or 'no lane'}"
+
+
 def replicas_owned_once(manifests: Sequence[Manifest]) -> Iterator[str]:
     """Where an autoscaler sets the number of replicas, nobody else does."""
     scaled = {each["spec"]["scaleTargetRef"]["name"] for each in of_kind(manifests, "ScaledObject")}
@@ -473,5 +490,6 @@ POLICIES: tuple[Policy, ...] = (
     life_shown,
     references,
     selectors,
+    scaled_by_own_lane,
     replicas_owned_once,
 )

@@ -116,6 +116,31 @@ def test_nothing_passes_without_a_policy() -> None:
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
+def seconds_and_speed(trigger: Manifest) -> tuple[list[str], str]:
+    """In how many seconds a lane may be drained, and what a replica works off per second."""
+    told = trigger["metadata"]
+    return re.findall(r"/ (\d+)", told["query"]), told.get("threshold", told.get("targetQueryValue"))
+
+
+@needs_kubectl
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+def test_both_roads_of_the_autoscaler_lead_to_the_same(lane: str) -> None:
+    triggers = [
+        named(f"ScaledObject/inference-{lane}", rendered(name))["spec"]["triggers"][0]
+        for name in ("production", "prometheus")
+    ]
+
+    assert [trigger["type"] for trigger in triggers] == ["postgresql", "prometheus"]
+    (seconds, speed), other = map(seconds_and_speed, triggers)
+    assert len(seconds) == 1
+    assert (seconds, speed) == other
+    asked = set(re.findall(r"mindtrack_\w+", triggers[1]["metadata"]["query"]))
+    assert {metric.removeprefix("mindtrack_queue_").removeprefix("mindtrack_") for metric in asked} == set(
+        re.findall(r"\w*audio_seconds\w*", triggers[0]["metadata"]["query"])
+    )
+    assert asked <= {metric.name for metric in REGISTRY.collect()}
+
+
 @needs_kubectl
 def test_alerts_ask_for_metrics_that_the_gateway_has() -> None:
     samples = {"_count", "_bucket", "_sum"}
@@ -178,6 +203,10 @@ def with_variable(name: str, variable: str, value: str) -> Break:
         container["env"] = [*others, {"name": variable, "value": value}]
 
     return broken
+
+
+def with_query(query: str) -> Break:
+    return put("ScaledObject/inference-bulk", "spec.triggers.0.metadata.query", query)
 
 
 def with_secret(found: list[Manifest]) -> None:
@@ -272,6 +301,14 @@ BREAKS: list[tuple[Policy, str, Break]] = [
         policies.selectors,
         "flow",
         put("NetworkPolicy/to-s3", "spec.podSelector.matchExpressions.0.values.0", "gate"),
+    ),
+    (policies.graces, "more than there is", put(BULK, f"{POD}.terminationGracePeriodSeconds", 900)),
+    (policies.scaled_by_own_lane, "another", with_query("SELECT 1 FROM l WHERE priority = 'interactive'")),
+    (policies.scaled_by_own_lane, "none", with_query("SELECT sum(audio_seconds) FROM drain_load")),
+    (
+        policies.scaled_by_own_lane,
+        "one of two",
+        with_variable(BULK, "MINDTRACK_INFERENCE_LANES", '["interactive", "bulk"]'),
     ),
     (policies.replicas_owned_once, "two owners", put(BULK, "spec.replicas", 1)),
 ]
