@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy import manifests, policies
 from deploy.manifests import OPTIONS, OVERLAYS, SCHEMAS, Manifest, faults, name_of, rendered
@@ -17,6 +20,7 @@ from mindtrack_gateway.metrics import REGISTRY
 needs_kubectl = pytest.mark.skipif(
     manifests.kubectl() is None, reason="kubectl, which renders, is not installed"
 )
+PROMTOOL = shutil.which("promtool")
 README = (manifests.ROOT / "README.md").read_text()
 
 
@@ -139,6 +143,39 @@ def test_both_roads_of_the_autoscaler_lead_to_the_same(lane: str) -> None:
         re.findall(r"\w*audio_seconds\w*", triggers[0]["metadata"]["query"])
     )
     assert asked <= {metric.name for metric in REGISTRY.collect()}
+
+
+@needs_kubectl
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+@pytest.mark.parametrize(("lane", "load"), [("interactive", 400 / 40 + 7), ("bulk", 6000 / 600)])
+def test_prometheus_answers_an_autoscaler_with_one_number(tmp_path: Path, lane: str, load: float) -> None:
+    (trigger,) = named(f"ScaledObject/inference-{lane}", rendered("prometheus"))["spec"]["triggers"]
+    series = {
+        f'{metric}{{priority="{priority}", pod="{pod}"}}': f"{value}x2"
+        for pod in ("gateway-1", "gateway-2")
+        for priority, values in {"interactive": (400, 7), "bulk": (6000, 0)}.items()
+        for metric, value in zip(
+            ("mindtrack_queue_audio_seconds", "mindtrack_arriving_audio_seconds_per_second"),
+            values,
+            strict=True,
+        )
+    }
+    expected = {
+        "expr": trigger["metadata"]["query"],
+        "eval_time": "1m",
+        "exp_samples": [{"labels": "{}", "value": load}],
+    }
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [expected],
+    }
+    file = tmp_path / "query.yaml"
+    file.write_text(yaml.safe_dump({"tests": [case]}))
+    done = subprocess.run(
+        [PROMTOOL or "", "test", "rules", file], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_kubectl
