@@ -53,8 +53,8 @@ _FALLS = (inf, 0.25, 0.1)
 _FALLS_OF_INTERACTIVE = {OURS: (inf, 0.25)}
 #: The budget of an interactive lane is what this takes at Kubernetes' defaults,
 _USUAL_TARGET = 0.7
-#: and so much of it may be spent by rules that are not ours.
-_GRACE = 1.05
+#: and so much of it may be spent by rules that are not ours, and by ours: days to come are not those.
+_GRACE, _MARGIN = 1.05, 0.95
 #: Seconds that 95 of 100 bulk recordings may wait.
 BULK_MAY_WAIT = 600.0
 
@@ -172,8 +172,8 @@ def _best(tried: Tried) -> dict[str, Setting]:
         hours = fmean(figures.replica_hours for _, figures in days[each])
         if days[each][0][0].lane == "bulk":
             return max(0.0, *(figures.p95 - BULK_MAY_WAIT for _, figures in days[each])), hours
-        grace = 1.0 if each[0] in {OURS, DRAIN} else _GRACE
-        over = (figures.replica_hours / budgets[task.seed] - grace for task, figures in days[each])
+        share = _MARGIN if each[0] in {OURS, DRAIN} else _GRACE
+        over = (figures.replica_hours / budgets[task.seed] - share for task, figures in days[each])
         return max(0.0, *over), p95
 
     names = dict.fromkeys(task.name for task, _ in tried)

@@ -60,8 +60,8 @@ def test_the_shortest_waits_within_the_budget_are_chosen() -> None:
             tried("interactive", CPU, CpuUtilisation(0.6), 10, 120),
             tried("interactive", CPU, CpuUtilisation(0.67), 40, 105),  # others may take a twentieth more
             tried("interactive", CPU, CpuUtilisation(0.7), 50, 100),
-            tried("interactive", DRAIN, SecondsToDrain(36, 1), 20, 101),
-            tried("interactive", DRAIN, SecondsToDrain(36, 2), 30, 100),
+            tried("interactive", DRAIN, SecondsToDrain(36, 1), 20, 96),  # ours must stay a twentieth below
+            tried("interactive", DRAIN, SecondsToDrain(36, 2), 30, 95),
             tried("interactive", DRAIN, SecondsToDrain(36, 3), 60, 50),
             tried("interactive", OURS, DrainAndArrivals(36, 1), 5, 300),  # none keeps to the budget
             tried("interactive", OURS, DrainAndArrivals(36, 2), 9, 200),
@@ -86,9 +86,9 @@ def test_bounds_hold_on_every_day() -> None:
             tried("interactive", CPU, usual, 50, 100, day=0),
             tried("interactive", CPU, usual, 50, 200, day=1),
             tried("interactive", OURS, brief, 5, 90, day=0),
-            tried("interactive", OURS, brief, 5, 201, day=1),
-            tried("interactive", OURS, calm, 20, 100, day=0),
-            tried("interactive", OURS, calm, 30, 200, day=1),
+            tried("interactive", OURS, brief, 5, 191, day=1),
+            tried("interactive", OURS, calm, 20, 95, day=0),
+            tried("interactive", OURS, calm, 30, 190, day=1),
             tried("bulk", CPU, early, BULK_MAY_WAIT, 100, day=0),
             tried("bulk", CPU, early, BULK_MAY_WAIT, 100, day=1),
             tried("bulk", CPU, late, BULK_MAY_WAIT - 9, 50, day=0),
