@@ -87,7 +87,7 @@ def test_scaling_in_cuts_no_interactive_job(stack: FaultyStack, tmp_path: Path) 
     promised: list[UUID] = []
     caught: list[UUID] = []
 
-    for _ in range(4):
+    for _ in range(3):
         workers.fill()
         with stack.client() as client:
             promised += [client.submit(recording).id for _ in range(4)]
