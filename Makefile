@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers alerts lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ settings: $(VENV)/.everything ## Write docs/settings.md from the settings classe
 
 biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers' definitions
 	PYTHONPATH=tests $(BIN)/python tests/biomarkers_reference.py > docs/biomarkers.md
+
+alerts: $(VENV)/.everything ## Write deploy/observability/alerts.yaml from the Kubernetes rules
+	@$(BIN)/python tests/deploy/alerts.py > deploy/observability/alerts.yaml
 
 # What images are built from: pinned, hashed, listed, looked up.
 LOCKS = $(wildcard services/*/requirements*.lock deploy/docker/*.lock)

@@ -140,6 +140,10 @@ class ScriptedAnalyzer:
         self.heard: list[bytes] = []
         self.prompts: list[float | None] = []
 
+    @property
+    def provenance(self) -> Provenance:
+        return analysis().provenance
+
     def prepare(self, recording: Iterable[bytes], *, prompt_ended_seconds: float | None) -> Prepared:
         self.heard.append(b"".join(recording))
         self.prompts.append(prompt_ended_seconds)

@@ -127,6 +127,22 @@ class LivenessSettings(BaseSettings):
     ] = None
 
 
+class MetricsSettings(BaseSettings):
+    """Where processes without an API of their own tell what they count. The gateway has `/metrics`."""
+
+    model_config = group("METRICS")
+
+    port: Annotated[
+        int | None,
+        Field(
+            gt=0,
+            lt=65536,
+            description="Port of a worker's or the relay's metrics; none if unset.",
+        ),
+    ] = None
+    host: Annotated[str, Field(description="Address on which they are served.")] = "0.0.0.0"  # noqa: S104 - pods
+
+
 class IssuerSettings(BaseSettings):
     """Whose tokens the gateway accepts."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from http import HTTPStatus
 from itertools import product
@@ -35,6 +36,14 @@ OLDEST_JOB_SECONDS = Gauge(
     ["status", "priority"],
     registry=REGISTRY,
 )
+UNRUNG_JOBS = Gauge(
+    "mindtrack_unrung_jobs",
+    "Jobs that are due and that no worker has been told of: the relay's backlog.",
+    registry=REGISTRY,
+)
+OLDEST_UNRUNG_SECONDS = Gauge(
+    "mindtrack_oldest_unrung_seconds", "For how long the first of them has been due.", registry=REGISTRY
+)
 QUEUE_AUDIO_SECONDS = Gauge(
     "mindtrack_queue_audio_seconds",
     "Audio of jobs that have not ended, by priority; estimated from sizes.",
@@ -54,6 +63,8 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     try:
         await _read_backlog(sessions)
     except DEPENDENCY_ERRORS:
+        for gauge in (UNRUNG_JOBS, OLDEST_UNRUNG_SECONDS):
+            gauge.set(math.nan)
         JOBS.clear()
         OLDEST_JOB_SECONDS.clear()
         QUEUE_AUDIO_SECONDS.clear()
@@ -64,6 +75,9 @@ async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     async with sessions() as session:
         found = (await session.execute(jobs.backlog())).all()
         loads = (await session.execute(jobs.drain_load())).all()
+        unrung, overdue = (await session.execute(jobs.unrung())).one()
+    UNRUNG_JOBS.set(unrung)
+    OLDEST_UNRUNG_SECONDS.set(overdue)
     rows = {(status, priority): (count, age) for status, priority, count, age in found}
     for status, priority in product((JobStatus.QUEUED, JobStatus.RUNNING), Priority):
         count, age = rows.get((status, priority), (0, 0.0))

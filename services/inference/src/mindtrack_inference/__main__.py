@@ -65,10 +65,12 @@ def work() -> None:
     with without_collecting():
         from mindtrack_inference.worker import build_app, queues, run
         from mindtrack_shared.observability.liveness import LifeSign
+        from mindtrack_shared.observability.metrics import served_for_children
         from mindtrack_shared.settings import (
             DatabaseSettings,
             JobSettings,
             LivenessSettings,
+            MetricsSettings,
             QueueSettings,
             StorageSettings,
         )
@@ -81,7 +83,9 @@ def work() -> None:
             settings.ready_file.unlink(missing_ok=True)  # of the worker that ran here before
         life_sign = LifeSign(LivenessSettings().file)
         app = build_app(settings, queue)
-    sys.exit(run(app, queues(settings), life_sign))
+    with served_for_children(MetricsSettings()):
+        status = run(app, queues(settings), life_sign)
+    sys.exit(status)
 
 
 def analyse(files: Sequence[Path]) -> None:

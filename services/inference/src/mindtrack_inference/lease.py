@@ -38,6 +38,14 @@ class ClaimedJob:
     recorded_on: date
     prompt_ended_at: datetime | None
     content_type: str
+    #: Since it was accepted, when it was claimed.
+    age_seconds: float
+    _claimed_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was accepted."""
+        return self.age_seconds + time.monotonic() - self._claimed_at
 
     @property
     def prompt_ended_seconds(self) -> float | None:

@@ -14,7 +14,7 @@ from mindtrack_inference.preparation import ModelInput, Prepared, prepare, terms
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_inference.windows import cut
 from mindtrack_shared.bundles import SAMPLE_RATE
-from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, WindowScore
+from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
 
@@ -41,6 +41,11 @@ class Analyzer:
     def batch(self) -> int:
         """Windows per call of `score` that serve the device best."""
         return self._classifier.batch
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which model it is, on what."""
+        return self._classifier.provenance
 
     def analyze(
         self,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from mindtrack_inference import metrics
 from mindtrack_inference.buffer import Buffer, Chunk, Work
 from mindtrack_inference.errors import RecordingCorruptedError
 from mindtrack_inference.lease import ClaimedJob, Lease, Leases
@@ -31,7 +32,7 @@ from mindtrack_inference.settlement import Demote, Outcome, Release, Settlement
 from mindtrack_inference.shift import Shift
 from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.db import jobs
-from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.analysis import Analysis, Provenance
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
@@ -56,6 +57,9 @@ class Scores(Protocol):
 
     @property
     def terms(self) -> Terms: ...
+
+    @property
+    def provenance(self) -> Provenance: ...
 
     def score(self, windows: NDArray[np.float32], /) -> CalibratedScores: ...
 
@@ -94,6 +98,11 @@ class Runner:
         self._stop = threading.Event()
         #: Fresh for every process: a restarted worker is never mistaken for the one before it.
         self.worker_id = new_id()
+
+    @property
+    def provenance(self) -> Provenance:
+        """What it scores with."""
+        return self._analyzer.provenance
 
     def stop(self) -> None:
         """Claim nothing more, give bulk work back, finish what people wait for. Safe in signal handlers."""
@@ -176,6 +185,8 @@ class _Drain:
                 count += 1
                 with _named(job):
                     get_logger().info(events.JOB_CLAIMED)
+                    if job.attempt == 1:
+                        metrics.JOB_WAIT_SECONDS.labels(lane).observe(job.age_seconds)
                     self._prepare(self.leases.hold(job, lane))
         except OperationalError as error:  # nothing can be claimed; what is in hand may still be settled
             get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
@@ -243,6 +254,8 @@ class _Drain:
                     self._score([chunk])
             return
         seconds = (time.perf_counter() - started) / len(scores.uncertainty)
+        metrics.MODEL_SECONDS.inc(seconds * len(scores.uncertainty))
+        metrics.BATCH_FILL_RATIO.observe(len(scores.uncertainty) / self.analyzer.batch)
         first = 0
         for chunk in chunks:
             work, end = chunk.work, first + len(chunk.windows)
@@ -258,6 +271,8 @@ class _Drain:
             outcome = self.analyzer.conclude(work.prepared, work.scores, processing_seconds=work.seconds)
         except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
             outcome = error
+        else:
+            metrics.AUDIO_SECONDS.labels(work.lease.lane).inc(work.prepared.audio_seconds)
         self._end(work.lease, outcome)
 
     def _end(self, lease: Lease, outcome: Outcome | Exception) -> None:
@@ -273,8 +288,9 @@ class _Drain:
             try:
                 if lease.is_lost:
                     get_logger().warning(events.JOB_LEASE_LOST)
+                    metrics.LEASES_LOST.inc()
                 else:
-                    self.settlement.settle(lease.job, outcome)
+                    self.settlement.settle(lease.job, lease.lane, outcome)
             finally:
                 self.leases.drop(lease)
                 self.shift.end(lease.lane)

@@ -12,13 +12,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from mindtrack_inference import metrics
 from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Retry, decide
 from mindtrack_shared.db import analyses, jobs
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.indices import deviations, indices
-from mindtrack_shared.domain.jobs import FailureCode, RejectionCode
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -73,7 +74,7 @@ class Settlement:
         self._wakeups = wakeups
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
-    def settle(self, job: ClaimedJob, outcome: Outcome | Exception) -> None:
+    def settle(self, job: ClaimedJob, lane: Priority, outcome: Outcome | Exception) -> None:
         """Write what became of a job, and wake who waits for its end. Never raises: the lease would lapse.
 
         An exception is a failed attempt; so is an outcome that cannot be written.
@@ -90,9 +91,11 @@ class Settlement:
                 self._write(job, outcome)
         except StaleAttemptError:
             get_logger().warning(events.JOB_STALE_WRITE_REFUSED)
+            metrics.LEASES_LOST.inc()
         except Exception as error:  # noqa: BLE001 - rescue will find the job
             get_logger().error(events.ATTEMPT_FAILED, exc_info=error)
         else:
+            _count(job, lane, outcome)
             ended = isinstance(outcome, Analysis | Reject | GiveUp)
             if ended and not self._wakeups.job_finished(job.id):
                 get_logger().warning(events.WAKEUP_LOST)
@@ -129,6 +132,25 @@ class Settlement:
             else:
                 break
         get_logger().info(event, **fields)
+
+
+def _count(job: ClaimedJob, lane: Priority, outcome: Outcome) -> None:
+    match outcome:
+        case Retry():
+            metrics.JOB_RETRIES.inc()
+            return
+        case Release() | Demote():
+            return
+        case Analysis():
+            status, code = JobStatus.SUCCEEDED, "none"
+        case Reject(rejection):
+            status, code = JobStatus.REJECTED, rejection.value
+        case GiveUp(failure):
+            status, code = JobStatus.FAILED, failure.value
+    if code == RejectionCode.UNREADABLE:
+        metrics.DECODE_ERRORS.labels(job.content_type).inc()
+    metrics.JOBS_ENDED.labels(status, code).inc()
+    metrics.JOB_SECONDS.labels(lane, status).observe(job.seconds)
 
 
 def _add_analysis(session: Session, job: ClaimedJob, analysis: Analysis) -> None:

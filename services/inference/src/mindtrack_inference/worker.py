@@ -87,6 +87,7 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     try:
         with without_collecting():
             from mindtrack_inference.assembly import build_runner  # noqa: PLC0415
+            from mindtrack_inference.metrics import introduce  # noqa: PLC0415
 
             _runner = build_runner(settings, service=SERVICE)
     except Exception as error:
@@ -96,6 +97,7 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
         time.sleep(RESPAWN_PAUSE)
         # Celery swallows exceptions here, and a child without a runner would eat messages.
         raise SystemExit(1) from error
+    introduce(_runner.provenance)
     signal.signal(STOP, lambda *_: runner().stop())
     structlog.contextvars.bind_contextvars(worker_id=str(_runner.worker_id))
     get_logger().info(events.SERVICE_STARTED, bundle=settings.bundle)

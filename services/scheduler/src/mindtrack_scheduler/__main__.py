@@ -15,11 +15,13 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.observability.logging import configure_logging, get_logger
+from mindtrack_shared.observability.metrics import served
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
 from mindtrack_shared.settings import (
     DatabaseSettings,
     LivenessSettings,
     LogSettings,
+    MetricsSettings,
     QueueSettings,
     StorageSettings,
 )
@@ -46,12 +48,14 @@ def relay() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     get_logger().info(events.SERVICE_STARTED)
-    Relay(
+    relay = Relay(
         engine=sync_engine(DatabaseSettings(), application_name="mindtrack-relay"),
         doorbell=CeleryDoorbell(celery_app("mindtrack-relay", QueueSettings())),
         settings=SchedulerSettings(),
         life_sign=life_sign(),
-    ).run(stop)
+    )
+    with served(MetricsSettings()):
+        relay.run(stop)
     get_logger().info(events.SERVICE_STOPPED)
 
 
@@ -72,7 +76,9 @@ def maintenance() -> None:
     from mindtrack_shared.queue.celery import run_worker
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    raise typer.Exit(run_worker(celery, [MAINTENANCE_QUEUE], life_sign()))
+    with served(MetricsSettings()):
+        status = run_worker(celery, [MAINTENANCE_QUEUE], life_sign())
+    raise typer.Exit(status)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from mindtrack_scheduler.metrics import RELAY_FAILURES, RINGS
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import jobs
 from mindtrack_shared.observability import events
@@ -43,8 +44,10 @@ class Relay:
                 self._listen(stop)
             except (DBAPIError, psycopg.Error) as error:
                 get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+                RELAY_FAILURES.labels("database").inc()
             except DoorbellUnavailableError as error:
                 get_logger().warning(events.BROKER_UNAVAILABLE, error=str(error))
+                RELAY_FAILURES.labels("broker").inc()
             stop.wait(self._poll)
 
     def ring(self) -> int:
@@ -60,6 +63,8 @@ class Relay:
                 self._doorbell.ring(rings)
                 connection.execute(jobs.rung([ring.job_id for ring in rings]))
                 get_logger().info(events.JOBS_RUNG, count=len(rings))
+                for ring in rings:
+                    RINGS.labels(ring.priority).inc()
         return len(rings)
 
     def _listen(self, stop: threading.Event) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Engine
 
+from mindtrack_scheduler.metrics import RESCUED_JOBS
 from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability import events
@@ -44,4 +45,6 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings) -> Rescued:
     rescued = Rescued(requeued=len(requeued), failed=len(failed), rung_again=len(rung_again))
     if any(asdict(rescued).values()):
         get_logger().warning(events.JOBS_RESCUED, **asdict(rescued))
+        for outcome, count in asdict(rescued).items():
+            RESCUED_JOBS.labels(outcome).inc(count)
     return rescued

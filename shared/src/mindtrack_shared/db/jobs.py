@@ -154,6 +154,14 @@ def to_ring(*, limit: int) -> Select[UUID, Priority]:
     )
 
 
+def unrung() -> Select[int, float]:
+    """How many jobs are due to be rung for, and for how many seconds the first has been; one row."""
+    overdue = func.coalesce(func.extract("epoch", _now() - func.min(Job.not_before)), 0)
+    return select(func.count(), cast(overdue, Double)).where(
+        _is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= _now()
+    )
+
+
 def rung(job_ids: list[UUID]) -> Update:
     return update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=_now())
 
@@ -186,7 +194,8 @@ def claim(
 ) -> ReturningUpdate[*tuple[Any, ...]]:
     """Claim `job_id`, or of the foremost of `priorities` the job that has waited longest.
 
-    Returns no row if there is nothing to claim; a job of another priority is never claimed, even if it rang.
+    Returns no row if there is nothing to claim; the last column is the job's age in seconds. A job of another
+    priority is never claimed, even if it rang.
     The job that rang is waited for, since the relay may still be stamping it; among all others, those that
     somebody holds are passed over.
     """
@@ -228,6 +237,7 @@ def claim(
             Recording.recorded_on,
             Recording.prompt_ended_at,
             Recording.content_type,
+            cast(func.extract("epoch", _now() - Job.created_at), Double),
         )
     )
 

@@ -247,7 +247,10 @@ class Cage:
         return RecordingRejectedError(RejectionCode.UNREADABLE, _DETAILS[reason])
 
     def _bury(self, reason: Reason) -> None:
+        from mindtrack_inference import metrics  # noqa: PLC0415 - a cold worker starts its decoder first
+
         get_logger().warning(events.DECODER_KILLED, reason=reason)
+        metrics.DECODERS_KILLED.labels(reason).inc()
         self._discard()
 
     def _discard(self) -> None:
