@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers alerts lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers'
 
 alerts: $(VENV)/.everything ## Write deploy/observability/alerts.yaml from the Kubernetes rules
 	@$(BIN)/python tests/deploy/alerts.py > deploy/observability/alerts.yaml
+
+dashboards: $(VENV)/.serving ## Write Grafana's dashboards from deploy/observability/dashboards.py
+	$(BIN)/python deploy/observability/dashboards.py
 
 # What images are built from: pinned, hashed, listed, looked up.
 LOCKS = $(wildcard services/*/requirements*.lock deploy/docker/*.lock)
