@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ OURS = {"migrate", "gateway", "inference", "relay", "beat", "maintenance", "infe
 UNWATCHED = {"migrate", "trainer"}
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY")
+#: Compose asks for what a profile needs even where nobody uses it: the service refuses in its place.
+REFUSED_BY_ITS_SERVICE = {"GRAFANA_PASSWORD"}
 
 
 def services(compose: Document) -> Iterator[tuple[str, Document]]:
@@ -59,7 +63,9 @@ def images_pinned(compose: Document) -> Iterator[str]:
 
 
 def secrets_required(compose: Document) -> Iterator[str]:
-    for name, kind, _ in REFERENCE.findall(yaml.safe_dump(compose)):
+    for name, kind, default in REFERENCE.findall(yaml.safe_dump(compose)):
+        if name in REFUSED_BY_ITS_SERVICE and not default:
+            continue
         if SECRET.search(name) and kind != "?":
             yield f"{name} may be left out"
 
@@ -180,6 +186,11 @@ BROKEN: list[tuple[Callable[[Document], Iterator[str]], Callable[[Document], Non
         changed("postgres", environment={"A": "${POSTGRES_PASSWORD:-secret}"}),
         "POSTGRES_PASSWORD may be left out",
     ),
+    (
+        secrets_required,
+        changed("grafana", environment={"GF_SECURITY_ADMIN_PASSWORD": "${GRAFANA_PASSWORD:-admin}"}),
+        "GRAFANA_PASSWORD may be left out",
+    ),
     (healthchecks, without("storage", "healthcheck"), "nobody looks whether storage is well"),
     (
         healthchecks,
@@ -203,6 +214,7 @@ BROKEN: list[tuple[Callable[[Document], Iterator[str]], Callable[[Document], Non
     ),
     (data_kept, changed("storage", volumes=["./data:/data"]), "storage writes into this machine's ./data"),
     (data_kept, changed("storage", volumes=["objects:/data"]), "storage uses objects, which is no volume"),
+    (one_door, changed("prometheus", ports=["9090:9090"]), "prometheus can be reached from outside"),
     (time_to_stop, without("inference", "stop_grace_period"), "inference is killed after 10s"),
 ]
 
@@ -215,6 +227,101 @@ def test_a_rule_finds_what_breaks_it(
     break_it(broken)
 
     assert complaint in list(rule(broken))
+
+
+# --- The profile observability --------------------------------------------------------------------------
+
+OBSERVERS = {"prometheus", "grafana", "jaeger"}
+OBSERVABILITY = ROOT / "deploy/observability"
+
+
+def test_observers_run_only_where_they_are_asked_for() -> None:
+    asked = {name for name, service in services(COMPOSE) if service.get("profiles") == ["observability"]}
+
+    assert asked == OBSERVERS
+
+
+@pytest.mark.parametrize(("password", "starts"), [("", False), ("secret", True)])
+def test_grafana_does_not_start_without_a_password(password: str, *, starts: bool, tmp_path: Path) -> None:
+    server = tmp_path / "run.sh"
+    server.write_text("#!/bin/sh\necho started\n")
+    server.chmod(0o755)
+    *shell, script = COMPOSE["services"]["grafana"]["entrypoint"]
+    script = script.replace("$$", "$").replace("/run.sh", str(server))
+    environment = {"PATH": os.environ["PATH"], "GF_SECURITY_ADMIN_PASSWORD": password}
+    done = subprocess.run([*shell, script], env=environment, check=False, capture_output=True, text=True)
+
+    assert (done.returncode == 0, done.stdout) == (starts, "started\n" if starts else "")
+
+
+def test_what_is_mounted_is_there() -> None:
+    for name in OBSERVERS:
+        for volume in COMPOSE["services"][name]["volumes"]:
+            source = volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_prometheus_asks_services_of_this_file() -> None:
+    prometheus = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())
+    mounted = {volume.split(":")[1] for volume in COMPOSE["services"]["prometheus"]["volumes"]}
+    asked = [
+        name
+        for job in prometheus["scrape_configs"]
+        for discovery in job["dns_sd_configs"]
+        for name in discovery["names"]
+    ]
+
+    assert set(prometheus["rule_files"]) <= mounted
+    assert set(asked) <= OURS
+    assert set(asked) >= {"gateway", "inference", "inference-gpu", "relay", "maintenance"}
+
+
+def test_grafana_asks_services_of_this_file() -> None:
+    datasources = yaml.safe_load((OBSERVABILITY / "grafana/datasources.yaml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((OBSERVABILITY / "grafana/dashboards.yaml").read_text())["providers"]
+    mounted = {volume.split(":")[1] for volume in COMPOSE["services"]["grafana"]["volumes"]}
+
+    assert {source["url"] for source in datasources} == {"http://prometheus:9090", "http://jaeger:16686"}
+    assert provider["options"]["path"] in mounted
+
+
+JAEGER: Document = yaml.safe_load((OBSERVABILITY / "jaeger.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("attribute", "kept"),
+    [
+        ("enduser.id", False),
+        ("client.address", False),
+        ("net.peer.ip", False),
+        ("url.query", False),
+        ("url.path", False),
+        ("user_agent.original", False),
+        ("http.request.header.authorization", False),
+        ("db.statement", False),
+        ("exception.message", False),
+        ("http.route", True),
+        ("http.request.method", True),
+        ("db.system.name", True),
+        ("job_id", True),
+        ("error.type", True),
+    ],
+)
+def test_traces_are_scrubbed_before_they_are_stored(attribute: str, *, kept: bool) -> None:
+    (pipeline,) = JAEGER["service"]["pipelines"].values()
+    actions = JAEGER["processors"]["attributes/scrub"]["actions"]
+
+    assert "attributes/scrub" in pipeline["processors"]
+    assert {action["action"] for action in actions} == {"delete"}
+    assert any(re.search(action["pattern"], attribute) for action in actions) is not kept
+
+
+def test_jaeger_names_no_part_that_it_does_not_configure() -> None:
+    (pipeline,) = JAEGER["service"]["pipelines"].values()
+
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(pipeline[kind]) == JAEGER[kind].keys()
+    assert set(JAEGER["service"]["extensions"]) == JAEGER["extensions"].keys()
 
 
 # --- .env -----------------------------------------------------------------------------------------------
@@ -248,11 +355,11 @@ def test_secrets_are_new_each_time_and_long(tmp_path: Path) -> None:
     one, two = (_values((tmp_path / name).read_text()) for name in ("one", "two"))
 
     secret = [name for name in one if SECRET.search(name)]
-    assert len(secret) == 4
+    assert len(secret) == 5
     for name in secret:
         assert re.fullmatch(r"[0-9a-f]{48}", one[name])
         assert one[name] != two[name]
-    assert len({one[name] for name in secret}) == 4
+    assert len({one[name] for name in secret}) == 5
     assert (tmp_path / "one").stat().st_mode & 0o077 == 0
     assert Path(one["JWKS_FILE"]).is_file()
 

@@ -30,6 +30,7 @@ VARIABLES = (
     Variable("VALKEY_PASSWORD", "Of the queue."),
     Variable("S3_ACCESS_KEY_ID", "Of the object storage."),
     Variable("S3_SECRET_ACCESS_KEY", "Of the object storage."),
+    Variable("GRAFANA_PASSWORD", "Of Grafana's user `admin`; only the profile `observability` needs it."),
     Variable("MINDTRACK_AUTH_ISSUER", "Whose tokens the gateway accepts: the `iss` claim of your issuer's."),
     Variable(
         "JWKS_FILE", "The issuer's public keys, a JSON Web Key Set; containers must be able to read it."
@@ -37,6 +38,7 @@ VARIABLES = (
     Variable("MINDTRACK_AUTH_AUDIENCE", "The `aud` claim of tokens for this service.", AUDIENCE),
     Variable("MINDTRACK_ADDRESS", "Where the gateway listens. Put a proxy with TLS before it.", "127.0.0.1"),
     Variable("MINDTRACK_PORT", "The gateway's port.", "8000"),
+    Variable("GRAFANA_PORT", "Grafana's port, at the same address.", "3000"),
     Variable(
         "MINDTRACK_INFERENCE_BUNDLE", "Id of a packaged bundle, or a path in the image.", "demo-synthetic"
     ),
@@ -49,6 +51,9 @@ VARIABLES = (
     Variable("POSTGRES_IMAGE", "PostgreSQL 18; better a digest.", "postgres:18.1-bookworm"),
     Variable("VALKEY_IMAGE", "Valkey 9; better a digest.", "valkey/valkey:9.0.1-bookworm"),
     Variable("STORAGE_IMAGE", "SeaweedFS 4; better a digest.", "chrislusf/seaweedfs:4.47"),
+    Variable("PROMETHEUS_IMAGE", "Prometheus 3; better a digest.", "prom/prometheus:v3.13.2"),
+    Variable("GRAFANA_IMAGE", "Grafana 13; better a digest.", "grafana/grafana:13.1.1"),
+    Variable("JAEGER_IMAGE", "Jaeger 2; better a digest.", "jaegertracing/jaeger:2.21.0"),
 )
 
 
