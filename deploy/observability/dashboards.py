@@ -285,20 +285,9 @@ WORKERS = Dashboard(
             "Where time goes",
             (
                 Panel(
-                    "Stages, p95",
-                    "Of one recording, by stage. Stages of different recordings overlap.",
-                    (Query(quantile(0.95, "mindtrack_stage_seconds", "stage"), "{{stage}}"),),
-                    unit="s",
-                ),
-                Panel(
                     "Model seconds",
-                    "Per second, by engine and precision: how many workers' models are busy.",
-                    (
-                        Query(
-                            rate("mindtrack_model_seconds_total", "engine, precision"),
-                            "{{engine}} {{precision}}",
-                        ),
-                    ),
+                    "Per second: how many workers' models are busy.",
+                    (Query(rate("mindtrack_model_seconds_total"), "busy models"),),
                     stacked=True,
                 ),
                 Panel(
@@ -319,8 +308,8 @@ WORKERS = Dashboard(
             (
                 Panel(
                     "Recordings that could not be decoded",
-                    "Per second, by codec and code. One codec alone points at a new version of an app.",
-                    (Query(rate("mindtrack_decode_errors_total", "codec, code"), "{{codec}} {{code}}"),),
+                    "Per second, by format. One format alone points at a new version of an app.",
+                    (Query(rate("mindtrack_decode_errors_total", "format"), "{{format}}"),),
                     unit="ops",
                     stacked=True,
                 ),
@@ -333,8 +322,8 @@ WORKERS = Dashboard(
                 ),
                 Panel(
                     "Attempts that are made again",
-                    "Per second, by what went wrong.",
-                    (Query(rate("mindtrack_job_retries_total", "code"), "{{code}}"),),
+                    "Per second.",
+                    (Query(rate("mindtrack_job_retries_total"), "attempts"),),
                     unit="ops",
                     stacked=True,
                 ),

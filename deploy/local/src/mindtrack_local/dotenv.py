@@ -53,7 +53,6 @@ VARIABLES = (
     Variable("STORAGE_IMAGE", "SeaweedFS 4; better a digest.", "chrislusf/seaweedfs:4.47"),
     Variable("PROMETHEUS_IMAGE", "Prometheus 3; better a digest.", "prom/prometheus:v3.13.2"),
     Variable("GRAFANA_IMAGE", "Grafana 13; better a digest.", "grafana/grafana:13.1.1"),
-    Variable("JAEGER_IMAGE", "Jaeger 2; better a digest.", "jaegertracing/jaeger:2.21.0"),
 )
 
 
