@@ -25,12 +25,19 @@ CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": "mindtrack", "sub": "ada", "iat"
 HEADER: dict[str, Any] = {"kid": "one", "typ": "at+jwt"}
 
 
+def verifier_of(path: Path, **keys: ec.EllipticCurvePrivateKey) -> TokenVerifier:
+    """Trust keys by their names."""
+    jwks = [
+        {**json.loads(ECAlgorithm.to_jwk(key.public_key())), "kid": name, "alg": "ES256", "use": "sig"}
+        for name, key in keys.items()
+    ]
+    path.write_text(json.dumps({"keys": jwks}))
+    return TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
+
+
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> TokenVerifier:
-    jwk = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "one", "alg": "ES256", "use": "sig"}
-    path: Path = tmp_path_factory.mktemp("issuer") / "jwks.json"
-    path.write_text(json.dumps({"keys": [jwk]}))
-    return TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
+    return verifier_of(tmp_path_factory.mktemp("issuer") / "jwks.json", one=KEY)
 
 
 def token(
@@ -60,6 +67,19 @@ def public_key_as_secret() -> str:
 
 def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
     assert verifier.verify(token({"roles": ["user"]})).subject == "ada"
+
+
+def test_a_rotation_refuses_nobody_until_the_old_key_is_retired(tmp_path: Path) -> None:
+    old, new = token(), token(header={"kid": "two"}, key=OTHER_KEY)
+    path = tmp_path / "jwks.json"
+
+    both = verifier_of(path, one=KEY, two=OTHER_KEY)
+    assert [both.verify(each).subject for each in (old, new)] == ["ada", "ada"]
+
+    after = verifier_of(path, two=OTHER_KEY)
+    assert after.verify(new).subject == "ada"
+    with pytest.raises(UnauthorizedError):
+        after.verify(old)
 
 
 def test_a_key_set_without_usable_keys_is_refused_at_start(tmp_path: Path) -> None:
