@@ -62,14 +62,18 @@ class Dashboard:
 # --- Expressions ----------------------------------------------------------------------------------------
 
 
+def where(selector: str, metric: str) -> str:
+    return f"{metric}{{{selector}}}" if selector else metric
+
+
 def rate(metric: str, by: str = "") -> str:
     """Return how fast a counter grows per second, over all processes."""
     return f"sum{f' by ({by})' if by else ''} (rate({metric}[$__rate_interval]))"
 
 
-def quantile(share: float, histogram: str, by: str = "", where: str = "") -> str:
-    selector = f"{histogram}_bucket{{{where}}}" if where else f"{histogram}_bucket"
-    return f"histogram_quantile({share:g}, {rate(selector, ', '.join(filter(None, ['le', by])))})"
+def quantile(share: float, histogram: str, by: str = "", selector: str = "") -> str:
+    buckets = where(selector, f"{histogram}_bucket")
+    return f"histogram_quantile({share:g}, {rate(buckets, f'le, {by}' if by else 'le')})"
 
 
 def ratio(part: str, whole: str) -> str:
@@ -81,8 +85,8 @@ def mean(histogram: str) -> str:
 
 
 def share(part: str, whole: str) -> str:
-    """Return a ratio that is 0 where nothing has counted as the part yet."""
-    return f"({rate(part)} or vector(0)) / {rate(whole)}"
+    """Return a ratio: 0 where nothing has counted as the part yet, nothing where there is no whole."""
+    return f"({rate(part)} or vector(0)) / ({rate(whole)} > 0)"
 
 
 def backlog(gauge: str, by: str = "priority") -> str:
@@ -91,16 +95,16 @@ def backlog(gauge: str, by: str = "priority") -> str:
 
 
 PEOPLE = 'priority="interactive"'
-PROBES = 'route!~"/healthz|/readyz|/metrics"'
-REQUESTS = f"mindtrack_http_request_seconds_count{{{PROBES}}}"
+NO_PROBES = 'route!~"/healthz|/readyz|/metrics"'
+REQUESTS = f"mindtrack_http_request_seconds_count{{{NO_PROBES}}}"
 FAILURES = 'mindtrack_http_request_seconds_count{status=~"5..", route!="/readyz"}'
 ENDED = "mindtrack_jobs_ended_total"
 
 
-def to_drain(where: str = "") -> str:
+def to_drain(selector: str = "") -> str:
     """Return by lane how long what waits takes at the speed of now; nothing where all stands still."""
-    audio = backlog(f"mindtrack_queue_audio_seconds{{{where}}}")
-    speed = rate(f"mindtrack_audio_seconds_total{{{where}}}", "priority")
+    audio = backlog(where(selector, "mindtrack_queue_audio_seconds"))
+    speed = rate(where(selector, "mindtrack_audio_seconds_total"), "priority")
     return f"{audio} / ({speed} > 0) or {audio} == 0"
 
 
@@ -132,7 +136,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "People waiting",
-                    "Interactive jobs that are queued. No number: no gateway reaches the database.",
+                    "Interactive jobs that are queued. No data: no gateway reaches the database.",
                     (Query(f'max(mindtrack_jobs{{status="queued", {PEOPLE}}})', "jobs"),),
                 ),
                 Panel(
@@ -144,7 +148,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Seconds to drain",
-                    "Audio of interactive jobs over the speed at which it is worked off now. Unknown while "
+                    "Audio of interactive jobs over the speed at which it is worked off now. No data while "
                     "jobs wait and none is worked off.",
                     (Query(to_drain(PEOPLE), "to drain"),),
                     unit="s",
@@ -200,7 +204,7 @@ OVERVIEW = Dashboard(
                     "Interactive: accepted to committed",
                     "Half of the jobs took less than p50, one in twenty longer than p95.",
                     tuple(
-                        Query(quantile(at, "mindtrack_job_seconds", where=PEOPLE), name)
+                        Query(quantile(at, "mindtrack_job_seconds", selector=PEOPLE), name)
                         for at, name in ((0.5, "p50"), (0.95, "p95"))
                     ),
                     unit="s",
@@ -399,7 +403,9 @@ API = Dashboard(
                     "its job.",
                     (
                         Query(
-                            quantile(at, "mindtrack_http_request_seconds", "method, route", where=PROBES),
+                            quantile(
+                                at, "mindtrack_http_request_seconds", "method, route", selector=NO_PROBES
+                            ),
                             "{{method}} {{route}}",
                         ),
                     ),
@@ -474,7 +480,7 @@ def _panel(panel: Panel, *, as_number: bool) -> Json:
     defaults: Json = {
         "unit": panel.unit,
         "min": 0,
-        "noValue": "unknown",
+        "noValue": "no data",
         "thresholds": {"mode": "absolute", "steps": steps},
     }
     if not as_number:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,18 @@ import dashboards
 import mindtrack_gateway.metrics
 import mindtrack_inference.metrics
 import mindtrack_scheduler.metrics
-from dashboards import DASHBOARDS, FOLDER, Dashboard, Query, path_of, render, written
+from dashboards import (
+    DASHBOARDS,
+    FAILED_REQUESTS,
+    FOLDER,
+    Dashboard,
+    Query,
+    mean,
+    path_of,
+    render,
+    to_drain,
+    written,
+)
 
 PROMTOOL = shutil.which("promtool") or "promtool"
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
@@ -162,3 +174,71 @@ def check(folder: Path, expressions: list[str]) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [PROMTOOL, "check", "rules", str(file)], check=False, capture_output=True, text=True
     )
+
+
+# --- What the numbers are -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    expr: str
+    #: Samples a minute apart, in promtool's notation.
+    series: dict[str, str]
+    #: Of the ninth minute, by labels.
+    expected: dict[str, float]
+
+
+def audio(gateway: str, seconds: int) -> dict[str, str]:
+    return {f'mindtrack_queue_audio_seconds{{priority="bulk", instance="{gateway}"}}': f"{seconds}x10"}
+
+
+def worked_off(per_second: int) -> dict[str, str]:
+    return {'mindtrack_audio_seconds_total{priority="bulk"}': f"0+{60 * per_second}x10"}
+
+
+def requests(status: int, per_minute: int) -> dict[str, str]:
+    series = f'mindtrack_http_request_seconds_count{{method="GET", route="/v1/jobs", status="{status}"}}'
+    return {series: f"0+{per_minute}x10"}
+
+
+CASES = [
+    Case(
+        "to drain: what two gateways tell counts once",
+        to_drain(),
+        audio("a", 600) | audio("b", 600) | worked_off(20),
+        {'{priority="bulk"}': 30},
+    ),
+    Case("to drain: nothing waits", to_drain(), audio("a", 0) | worked_off(0), {'{priority="bulk"}': 0}),
+    Case("to drain: nobody works", to_drain(), audio("a", 600) | worked_off(0), {}),
+    Case("share: some failed", FAILED_REQUESTS, requests(200, 75) | requests(503, 25), {"{}": 0.25}),
+    Case("share: none has ever failed", FAILED_REQUESTS, requests(200, 75), {"{}": 0}),
+    Case("share: nobody asks", FAILED_REQUESTS, requests(200, 0), {}),
+    Case("mean", mean("m"), {"m_sum": "0+30x10", "m_count": "0+60x10"}, {"{}": 0.5}),
+]
+
+
+@needs_promtool
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_numbers_are_what_they_are_called(case: Case, tmp_path: Path) -> None:
+    done = evaluate(tmp_path, case)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_a_wrong_number_is_found(tmp_path: Path) -> None:
+    assert evaluate(tmp_path, replace(CASES[0], expected={'{priority="bulk"}': 60})).returncode != 0
+
+
+def evaluate(folder: Path, case: Case) -> subprocess.CompletedProcess[str]:
+    samples = [{"labels": labels, "value": value} for labels, value in case.expected.items()]
+    expr = case.expr.replace("$__rate_interval", "5m")
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "promql_expr_test": [{"expr": expr, "eval_time": "9m", "exp_samples": samples}],
+    }
+    file = folder / "test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
+    return subprocess.run([PROMTOOL, "test", "rules", str(file)], check=False, capture_output=True, text=True)
