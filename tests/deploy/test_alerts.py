@@ -141,6 +141,50 @@ def test_every_alert_has_a_case() -> None:
     assert CASES.keys() == ALERTS.keys()
 
 
+FAILED = 'mindtrack_job_seconds_%s{priority="interactive",status="failed"%s}'
+BULK = '{priority="bulk"}'
+
+#: What a plainer rule would have missed, or called for.
+MORE = [
+    (
+        "MindTrackSlowResults",  # everything fails, and at once
+        Case(
+            {FAILED % ("bucket", ',le="30.0"'): "0+9x100", FAILED % ("count", ""): "0+9x100"},
+            {DONE % ("bucket", ',le="30.0"'): "0+9x100", DONE % ("count", ""): "0+9x100"},
+            {"severity": "critical"},
+        ),
+    ),
+    (
+        "MindTrackJobsFail",  # one of two, in a quiet night
+        Case(
+            {ENDED % "succeeded": "0x80 5x20", ENDED % "failed": "0x80 5x20"},
+            {ENDED % "succeeded": "0x80 1x20", ENDED % "failed": "0x80 1x20"},
+            {"severity": "critical"},
+        ),
+    ),
+    (
+        "MindTrackDrainTakesLong",  # a day's import, beside people who are served
+        Case(
+            {
+                f"mindtrack_queue_audio_seconds{BULK}": "520000x100",
+                f"mindtrack_audio_seconds_total{BULK}": "0+2160x100",
+            },
+            {
+                f"mindtrack_queue_audio_seconds{BULK}": "517000x100",
+                f"mindtrack_audio_seconds_total{BULK}": "0+2160x100",
+            },
+            {"severity": "warning", "priority": "bulk"},
+        ),
+    ),
+]
+
+
+@needs_promtool
+@pytest.mark.parametrize(("alert", "case"), MORE, ids=[alert for alert, _ in MORE])
+def test_it_is_not_fooled(alert: str, case: Case, tmp_path: Path) -> None:
+    assert judged(alert, tmp_path, ALERTS[alert], case) == ""
+
+
 @needs_promtool
 @pytest.mark.parametrize("alert", CASES)
 def test_it_fires_when_it_should_and_only_then(alert: str, tmp_path: Path) -> None:
@@ -154,12 +198,12 @@ def test_a_case_notices_an_alert_that_never_or_always_fires(alert: str, tmp_path
     assert "FAILED" in judged(alert, tmp_path, {**ALERTS[alert], "expr": "vector(1)"})
 
 
-def judged(alert: str, folder: Path, rule: dict[str, Any]) -> str:
+def judged(alert: str, folder: Path, rule: dict[str, Any], case: Case | None = None) -> str:
     """Return what promtool holds against a rule; nothing if it does as its case says."""
     bare = {name: value for name, value in rule.items() if name != "annotations"}
     groups = {"groups": [{"name": "one", "rules": [bare]}]}
     (folder / "rules.yaml").write_text(yaml.safe_dump(groups))
-    case = CASES[alert]
+    case = case or CASES[alert]
     expected = [{"exp_labels": case.labels}]
     tests = [_test(alert, case, case.fires, expected), _test(alert, case, case.quiet, [])]
     whole = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
