@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,28 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(
     server.create_database("people")
     with psycopg.connect(server.url("people")) as connection:
         assert connection.info.dbname == "people"
+
+    child.signal(spec.stop_signal)
+    assert child.wait() == 0
+    log.close()
+
+
+def test_a_server_that_still_replays_is_not_ready(
+    server: Postgres, log: PartLog, tmp_path: Path, eventually: Eventually
+) -> None:
+    """As after a restore: it would let itself be read, at a moment before the one that was asked for."""
+    server.prepare()
+    folder = tmp_path / "postgres"
+    with (folder / "postgresql.auto.conf").open("a") as settings:
+        settings.write("restore_command = 'false'\n")
+    (folder / "standby.signal").touch()
+    spec = server.prepare()
+    child = Child(spec, log)
+    eventually(lambda: any("consistent recovery state reached" in line for line in log.last_lines))
+
+    for _ in range(20):
+        assert not spec.ready()
+        time.sleep(0.05)
 
     child.signal(spec.stop_signal)
     assert child.wait() == 0

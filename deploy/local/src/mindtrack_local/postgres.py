@@ -85,6 +85,8 @@ class Postgres:
             "unix_socket_directories": "." if self._sockets == self._folder else str(self._sockets),
             "timezone": "UTC",
             "log_timezone": "UTC",
+            # While it still replays its log after a restore, it is not ready.
+            "hot_standby": "off",
         }
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
