@@ -32,6 +32,12 @@ class TestStart:
 
         assert journal() == ["database started", "database ready", "service started"]
 
+    def test_what_runs_twice_goes_on_in_its_log(self, supervisor: Supervisor, stand_in: StandIn) -> None:
+        for word in ("first", "second"):
+            supervisor.run(stand_in("migrate", f"print('{word}')", keeps_running=False))
+
+        assert supervisor.log_lines("migrate") == ["first", "second"]
+
     def test_parts_of_one_tier_start_together(self, supervisor: Supervisor, stand_in: StandIn) -> None:
         # Each is ready once the other has started: one after the other, they would wait for ever.
         def sees(other: str) -> Callable[[], bool]:

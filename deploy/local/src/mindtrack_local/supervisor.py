@@ -87,6 +87,6 @@ class Supervisor:
         self._hurry.set()
 
     def _part(self, spec: ProcessSpec) -> Part:
-        log = PartLog(spec.name, self._logs, self._terminal)
+        log = self._logs_by_name.get(spec.name) or PartLog(spec.name, self._logs, self._terminal)
         self._logs_by_name[spec.name] = log
         return Part(spec, log, self._register, self.announce)
