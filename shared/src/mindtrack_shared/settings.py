@@ -148,6 +148,9 @@ class IssuerSettings(BaseSettings):
 
     model_config = group("AUTH")
 
-    jwks_file: Annotated[Path, Field(description="JSON Web Key Set with the issuer's public keys.")]
+    jwks_file: Annotated[
+        Path,
+        Field(description="JSON Web Key Set with the issuer's public keys; a change is read within seconds."),
+    ]
     issuer: Annotated[str, Field(description="Expected `iss` claim.")]
     audience: Annotated[str, Field(description="Expected `aud` claim.")] = "mindtrack"

@@ -12,9 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
+from structlog.testing import capture_logs
 
 from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.problems import UnauthorizedError
+from mindtrack_gateway.trusted_keys import LOOK_EVERY, TrustedKeys
+from mindtrack_shared.observability import events
 from mindtrack_shared.settings import IssuerSettings
 
 ISSUER = "https://issuer.example"
@@ -25,19 +28,20 @@ CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": "mindtrack", "sub": "ada", "iat"
 HEADER: dict[str, Any] = {"kid": "one", "typ": "at+jwt"}
 
 
-def verifier_of(path: Path, **keys: ec.EllipticCurvePrivateKey) -> TokenVerifier:
-    """Trust keys by their names."""
+def key_set(**keys: ec.EllipticCurvePrivateKey) -> str:
+    """Publish keys by their names."""
     jwks = [
         {**json.loads(ECAlgorithm.to_jwk(key.public_key())), "kid": name, "alg": "ES256", "use": "sig"}
         for name, key in keys.items()
     ]
-    path.write_text(json.dumps({"keys": jwks}))
-    return TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
+    return json.dumps({"keys": jwks})
 
 
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> TokenVerifier:
-    return verifier_of(tmp_path_factory.mktemp("issuer") / "jwks.json", one=KEY)
+    path = tmp_path_factory.mktemp("issuer") / "jwks.json"
+    path.write_text(key_set(one=KEY))
+    return TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
 
 
 def token(
@@ -69,17 +73,76 @@ def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
     assert verifier.verify(token({"roles": ["user"]})).subject == "ada"
 
 
-def test_a_rotation_refuses_nobody_until_the_old_key_is_retired(tmp_path: Path) -> None:
-    old, new = token(), token(header={"kid": "two"}, key=OTHER_KEY)
+class Rotation:
+    """A key set that changes, and a clock by which the gateway looks at it for every token."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "jwks.json"
+        self._seconds = 0.0
+        self.path.write_text(key_set(one=KEY))
+        self._verifier = TokenVerifier(IssuerSettings(jwks_file=self.path, issuer=ISSUER), self._later)
+
+    def _later(self) -> float:
+        self._seconds += LOOK_EVERY
+        return self._seconds
+
+    def write(self, text: str) -> None:
+        """Put another file in its place, as a ConfigMap does."""
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(self.path)
+
+    @property
+    def accepted(self) -> tuple[bool, bool]:
+        """Whether tokens of the old key and of the new one are."""
+        return self._accepts("one", KEY), self._accepts("two", OTHER_KEY)
+
+    def _accepts(self, key_id: str, key: ec.EllipticCurvePrivateKey) -> bool:
+        try:
+            return self._verifier.verify(token(header={"kid": key_id}, key=key)).subject == "ada"
+        except UnauthorizedError:
+            return False
+
+
+@pytest.fixture
+def rotation(tmp_path: Path) -> Rotation:
+    return Rotation(tmp_path)
+
+
+def test_a_rotation_refuses_nobody_until_the_old_key_is_retired(rotation: Rotation) -> None:
+    assert rotation.accepted == (True, False)
+
+    with capture_logs() as log:
+        rotation.write(key_set(one=KEY, two=OTHER_KEY))
+        assert rotation.accepted == (True, True)
+    assert [(line["event"], line["key_ids"]) for line in log] == [(events.KEYS_CHANGED, ["one", "two"])]
+
+    rotation.write(key_set(two=OTHER_KEY))
+    assert rotation.accepted == (False, True)
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"keys": []}', '{"keys": [{"kty": "EC"}]}', None])
+def test_a_key_set_that_breaks_changes_nothing(rotation: Rotation, broken: str | None) -> None:
+    with capture_logs() as log:
+        if broken is None:
+            rotation.path.unlink()
+        else:
+            rotation.write(broken)
+        assert [rotation.accepted for _ in range(3)] == [(True, False)] * 3
+    assert [line["event"] for line in log] == [events.KEYS_REFUSED], "said once"
+
+    rotation.write(key_set(two=OTHER_KEY))
+    assert rotation.accepted == (False, True)
+
+
+def test_the_file_is_not_looked_at_for_every_request(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
+    path.write_text(key_set(one=KEY))
+    keys = TrustedKeys(path, clock=lambda: 0.0)
+    path.write_text(key_set(two=KEY))
 
-    both = verifier_of(path, one=KEY, two=OTHER_KEY)
-    assert [both.verify(each).subject for each in (old, new)] == ["ada", "ada"]
-
-    after = verifier_of(path, two=OTHER_KEY)
-    assert after.verify(new).subject == "ada"
-    with pytest.raises(UnauthorizedError):
-        after.verify(old)
+    assert keys.get("one")
+    assert keys.get("two") is None
 
 
 def test_a_key_set_without_usable_keys_is_refused_at_start(tmp_path: Path) -> None:

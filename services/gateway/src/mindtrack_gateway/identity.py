@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jwt
 from fastapi import Request
 from fastapi.security import HTTPBearer
-from jwt import InvalidTokenError, PyJWKSet
+from jwt import InvalidTokenError
 
 from mindtrack_gateway.problems import UnauthorizedError
+from mindtrack_gateway.trusted_keys import TrustedKeys
 from mindtrack_shared.settings import IssuerSettings
 
 #: One asymmetric family only: a token can never be verified with a public key taken for an HMAC secret.
@@ -36,19 +39,11 @@ class Principal:
 
 
 class TokenVerifier:
-    """Turns an access token into a principal, or refuses it.
+    """Turns an access token into a principal, or refuses it. Errors at start as for `TrustedKeys`."""
 
-    Raises:
-        ValueError: the key set holds no key with an id.
-
-    """
-
-    def __init__(self, settings: IssuerSettings) -> None:
+    def __init__(self, settings: IssuerSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        keys = PyJWKSet.from_json(settings.jwks_file.read_text())
-        self._keys = {key.key_id: key for key in keys.keys if key.key_id}
-        if not self._keys:
-            raise ValueError(f"{settings.jwks_file} holds no key with a `kid`")
+        self._keys = TrustedKeys(settings.jwks_file, clock)
 
     def verify(self, token: str) -> Principal:
         """Check signature, type, issuer, audience and times.

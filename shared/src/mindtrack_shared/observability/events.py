@@ -17,6 +17,10 @@ JOBS_RESCUED = "jobs_rescued"
 MIGRATION_WAITS = "migration_waits"
 BROKER_UNAVAILABLE = "broker_unavailable"
 DATABASE_UNAVAILABLE = "database_unavailable"
+#: The gateway trusts other keys from now on, by their ids.
+KEYS_CHANGED = "keys_changed"
+#: Their file changed and cannot be used; the last good keys stay.
+KEYS_REFUSED = "keys_refused"
 REQUEST_FAILED = "request_failed"
 UPLOAD_ABANDONED = "upload_abandoned"
 OBJECT_ORPHANED = "object_orphaned"
