@@ -68,7 +68,7 @@ class Pod:
 
     @property
     def template(self) -> Manifest:
-        return dict(self.workload["spec"]["template"])
+        return dict(_of_workload(self.workload)["template"])
 
     @property
     def spec(self) -> Manifest:
@@ -91,7 +91,14 @@ class Pod:
 
 
 def pods(manifests: Iterable[Manifest]) -> Iterator[Pod]:
-    return (Pod(manifest) for manifest in manifests if "template" in manifest.get("spec", {}))
+    return (Pod(manifest) for manifest in manifests if "template" in _of_workload(manifest))
+
+
+def _of_workload(manifest: Manifest) -> Manifest:
+    """Return what a workload says of its pods: a CronJob has a Job in between."""
+    spec: Manifest = manifest.get("spec", {})
+    job: Manifest = spec.get("jobTemplate", {}).get("spec", spec)
+    return job
 
 
 def of_kind(manifests: Iterable[Manifest], kind: str) -> list[Manifest]:
@@ -397,7 +404,7 @@ def references(manifests: Sequence[Manifest]) -> Iterator[str]:
 
 def _references(manifest: Manifest) -> Iterator[str]:
     spec = manifest.get("spec", {})
-    if "template" in spec:
+    if "template" in _of_workload(manifest):
         yield from _references_of(Pod(manifest))
     if manifest["kind"] == "ScaledObject":
         yield f"Deployment/{spec['scaleTargetRef']['name']}"

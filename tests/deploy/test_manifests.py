@@ -103,6 +103,7 @@ def test_network_policies_let_exactly_the_needed_flows_pass() -> None:
         "beat": {"to valkey:6379"},
         "maintenance": {"to postgres:5432", "to valkey:6379"} | watched,
         "migrate": {"to postgres:5432"},
+        "verify": {"to postgres:5432", "to s3:9000"},
     }
 
 
@@ -263,6 +264,11 @@ BREAKS: list[tuple[Policy, str, Break]] = [
     (policies.restricted, "own user", put(GATEWAY, f"{CONTAINER}.securityContext.runAsUser", 0)),
     (policies.restricted, "host port", put(GATEWAY, f"{CONTAINER}.ports.0.hostPort", 8000)),
     (policies.restricted, "no /tmp", put(BEAT, f"{CONTAINER}.volumeMounts", [])),
+    (
+        policies.restricted,
+        "a CronJob as root",
+        put("CronJob/verify", f"spec.jobTemplate.{POD}.securityContext.runAsUser", 0),
+    ),
     (policies.images_pinned, "latest", put(GATEWAY, f"{CONTAINER}.image", "mindtrack/gateway:latest")),
     (policies.images_pinned, "no tag", put(GATEWAY, f"{CONTAINER}.image", "host:5000/mindtrack/gateway")),
     (policies.no_secrets, "a Secret", with_secret),
