@@ -21,6 +21,7 @@ from mindtrack_shared.settings import (
     MetricsSettings,
     QueueSettings,
     StorageSettings,
+    TracingSettings,
     variable,
 )
 
@@ -32,6 +33,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     LogSettings,
     LivenessSettings,
     MetricsSettings,
+    TracingSettings,
     IssuerSettings,
     GatewaySettings,
     InferenceSettings,

@@ -34,12 +34,12 @@ class Lock:
 
 LOCKS = (
     Lock("deploy/docker/build.lock", requirements=("hatchling",)),
-    Lock("services/gateway/requirements.lock", folders=("shared", "services/gateway")),
-    Lock("services/scheduler/requirements.lock", folders=("shared", "services/scheduler")),
-    Lock("services/inference/requirements.lock", folders=("shared", "services/inference")),
+    Lock("services/gateway/requirements.lock", folders=("shared[tracing]", "services/gateway")),
+    Lock("services/scheduler/requirements.lock", folders=("shared[tracing]", "services/scheduler")),
+    Lock("services/inference/requirements.lock", folders=("shared[tracing]", "services/inference")),
     Lock(
         "services/inference/requirements-torch.lock",
-        folders=("shared", "services/inference[torch]"),
+        folders=("shared[tracing]", "services/inference[torch]"),
         torch=True,
     ),
     Lock("services/trainer/requirements.lock", folders=("shared", "services/trainer"), torch=True),

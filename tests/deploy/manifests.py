@@ -27,8 +27,12 @@ OPTIONS = {
     "gpu": ("gpu",),
     "mig": ("gpu", "gpu/mig"),
     "prometheus": ("keda", "monitoring", "keda/prometheus"),
+    "tracing": ("tracing", "tracing/network-policies"),
     "trainer": ("trainer",),
 }
+
+#: What an option is added to, if not to the base.
+UNDERNEATH = {"tracing": "../production"}
 
 Manifest = dict[str, Any]
 
@@ -58,7 +62,10 @@ def _rendered(name: str) -> list[Manifest]:
         if name in OPTIONS:
             entry.mkdir()
             components = [f"../../components/{component}" for component in OPTIONS[name]]
-            kustomization = {"resources": ["../../base"], "components": components}
+            kustomization = {
+                "resources": [UNDERNEATH.get(name, "../../base")],
+                "components": components,
+            }
             (entry / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
         done = subprocess.run(
             [kubectl() or "kubectl", "kustomize", entry], check=False, capture_output=True, text=True

@@ -231,7 +231,7 @@ def test_a_rule_finds_what_breaks_it(
 
 # --- The profile observability --------------------------------------------------------------------------
 
-OBSERVERS = {"prometheus", "grafana"}
+OBSERVERS = {"prometheus", "grafana", "jaeger"}
 OBSERVABILITY = ROOT / "deploy/observability"
 
 
@@ -281,8 +281,48 @@ def test_grafana_asks_services_of_this_file() -> None:
     (provider,) = yaml.safe_load((OBSERVABILITY / "grafana/dashboards.yaml").read_text())["providers"]
     mounted = {volume.split(":")[1] for volume in COMPOSE["services"]["grafana"]["volumes"]}
 
-    assert {source["url"] for source in datasources} == {"http://prometheus:9090"}
+    assert {source["url"] for source in datasources} == {"http://prometheus:9090", "http://jaeger:16686"}
     assert provider["options"]["path"] in mounted
+
+
+JAEGER: Document = yaml.safe_load((OBSERVABILITY / "jaeger.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("attribute", "kept"),
+    [
+        ("enduser.id", False),
+        ("client.address", False),
+        ("net.peer.ip", False),
+        ("url.query", False),
+        ("url.path", False),
+        ("user_agent.original", False),
+        ("http.request.header.authorization", False),
+        ("db.statement", False),
+        ("exception.message", False),
+        ("http.route", True),
+        ("http.request.method", True),
+        ("db.system.name", True),
+        ("mindtrack.job.id", True),
+        ("mindtrack.attempt.outcome", True),
+        ("error.type", True),
+    ],
+)
+def test_traces_are_scrubbed_before_they_are_stored(attribute: str, *, kept: bool) -> None:
+    (pipeline,) = JAEGER["service"]["pipelines"].values()
+    actions = JAEGER["processors"]["attributes/scrub"]["actions"]
+
+    assert "attributes/scrub" in pipeline["processors"]
+    assert {action["action"] for action in actions} == {"delete"}
+    assert any(re.search(action["pattern"], attribute) for action in actions) is not kept
+
+
+def test_jaeger_names_no_part_that_it_does_not_configure() -> None:
+    (pipeline,) = JAEGER["service"]["pipelines"].values()
+
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(pipeline[kind]) == JAEGER[kind].keys()
+    assert set(JAEGER["service"]["extensions"]) == JAEGER["extensions"].keys()
 
 
 # --- .env -----------------------------------------------------------------------------------------------

@@ -82,20 +82,10 @@ def test_schemas_name_their_source_and_allow_nothing_else() -> None:
 
 @needs_kubectl
 def test_network_policies_let_exactly_the_needed_flows_pass() -> None:
-    found = rendered("production")
-    flows: dict[str, set[str]] = {}
-    for pod in pods(found):
-        name = pod.labels["app.kubernetes.io/name"]
-        flows[name] = set()
-        for policy in of_kind(found, "NetworkPolicy"):
-            if policies._selects(policy["spec"]["podSelector"], pod.labels):
-                flows[name] |= {*allowed(policy, "egress", "to"), *allowed(policy, "ingress", "from")}
-
     outside = {"from ingress:8000", "from monitoring:8000"}
     watched = {"from monitoring:9464"}
     storage = {"to postgres:5432", "to s3:9000", "to valkey:6379"}
-    assert all("to kube-dns:53" in reached for reached in flows.values())
-    assert {name: reached - {"to kube-dns:53"} for name, reached in flows.items()} == {
+    assert flows("production") == {
         "gateway": storage | outside,
         "inference-interactive": storage | watched,
         "inference-bulk": storage | watched,
@@ -105,6 +95,28 @@ def test_network_policies_let_exactly_the_needed_flows_pass() -> None:
         "migrate": {"to postgres:5432"},
         "verify": {"to postgres:5432", "to s3:9000"},
     }
+
+
+@needs_kubectl
+def test_only_who_traces_reaches_the_collector() -> None:
+    reaching = {name for name, reached in flows("tracing").items() if "to otel-collector:4318" in reached}
+
+    assert reaching == {"gateway", "inference-interactive", "inference-bulk", "relay", "maintenance"}
+
+
+def flows(overlay: str) -> dict[str, set[str]]:
+    """Return what each pod reaches and who reaches it, besides names."""
+    found = rendered(overlay)
+    flows: dict[str, set[str]] = {}
+    for pod in pods(found):
+        name = pod.labels["app.kubernetes.io/name"]
+        flows[name] = set()
+        for policy in of_kind(found, "NetworkPolicy"):
+            if policies._selects(policy["spec"]["podSelector"], pod.labels):
+                flows[name] |= {*allowed(policy, "egress", "to"), *allowed(policy, "ingress", "from")}
+
+    assert all("to kube-dns:53" in reached for reached in flows.values())
+    return {name: reached - {"to kube-dns:53"} for name, reached in flows.items()}
 
 
 def allowed(policy: Manifest, direction: str, peers: str) -> Iterator[str]:

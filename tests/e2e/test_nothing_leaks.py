@@ -1,4 +1,4 @@
-"""Canaries go in wherever people's data do, and come out nowhere: not in logs, metrics or the broker.
+"""Canaries go in wherever people's data do, and come out nowhere: not in logs, metrics, traces or the broker.
 
 Allowed are ids. A line may name a person by id, and a job; it never holds a score beside a person's id, nor,
 at all, a token, a file's name, what somebody typed, or audio.
@@ -22,6 +22,7 @@ from faults_support import eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
+from otlp_receiver import receiving
 
 SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 #: Of a recording, long enough not to be there by chance.
@@ -107,21 +108,26 @@ def test_nothing_leaks(tmp_path: Path) -> None:
         "MINDTRACK_LOG_LEVEL": "DEBUG",
         "MINDTRACK_JOB_MAX_ATTEMPTS": "1",
     }
-    config = StackConfig(var=tmp_path / "var", durable=False, settings_overrides=overrides)
+    with receiving() as receiver:
+        overrides["MINDTRACK_TRACING_ENDPOINT"] = receiver.endpoint
+        config = StackConfig(var=tmp_path / "var", durable=False, settings_overrides=overrides)
+        with Stack(config) as stack:
+            token = stack.token(PERSON)
+            with MindTrack(stack.base_url, token) as client:
+                succeeded = client.submit(good, wait=True, timeout=60)
+                rejected = client.submit(torn, wait=True, timeout=60)
+                client.trends(days=7)
+                failed = _lose_a_recording(stack, client, good)
+            assert [succeeded.status, rejected.status] == [JobStatus.SUCCEEDED, JobStatus.REJECTED]
+            _provoke(stack, token, good)
+            user_ids = _user_ids(stack)
+            pages = [urllib.request.urlopen(f"{stack.base_url}/metrics", timeout=5).read().decode()]  # noqa: S310
+            broker = list(_broker(stack))
+        # Stopped services have sent all that they had.
+        traced = {span.trace_id for span in receiver.spans() if span.name == "job"}
+        spans = [body.decode(errors="backslashreplace") for body in receiver.bodies]
 
-    with Stack(config) as stack:
-        token = stack.token(PERSON)
-        with MindTrack(stack.base_url, token) as client:
-            succeeded = client.submit(good, wait=True, timeout=60)
-            rejected = client.submit(torn, wait=True, timeout=60)
-            client.trends(days=7)
-            failed = _lose_a_recording(stack, client, good)
-        assert [succeeded.status, rejected.status] == [JobStatus.SUCCEEDED, JobStatus.REJECTED]
-        _provoke(stack, token, good)
-        user_ids = _user_ids(stack)
-        pages = [urllib.request.urlopen(f"{stack.base_url}/metrics", timeout=5).read().decode()]  # noqa: S310
-        broker = list(_broker(stack))
-
+    assert traced == {job_id.replace("-", "") for job_id in (str(succeeded.id), str(rejected.id), failed)}
     assert succeeded.analysis is not None
     scores = [share for share in succeeded.analysis.probabilities.values() if share]
     secrets = Secrets(
@@ -134,7 +140,7 @@ def test_nothing_leaks(tmp_path: Path) -> None:
     assert any(str(succeeded.id) in line for line in lines), "the logs are those of another run"
     assert any(str(failed) in line and "attempt_failed" in line for line in lines)
     assert list(_leaks(secrets, lines)) == []
-    assert list(_leaks(Secrets((*secrets.forbidden, *user_ids), (), ()), [*pages, *broker])) == []
+    assert list(_leaks(Secrets((*secrets.forbidden, *user_ids), (), ()), [*pages, *broker, *spans])) == []
 
 
 def _lose_a_recording(stack: Stack, client: MindTrack, recording: Path) -> str:

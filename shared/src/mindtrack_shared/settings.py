@@ -11,13 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def group(prefix: str) -> SettingsConfigDict:
-    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`."""
-    return SettingsConfigDict(env_prefix=f"MINDTRACK_{prefix}_", frozen=True, extra="ignore")
+    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`; empty is unset."""
+    return SettingsConfigDict(
+        env_prefix=f"MINDTRACK_{prefix}_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
 
 def variable(settings: type[BaseSettings], field: str) -> str:
@@ -141,6 +143,24 @@ class MetricsSettings(BaseSettings):
         ),
     ] = None
     host: Annotated[str, Field(description="Address on which they are served.")] = "0.0.0.0"  # noqa: S104 - pods
+
+
+class TracingSettings(BaseSettings):
+    """Where spans of jobs go (OpenTelemetry). Ids, codes and durations; nothing about people."""
+
+    model_config = group("TRACING")
+
+    endpoint: Annotated[
+        HttpUrl | None,
+        Field(
+            description="OTLP/HTTP collector, e.g. http://collector:4318; nothing is traced if unset. Needs "
+            "the extra `tracing` of mindtrack-shared, which images hold."
+        ),
+    ] = None
+    sample_ratio: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of jobs that are traced. Every process chooses the same ones."),
+    ] = 1.0
 
 
 class IssuerSettings(BaseSettings):

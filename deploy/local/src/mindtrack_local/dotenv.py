@@ -42,6 +42,11 @@ VARIABLES = (
     Variable(
         "MINDTRACK_INFERENCE_BUNDLE", "Id of a packaged bundle, or a path in the image.", "demo-synthetic"
     ),
+    Variable(
+        "MINDTRACK_TRACING_ENDPOINT",
+        "Where traces of jobs go (OTLP/HTTP): http://jaeger:4318 is the profile observability's.",
+        "",
+    ),
     Variable("MINDTRACK_VERSION", "Tag of our images.", "0.1.0"),
     Variable("MINDTRACK_REVISION", "What images that are built here say they were built from.", "unknown"),
     Variable(
@@ -53,6 +58,7 @@ VARIABLES = (
     Variable("STORAGE_IMAGE", "SeaweedFS 4; better a digest.", "chrislusf/seaweedfs:4.47"),
     Variable("PROMETHEUS_IMAGE", "Prometheus 3; better a digest.", "prom/prometheus:v3.13.2"),
     Variable("GRAFANA_IMAGE", "Grafana 13; better a digest.", "grafana/grafana:13.1.1"),
+    Variable("JAEGER_IMAGE", "Jaeger 2; better a digest.", "jaegertracing/jaeger:2.21.0"),
 )
 
 

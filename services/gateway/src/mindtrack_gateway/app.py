@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -28,6 +29,7 @@ from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
 from mindtrack_shared.db.engine import async_engine
+from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -35,6 +37,7 @@ from mindtrack_shared.settings import (
     JobSettings,
     QueueSettings,
     StorageSettings,
+    TracingSettings,
 )
 from mindtrack_shared.storage import open_store
 
@@ -56,6 +59,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_keepalive=True,
     )
+    traces = open_traces(TracingSettings(), service="gateway")
     return Parts(
         settings=settings,
         engine=engine,
@@ -70,7 +74,9 @@ def build_parts(settings: GatewaySettings) -> Parts:
             job_settings=JobSettings(),
             max_bytes=settings.max_recording_bytes,
             idle=settings.upload_idle,
+            traces=traces,
         ),
+        traces=traces,
         finished=FinishedJobs(redis, finished_channel(queue)),
     )
 
@@ -82,6 +88,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(parts.engine.dispose)
         cleanup.push_async_callback(parts.redis.aclose)
+        cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
         await cleanup.enter_async_context(parts.finished.listening())
         yield
 

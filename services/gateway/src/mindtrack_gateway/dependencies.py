@@ -15,6 +15,7 @@ from mindtrack_gateway.jobs.waiting import FinishedJobs
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.users import People
+from mindtrack_shared.observability.traces import JobTraces
 from mindtrack_shared.storage import RecordingStore
 
 
@@ -31,6 +32,7 @@ class Parts:
     people: People
     intake: Intake
     finished: FinishedJobs
+    traces: JobTraces
 
 
 def parts(request: Request) -> Parts:

@@ -73,10 +73,11 @@ def work() -> None:
             MetricsSettings,
             QueueSettings,
             StorageSettings,
+            TracingSettings,
         )
 
         # What is wrong must stop the service here, not each of its children.
-        for group in (QualitySettings, DatabaseSettings, JobSettings, StorageSettings):
+        for group in (QualitySettings, DatabaseSettings, JobSettings, StorageSettings, TracingSettings):
             group()
         settings, queue = InferenceSettings(), QueueSettings()
         if settings.ready_file is not None:

@@ -64,12 +64,14 @@ def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
 
         from mindtrack_inference.runner import Runner  # noqa: PLC0415
         from mindtrack_shared.db.engine import sync_engine  # noqa: PLC0415
+        from mindtrack_shared.observability.traces import open_traces  # noqa: PLC0415
         from mindtrack_shared.queue.wakeups import Wakeups  # noqa: PLC0415
         from mindtrack_shared.settings import (  # noqa: PLC0415
             DatabaseSettings,
             JobSettings,
             QueueSettings,
             StorageSettings,
+            TracingSettings,
         )
         from mindtrack_shared.storage import open_store  # noqa: PLC0415
 
@@ -85,4 +87,5 @@ def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
             job_settings=JobSettings(),
             settings=settings,
             on_hang=lambda: os._exit(os.EX_SOFTWARE),
+            traces=open_traces(TracingSettings(), service=service),
         )

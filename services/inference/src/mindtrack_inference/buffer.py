@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class Work:
     #: Spent on it so far, without what it waited.
     seconds: float
     scores: list[CalibratedScores] = field(default_factory=list)
+    #: When it began to wait for the model; a mark of `time.perf_counter`.
+    ready_at: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -43,9 +43,14 @@ class ClaimedJob:
     _claimed_at: float = field(default_factory=time.monotonic)
 
     @property
+    def held_seconds(self) -> float:
+        """How long ago it was claimed."""
+        return time.monotonic() - self._claimed_at
+
+    @property
     def seconds(self) -> float:
         """How long ago it was accepted."""
-        return self.age_seconds + time.monotonic() - self._claimed_at
+        return self.age_seconds + self.held_seconds
 
     @property
     def prompt_ended_seconds(self) -> float | None:

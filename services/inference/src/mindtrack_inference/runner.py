@@ -38,6 +38,7 @@ from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.observability.traces import UNTRACED, JobTraces
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
 from mindtrack_shared.storage import RecordingStore
@@ -86,12 +87,14 @@ class Runner:
         job_settings: JobSettings,
         settings: InferenceSettings,
         on_hang: Callable[[], None],
+        traces: JobTraces = UNTRACED,
     ) -> None:
         self._engine = engine
         self._store = store
         self._lanes = lanes
         self._analyzer = analyzer
-        self._settlement = Settlement(engine, wakeups)
+        self._settlement = Settlement(engine, wakeups, traces)
+        self._traces = traces
         self._job_settings = job_settings
         self._settings = settings
         self._on_hang = on_hang
@@ -107,6 +110,10 @@ class Runner:
     def stop(self) -> None:
         """Claim nothing more, give bulk work back, finish what people wait for. Safe in signal handlers."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Send the traces that are still here. The last call."""
+        self._traces.close()
 
     def drain(self, rung_by: UUID) -> int:
         """Work through the job that rang and those waiting behind it, until none waits or time is up.
@@ -127,6 +134,7 @@ class Runner:
                 lanes=self._lanes,
                 analyzer=self._analyzer,
                 settlement=self._settlement,
+                traces=self._traces,
                 settler=settler,
                 leases=leases,
                 buffer=Buffer(lanes, capacity=max(ahead, 2 * self._analyzer.batch)),
@@ -168,6 +176,7 @@ class _Drain:
     lanes: Mapping[Priority, Prepares]
     analyzer: Scores
     settlement: Settlement
+    traces: JobTraces
     settler: Executor
     leases: Leases
     buffer: Buffer
@@ -187,6 +196,7 @@ class _Drain:
                     get_logger().info(events.JOB_CLAIMED)
                     if job.attempt == 1:
                         metrics.JOB_WAIT_SECONDS.labels(lane).observe(job.age_seconds)
+                        self.traces.step(job.id, "wait", since=time.perf_counter() - job.age_seconds)
                     self._prepare(self.leases.hold(job, lane))
         except OperationalError as error:  # nothing can be claimed; what is in hand may still be settled
             get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
@@ -209,9 +219,10 @@ class _Drain:
     def _prepare(self, lease: Lease) -> None:
         job, started = lease.job, time.perf_counter()
         try:
-            prepared = self.lanes[lease.lane].prepare(
-                self.fetch(job), prompt_ended_seconds=job.prompt_ended_seconds
-            )
+            with self.traces.timed(job.id, "prepare", fence=job.fence):
+                prepared = self.lanes[lease.lane].prepare(
+                    self.fetch(job), prompt_ended_seconds=job.prompt_ended_seconds
+                )
             work = Work(lease, prepared, time.perf_counter() - started)
             for chunk in _chunks(work, self.analyzer.batch):
                 if lease.is_lost or (self.stop.is_set() and lease.lane is Priority.BULK):
@@ -273,6 +284,13 @@ class _Drain:
             outcome = error
         else:
             metrics.AUDIO_SECONDS.labels(work.lease.lane).inc(work.prepared.audio_seconds)
+            self.traces.step(
+                work.lease.job.id,
+                "score",
+                since=work.ready_at,
+                fence=work.lease.job.fence,
+                attributes={"mindtrack.windows": len(work.prepared.starts)},
+            )
         self._end(work.lease, outcome)
 
     def _end(self, lease: Lease, outcome: Outcome | Exception) -> None:

@@ -23,6 +23,7 @@ from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, Rejec
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.observability.traces import UNTRACED, JobTraces
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.storage import ObjectMissingError, StorageUnavailableError
 
@@ -69,9 +70,10 @@ class StaleAttemptError(Exception):
 class Settlement:
     """Settles jobs. Serves any number of threads."""
 
-    def __init__(self, engine: Engine, wakeups: Wakeups) -> None:
+    def __init__(self, engine: Engine, wakeups: Wakeups, traces: JobTraces = UNTRACED) -> None:
         self._engine = engine
         self._wakeups = wakeups
+        self._traces = traces
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def settle(self, job: ClaimedJob, lane: Priority, outcome: Outcome | Exception) -> None:
@@ -81,6 +83,7 @@ class Settlement:
         """
         if isinstance(outcome, Exception):
             outcome = self._after(outcome, job)
+        since = time.perf_counter()
         try:
             try:
                 self._write(job, outcome)
@@ -95,10 +98,29 @@ class Settlement:
         except Exception as error:  # noqa: BLE001 - rescue will find the job
             get_logger().error(events.ATTEMPT_FAILED, exc_info=error)
         else:
-            _count(job, lane, outcome)
-            ended = isinstance(outcome, Analysis | Reject | GiveUp)
-            if ended and not self._wakeups.job_finished(job.id):
-                get_logger().warning(events.WAKEUP_LOST)
+            self._report(job, lane, outcome, since=since)
+            return
+        self._traces.attempt(
+            job.id, job.fence, seconds=job.held_seconds, number=job.attempt, outcome="nothing_written"
+        )
+
+    def _report(self, job: ClaimedJob, lane: Priority, outcome: Outcome, *, since: float) -> None:
+        """Count and trace what was written, and wake who waits for the job's end."""
+        _count(job, lane, outcome)
+        self._traces.step(job.id, "settle", since=since, fence=job.fence)
+        status = _ending(outcome)
+        self._traces.attempt(
+            job.id,
+            job.fence,
+            seconds=job.held_seconds,
+            number=job.attempt,
+            outcome=type(outcome).__name__.lower() if status is None else status[0],
+        )
+        if status is None:
+            return
+        self._traces.job(job.id, seconds=job.seconds, status=status[0], code=status[1])
+        if not self._wakeups.job_finished(job.id):
+            get_logger().warning(events.WAKEUP_LOST)
 
     def _after(self, error: Exception, job: ClaimedJob) -> Reject | Retry | GiveUp:
         if isinstance(error, RecordingRejectedError):
@@ -134,23 +156,28 @@ class Settlement:
         get_logger().info(event, **fields)
 
 
-def _count(job: ClaimedJob, lane: Priority, outcome: Outcome) -> None:
+def _ending(outcome: Outcome) -> tuple[JobStatus, RejectionCode | FailureCode | None] | None:
+    """Return the state in which an outcome ends the job, and why, if it ends it."""
     match outcome:
-        case Retry():
-            metrics.JOB_RETRIES.inc()
-            return
-        case Release() | Demote():
-            return
         case Analysis():
-            status, code = JobStatus.SUCCEEDED, "none"
+            return JobStatus.SUCCEEDED, None
         case Reject(rejection):
-            status, code = JobStatus.REJECTED, rejection.value
+            return JobStatus.REJECTED, rejection
         case GiveUp(failure):
-            status, code = JobStatus.FAILED, failure.value
-    if code == RejectionCode.UNREADABLE:
-        metrics.DECODE_ERRORS.labels(job.content_type).inc()
-    metrics.JOBS_ENDED.labels(status, code).inc()
-    metrics.JOB_SECONDS.labels(lane, status).observe(job.seconds)
+            return JobStatus.FAILED, failure
+        case Retry() | Release() | Demote():
+            return None
+
+
+def _count(job: ClaimedJob, lane: Priority, outcome: Outcome) -> None:
+    if isinstance(outcome, Retry):
+        metrics.JOB_RETRIES.inc()
+    if ending := _ending(outcome):
+        status, code = ending
+        if code == RejectionCode.UNREADABLE:
+            metrics.DECODE_ERRORS.labels(job.content_type).inc()
+        metrics.JOBS_ENDED.labels(status, code or "none").inc()
+        metrics.JOB_SECONDS.labels(lane, status).observe(job.seconds)
 
 
 def _add_analysis(session: Session, job: ClaimedJob, analysis: Analysis) -> None:

@@ -105,6 +105,12 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
         settings.ready_file.touch()
 
 
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def stop_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    if _runner is not None:
+        _runner.close()
+
+
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # Celery ships no types
 def remember_pool(sender: Any, **_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     global _pool  # noqa: PLW0603 - the signal below is not told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import closing
 from functools import partial
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from mindtrack_shared.observability import events
 from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.observability.logging import configure_logging, get_logger
 from mindtrack_shared.observability.metrics import served
+from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -24,6 +26,7 @@ from mindtrack_shared.settings import (
     MetricsSettings,
     QueueSettings,
     StorageSettings,
+    TracingSettings,
 )
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -48,13 +51,15 @@ def relay() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     get_logger().info(events.SERVICE_STARTED)
+    traces = open_traces(TracingSettings(), service="relay")
     relay = Relay(
         engine=sync_engine(DatabaseSettings(), application_name="mindtrack-relay"),
         doorbell=CeleryDoorbell(celery_app("mindtrack-relay", QueueSettings())),
         settings=SchedulerSettings(),
         life_sign=life_sign(),
+        traces=traces,
     )
-    with served(MetricsSettings()):
+    with served(MetricsSettings()), closing(traces):
         relay.run(stop)
     get_logger().info(events.SERVICE_STOPPED)
 
@@ -72,11 +77,11 @@ def beat() -> None:
 @app.command()
 def maintenance() -> None:
     """Carry out the periodic tasks."""
-    from mindtrack_scheduler.maintenance import build_app
+    from mindtrack_scheduler.maintenance import build_app, parts
     from mindtrack_shared.queue.celery import run_worker
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    with served(MetricsSettings()):
+    with served(MetricsSettings()), closing(parts().traces):
         status = run_worker(celery, [MAINTENANCE_QUEUE], life_sign())
     raise typer.Exit(status)
 

@@ -12,10 +12,17 @@ from sqlalchemy import Engine
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
+from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE, RESCUE_TASK
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.settings import DatabaseSettings, JobSettings, LogSettings, QueueSettings
+from mindtrack_shared.settings import (
+    DatabaseSettings,
+    JobSettings,
+    LogSettings,
+    QueueSettings,
+    TracingSettings,
+)
 
 SERVICE = "scheduler"
 
@@ -25,6 +32,7 @@ class Parts:
     engine: Engine
     wakeups: Wakeups
     job_settings: JobSettings
+    traces: JobTraces
 
 
 @cache
@@ -34,6 +42,7 @@ def parts() -> Parts:
         engine=sync_engine(DatabaseSettings(), application_name="mindtrack-maintenance"),
         wakeups=Wakeups(QueueSettings()),
         job_settings=JobSettings(),
+        traces=open_traces(TracingSettings(), service="maintenance"),
     )
 
 

@@ -7,6 +7,7 @@ twice, which is harmless.
 from __future__ import annotations
 
 import threading
+import time
 
 import psycopg
 from sqlalchemy import Engine
@@ -18,6 +19,7 @@ from mindtrack_shared.db import jobs
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.liveness import UNWATCHED, LifeSign
 from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.observability.traces import UNTRACED, JobTraces, Kind
 from mindtrack_shared.queue.doorbell import Doorbell, DoorbellUnavailableError, Ring
 
 
@@ -29,12 +31,14 @@ class Relay:
         doorbell: Doorbell,
         settings: SchedulerSettings,
         life_sign: LifeSign = UNWATCHED,
+        traces: JobTraces = UNTRACED,
     ) -> None:
         self._engine = engine
         self._doorbell = doorbell
         self._poll = settings.relay_poll.total_seconds()
         self._batch = settings.relay_batch
         self._life_sign = life_sign
+        self._traces = traces
 
     def run(self, stop: threading.Event) -> None:
         """Ring until told to stop. Outages of the database or the broker are waited out."""
@@ -60,11 +64,13 @@ class Relay:
         with self._engine.begin() as connection:
             rings = [Ring(*row) for row in connection.execute(jobs.to_ring(limit=self._batch))]
             if rings:
+                since = time.perf_counter()
                 self._doorbell.ring(rings)
                 connection.execute(jobs.rung([ring.job_id for ring in rings]))
                 get_logger().info(events.JOBS_RUNG, count=len(rings))
                 for ring in rings:
                     RINGS.labels(ring.priority).inc()
+                    self._traces.step(ring.job_id, "ring", since=since, kind=Kind.PRODUCER)
         return len(rings)
 
     def _listen(self, stop: threading.Event) -> None:

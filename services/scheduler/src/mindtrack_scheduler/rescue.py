@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Engine
 
 from mindtrack_scheduler.metrics import RESCUED_JOBS
 from mindtrack_shared.db import jobs
-from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.observability.traces import UNTRACED, JobTraces
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings
 
@@ -27,10 +29,10 @@ class Rescued:
     rung_again: int
 
 
-def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings) -> Rescued:
+def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings, traces: JobTraces = UNTRACED) -> Rescued:
     """Look once for stuck jobs and move them on. Several at a time do no harm."""
     with engine.begin() as connection:
-        failed = connection.scalars(jobs.fail_exhausted()).all()
+        failed = connection.execute(jobs.fail_exhausted()).all()
         requeued = connection.scalars(jobs.requeue_lapsed()).all()
         rung_again = [
             job_id
@@ -39,7 +41,11 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings) -> Rescued:
                 jobs.ring_again(priority, after=settings.ring_again_after, limit=RINGS_PER_RESCUE)
             )
         ]
-    for job_id in failed:
+    for job_id, seconds in failed:
+        traces.job(job_id, seconds=seconds, status=JobStatus.FAILED, code=FailureCode.WORKER_LOST)
+    for job_id in requeued:
+        traces.step(job_id, "rescue", since=time.perf_counter())
+    for job_id, _ in failed:
         if not wakeups.job_finished(job_id):
             break  # Redis is away; whoever waits will look
     rescued = Rescued(requeued=len(requeued), failed=len(failed), rung_again=len(rung_again))

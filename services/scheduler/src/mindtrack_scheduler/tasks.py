@@ -12,4 +12,4 @@ from mindtrack_shared.queue.names import RESCUE_TASK
 @shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def rescue_stuck_jobs() -> None:
     parts = maintenance.parts()
-    rescue(parts.engine, parts.wakeups, parts.job_settings)
+    rescue(parts.engine, parts.wakeups, parts.job_settings, parts.traces)

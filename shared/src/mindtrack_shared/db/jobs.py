@@ -52,6 +52,11 @@ def _after(delay: timedelta) -> ColumnElement[Any]:
     return _now() + cast(delay, INTERVAL)
 
 
+def _age() -> ColumnElement[float]:
+    """Seconds since a job was accepted."""
+    return cast(func.extract("epoch", _now() - Job.created_at), Double)
+
+
 def _is(status: JobStatus) -> ColumnElement[bool]:
     """Compare with a literal, not a parameter: only then can a cached plan use the partial indexes."""
     return Job.status == literal(status, job_status, literal_execute=True)
@@ -237,7 +242,7 @@ def claim(
             Recording.recorded_on,
             Recording.prompt_ended_at,
             Recording.content_type,
-            cast(func.extract("epoch", _now() - Job.created_at), Double),
+            _age(),
         )
     )
 
@@ -318,11 +323,11 @@ def requeue_lapsed() -> ReturningUpdate[UUID]:
     )
 
 
-def fail_exhausted() -> ReturningUpdate[UUID]:
-    """End jobs whose last allowed attempt fell silent."""
+def fail_exhausted() -> ReturningUpdate[UUID, float]:
+    """End jobs whose last allowed attempt fell silent; return their ids and ages in seconds."""
     return (
         _move(JobStatus.RUNNING, JobStatus.FAILED)
         .where(Job.lease_expires_at < _now(), Job.attempt >= Job.max_attempts)
         .values(code=FailureCode.WORKER_LOST)
-        .returning(Job.id)
+        .returning(Job.id, _age())
     )

@@ -8,6 +8,7 @@ orphans are logged; nothing sweeps them yet.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.observability.traces import UNTRACED, Attributes, JobTraces, Kind
 from mindtrack_shared.settings import JobSettings
 from mindtrack_shared.storage import RecordingStore, StorageUnavailableError
 
@@ -59,7 +61,7 @@ class _Submission:
 
 
 class Intake:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where an upload meets everything that it goes through
         self,
         *,
         store: RecordingStore,
@@ -67,12 +69,14 @@ class Intake:
         job_settings: JobSettings,
         max_bytes: int,
         idle: timedelta,
+        traces: JobTraces = UNTRACED,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._max_attempts = job_settings.max_attempts
         self._max_bytes = max_bytes
         self._idle = idle
+        self._traces = traces
 
     async def accept(self, request: Request, user_id: UUID) -> Job:
         """Take a multipart upload and promise its analysis.
@@ -83,6 +87,7 @@ class Intake:
 
         """
         self._refuse_declared_size(request)
+        began = time.perf_counter()
         submission = _Submission()
         try:
             await self._receive(request, submission)
@@ -92,7 +97,11 @@ class Intake:
             if submission.stored is not None:
                 await self._discard(submission.stored.key)
             raise
+        received = time.perf_counter()
         job = await self._commit(stored, metadata, user_id)
+        self._traces.step(job.id, "receive", since=began, until=received)
+        self._traces.step(job.id, "commit", since=received)
+        self._traces.step(job.id, "accept", since=began, kind=Kind.SERVER, attributes=_named(request))
         get_logger().info(events.JOB_ACCEPTED, job_id=str(job.id), size_bytes=stored.size_bytes)
         return job
 
@@ -160,6 +169,11 @@ class Intake:
 
     def _too_large(self) -> RecordingTooLargeError:
         return RecordingTooLargeError(f"A recording may have at most {self._max_bytes} bytes.")
+
+
+def _named(request: Request) -> Attributes:
+    """Name the request by its route; its path and its headers are nobody else's business."""
+    return {"http.request.method": request.method, "http.route": request.scope["route"].path}
 
 
 class _Upload:
