@@ -164,13 +164,55 @@ class TracingSettings(BaseSettings):
 
 
 class IssuerSettings(BaseSettings):
-    """Whose tokens the gateway accepts."""
+    """Whose tokens the gateway accepts: keys come from a file or from the issuer's address."""
 
     model_config = group("AUTH")
 
     jwks_file: Annotated[
-        Path,
+        Path | None,
         Field(description="JSON Web Key Set with the issuer's public keys; a change is read within seconds."),
-    ]
+    ] = None
+    jwks_url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Address at which the issuer publishes it (`jwks_uri`), instead of a file; fetched "
+            "every five minutes, and when a token names a key that is not known."
+        ),
+    ] = None
     issuer: Annotated[str, Field(description="Expected `iss` claim.")]
     audience: Annotated[str, Field(description="Expected `aud` claim.")] = "mindtrack"
+    algorithm: Annotated[
+        Literal["ES256", "ES384", "RS256", "PS256", "EdDSA"],
+        Field(description="The one algorithm that tokens are signed with."),
+    ] = "ES256"
+    local: Annotated[
+        bool,
+        Field(description="Accept an issuer without TLS. For one machine; never where people's data is."),
+    ] = False
+
+    @model_validator(mode="after")
+    def _keys_have_one_source(self) -> IssuerSettings:
+        if (self.jwks_file is None) == (self.jwks_url is None):
+            raise ValueError("set either jwks_file or jwks_url")
+        return self
+
+    @model_validator(mode="after")
+    def _issuer_is_no_toy(self) -> IssuerSettings:
+        addresses = [self.issuer, *([str(self.jwks_url)] if self.jwks_url else [])]
+        if not self.local and any(not address.startswith("https://") for address in addresses):
+            raise ValueError(
+                "an issuer without TLS is for one machine only: set MINDTRACK_AUTH_LOCAL=true there"
+            )
+        return self
+
+    @property
+    def jwks_path(self) -> Path:
+        """The file, where there is one.
+
+        Raises:
+            ValueError: keys come from an address.
+
+        """
+        if self.jwks_file is None:
+            raise ValueError("keys come from jwks_url")
+        return self.jwks_file

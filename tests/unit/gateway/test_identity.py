@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from mindtrack_gateway.identity import TokenVerifier
+from mindtrack_gateway import identity
+from mindtrack_gateway.identity import LEEWAY, Principal, Role, TokenVerifier
 from mindtrack_gateway.problems import UnauthorizedError
-from mindtrack_gateway.trusted_keys import LOOK_EVERY, TrustedKeys
+from mindtrack_gateway.trusted_keys import (
+    FETCH_AGAIN_AFTER,
+    FETCH_EVERY,
+    LOOK_EVERY,
+    PublishedKeys,
+    TrustedKeys,
+)
 from mindtrack_shared.observability import events
 from mindtrack_shared.settings import IssuerSettings
 
@@ -69,8 +81,131 @@ def public_key_as_secret() -> str:
     return (signed + b"." + jwt.utils.base64url_encode(signature)).decode()
 
 
-def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
-    assert verifier.verify(token({"roles": ["user"]})).subject == "ada"
+async def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
+    assert await verifier.verify(token()) == Principal("ada", frozenset({Role.USER}))
+
+
+@pytest.mark.parametrize(
+    ("claimed", "roles"),
+    [
+        (None, {Role.USER}),
+        ([], set()),
+        (["clinician", "user"], {Role.CLINICIAN, Role.USER}),
+        (["operator", "superuser", 7], {Role.OPERATOR}),
+    ],
+)
+async def test_roles_are_those_that_mean_something(
+    verifier: TokenVerifier, claimed: list[Any] | None, roles: set[Role]
+) -> None:
+    assert (await verifier.verify(token({"roles": claimed}))).roles == roles
+
+
+async def test_a_verified_token_is_recalled_until_it_expires(
+    verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = token({"exp": NOW + 20, "jti": "short"})
+    assert verifier.recall(short) is None
+    found = await verifier.verify(short)
+    assert verifier.recall(short) == found
+
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 20 + LEEWAY + 1)
+    assert verifier.recall(short) is None
+
+
+async def test_no_more_tokens_are_remembered_than_that(
+    verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "REMEMBERED_TOKENS", 3)
+    monkeypatch.setattr(verifier, "_verified", {})
+    tokens = [token({"jti": str(number)}) for number in range(5)]
+    for each in tokens:
+        await verifier.verify(each)
+    assert [verifier.recall(each) is not None for each in tokens] == [False, False, True, True, True]
+
+
+class Address:
+    """An issuer's `jwks_uri`, and a clock."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.keys: str | None = key_set(one=KEY)
+        self.asked = 0
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                self.send_response(200 if outer.keys else 503)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write((outer.keys or "").encode())
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            try:
+                yield f"http://127.0.0.1:{server.server_port}/jwks"
+            finally:
+                server.shutdown()
+
+
+async def test_keys_are_fetched_from_the_issuers_address() -> None:
+    address = Address()
+    with address.serving() as url:
+        keys = PublishedKeys(url, clock=lambda: address.seconds)
+        assert await keys.get("one")
+        assert await keys.get("two") is None
+        assert await keys.get("two") is None
+        assert address.asked == 1, "a made-up key asks for nothing so soon"
+
+        address.keys, address.seconds = key_set(one=KEY, two=OTHER_KEY), FETCH_AGAIN_AFTER
+        before = keys.generation
+        assert await keys.get("two")
+        assert keys.generation > before
+
+        address.keys, address.seconds = key_set(two=OTHER_KEY), address.seconds + FETCH_EVERY
+        assert await keys.get("one") is None
+
+
+async def test_the_last_good_keys_stay_while_the_issuer_is_away() -> None:
+    address = Address()
+    with address.serving() as url:
+        keys = PublishedKeys(url, clock=lambda: address.seconds)
+        assert await keys.get("one")
+        for broken in (None, "{", '{"keys": []}'):
+            address.keys, address.seconds = broken, address.seconds + FETCH_EVERY
+            with capture_logs() as log:
+                assert await keys.get("one")
+            assert [line["event"] for line in log] == [events.KEYS_REFUSED]
+
+
+async def test_many_callers_fetch_once() -> None:
+    address = Address()
+    with address.serving() as url:
+        keys = PublishedKeys(url, clock=lambda: address.seconds)
+        assert all(await asyncio.gather(*(keys.get("one") for _ in range(50))))
+    assert address.asked == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"jwks_file": "a", "jwks_url": "https://issuer.example/jwks"},
+        {"jwks_url": "http://issuer.example/jwks"},
+        {"jwks_file": "a", "issuer": "http://127.0.0.1/mindtrack-local"},
+        {"jwks_file": "a", "algorithm": "HS256"},
+    ],
+)
+def test_an_issuer_that_cannot_be_trusted_is_refused_at_start(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        IssuerSettings(**{"issuer": ISSUER, **settings})
 
 
 class Rotation:
@@ -92,16 +227,16 @@ class Rotation:
         draft.write_text(text)
         draft.replace(self.path)
 
-    @property
-    def accepted(self) -> tuple[bool, bool]:
+    async def accepted(self) -> tuple[bool, bool]:
         """Whether tokens of the old key and of the new one are."""
-        return self._accepts("one", KEY), self._accepts("two", OTHER_KEY)
+        return await self._accepts("one", KEY), await self._accepts("two", OTHER_KEY)
 
-    def _accepts(self, key_id: str, key: ec.EllipticCurvePrivateKey) -> bool:
+    async def _accepts(self, key_id: str, key: ec.EllipticCurvePrivateKey) -> bool:
         try:
-            return self._verifier.verify(token(header={"kid": key_id}, key=key)).subject == "ada"
+            await self._verifier.verify(token(header={"kid": key_id}, key=key))
         except UnauthorizedError:
             return False
+        return True
 
 
 @pytest.fixture
@@ -109,40 +244,40 @@ def rotation(tmp_path: Path) -> Rotation:
     return Rotation(tmp_path)
 
 
-def test_a_rotation_refuses_nobody_until_the_old_key_is_retired(rotation: Rotation) -> None:
-    assert rotation.accepted == (True, False)
+async def test_a_rotation_refuses_nobody_until_the_old_key_is_retired(rotation: Rotation) -> None:
+    assert await rotation.accepted() == (True, False)
 
     with capture_logs() as log:
         rotation.write(key_set(one=KEY, two=OTHER_KEY))
-        assert rotation.accepted == (True, True)
+        assert await rotation.accepted() == (True, True)
     assert [(line["event"], line["key_ids"]) for line in log] == [(events.KEYS_CHANGED, ["one", "two"])]
 
     rotation.write(key_set(two=OTHER_KEY))
-    assert rotation.accepted == (False, True)
+    assert await rotation.accepted() == (False, True)
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '{"keys": []}', '{"keys": [{"kty": "EC"}]}', None])
-def test_a_key_set_that_breaks_changes_nothing(rotation: Rotation, broken: str | None) -> None:
+async def test_a_key_set_that_breaks_changes_nothing(rotation: Rotation, broken: str | None) -> None:
     with capture_logs() as log:
         if broken is None:
             rotation.path.unlink()
         else:
             rotation.write(broken)
-        assert [rotation.accepted for _ in range(3)] == [(True, False)] * 3
+        assert [await rotation.accepted() for _ in range(3)] == [(True, False)] * 3
     assert [line["event"] for line in log] == [events.KEYS_REFUSED], "said once"
 
     rotation.write(key_set(two=OTHER_KEY))
-    assert rotation.accepted == (False, True)
+    assert await rotation.accepted() == (False, True)
 
 
-def test_the_file_is_not_looked_at_for_every_request(tmp_path: Path) -> None:
+async def test_the_file_is_not_looked_at_for_every_request(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_text(key_set(one=KEY))
     keys = TrustedKeys(path, clock=lambda: 0.0)
     path.write_text(key_set(two=KEY))
 
-    assert keys.get("one")
-    assert keys.get("two") is None
+    assert await keys.get("one")
+    assert await keys.get("two") is None
 
 
 def test_a_key_set_without_usable_keys_is_refused_at_start(tmp_path: Path) -> None:
@@ -150,7 +285,7 @@ def test_a_key_set_without_usable_keys_is_refused_at_start(tmp_path: Path) -> No
     jwk = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "alg": "ES256"}
     path.write_text(json.dumps({"keys": [jwk]}))
 
-    with pytest.raises(ValueError, match="no key with a `kid`"):
+    with pytest.raises(ValueError, match="no key has a `kid`"):
         TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
 
 
@@ -171,11 +306,14 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
     "empty subject": lambda: token({"sub": ""}),
     "endless subject": lambda: token({"sub": "x" * 256}),
     "subject that no text column holds": lambda: token({"sub": "a\0b"}),
+    "roles that are no list": lambda: token({"roles": "user"}),
     "tampered": lambda: token()[:-4] + "AAAA",
 }
 
 
 @pytest.mark.parametrize("forge", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-def test_a_bad_token_is_refused_without_a_hint(verifier: TokenVerifier, forge: Callable[[], str]) -> None:
+async def test_a_bad_token_is_refused_without_a_hint(
+    verifier: TokenVerifier, forge: Callable[[], str]
+) -> None:
     with pytest.raises(UnauthorizedError, match=r"^The access token is not valid\.$"):
-        verifier.verify(forge())
+        await verifier.verify(forge())

@@ -14,7 +14,7 @@ from mindtrack_local.issuer import LIFE, Issuer
 def decode(issuer: Issuer, token: str) -> dict[str, Any]:
     """Check a token as the gateway must: by the published keys and the settings alone."""
     settings = issuer.settings
-    keys = jwt.PyJWKSet.from_dict(json.loads(settings.jwks_file.read_text()))
+    keys = jwt.PyJWKSet.from_dict(json.loads(settings.jwks_path.read_text()))
     key = keys[jwt.get_unverified_header(token)["kid"]]
     return jwt.decode(
         token,
@@ -75,8 +75,8 @@ def test_another_issuers_token_is_refused(issuer: Issuer, tmp_path: Path) -> Non
 
 
 def test_only_the_owner_can_read_the_private_key(issuer: Issuer, tmp_path: Path) -> None:
-    assert issuer.settings.jwks_file.parent == tmp_path / "issuer"
+    assert issuer.settings.jwks_path.parent == tmp_path / "issuer"
     (key,) = (tmp_path / "issuer").glob("*.pem")
     assert key.stat().st_mode & 0o777 == 0o600
-    assert "PRIVATE" not in issuer.settings.jwks_file.read_text()
-    assert '"d"' not in issuer.settings.jwks_file.read_text()
+    assert "PRIVATE" not in issuer.settings.jwks_path.read_text()
+    assert '"d"' not in issuer.settings.jwks_path.read_text()

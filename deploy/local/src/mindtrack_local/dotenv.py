@@ -31,6 +31,7 @@ VARIABLES = (
     Variable("S3_ACCESS_KEY_ID", "Of the object storage."),
     Variable("S3_SECRET_ACCESS_KEY", "Of the object storage."),
     Variable("GRAFANA_PASSWORD", "Of Grafana's user `admin`; only the profile `observability` needs it."),
+    Variable("MINDTRACK_AUTH_LOCAL", "Whether an issuer without TLS will do: true on one machine."),
     Variable("MINDTRACK_AUTH_ISSUER", "Whose tokens the gateway accepts: the `iss` claim of your issuer's."),
     Variable(
         "JWKS_FILE", "The issuer's public keys, a JSON Web Key Set; containers must be able to read it."
@@ -79,7 +80,11 @@ def write(path: Path, issuer: Issuer) -> None:
     if path.exists():
         raise DotenvExistsError(path)
     trusted = issuer.settings
-    ours = {"MINDTRACK_AUTH_ISSUER": trusted.issuer, "JWKS_FILE": str(trusted.jwks_file.resolve())}
+    ours = {
+        "MINDTRACK_AUTH_ISSUER": trusted.issuer,
+        "JWKS_FILE": str(trusted.jwks_path.resolve()),
+        "MINDTRACK_AUTH_LOCAL": "true",
+    }
     required = (variable.name for variable in VARIABLES if variable.default is None)
     values = {name: ours.get(name) or secrets.token_hex(SECRET_BYTES) for name in required}
     write_private(path, render(values))

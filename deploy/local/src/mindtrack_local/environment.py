@@ -47,6 +47,7 @@ class Environment:
             "MINDTRACK_QUEUE_URL": self.queue_url,
             **self._storage(),
             "MINDTRACK_AUTH_JWKS_FILE": str(trusted.jwks_file),
+            "MINDTRACK_AUTH_LOCAL": "true",
             "MINDTRACK_AUTH_ISSUER": trusted.issuer,
             "MINDTRACK_AUTH_AUDIENCE": trusted.audience,
             "MINDTRACK_LOG_FORMAT": "console",

@@ -1,4 +1,7 @@
-"""A token issuer for one machine: the part of an identity provider that the gateway relies on."""
+"""A token issuer for one machine: the part of an identity provider that the gateway relies on.
+
+Its name has no TLS, so gateways refuse it unless they were told that they serve one machine only.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from jwt.algorithms import ECAlgorithm
 from mindtrack_local.files import write_private
 from mindtrack_shared.settings import IssuerSettings
 
-Role = Literal["user", "clinician", "operator"]
+Role = Literal["user", "clinician", "operator", "service"]
 
 ISSUER = "http://127.0.0.1/mindtrack-local"
 AUDIENCE = "mindtrack"
@@ -48,7 +51,7 @@ class Issuer:
 
     @property
     def settings(self) -> IssuerSettings:
-        return IssuerSettings(jwks_file=self._jwks, issuer=ISSUER, audience=AUDIENCE)
+        return IssuerSettings(jwks_file=self._jwks, issuer=ISSUER, audience=AUDIENCE, local=True)
 
     def token(self, subject: str, *roles: Role, life: timedelta = LIFE) -> str:
         """Sign an access token; without roles, for a user."""

@@ -10,7 +10,8 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from mindtrack_gateway.identity import TokenVerifier, bearer, bearer_token
+from mindtrack_gateway import access
+from mindtrack_gateway.identity import Principal, Role, TokenVerifier, bearer, bearer_token
 from mindtrack_gateway.jobs.waiting import FinishedJobs
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.settings import GatewaySettings
@@ -40,18 +41,30 @@ def parts(request: Request) -> Parts:
     return found
 
 
-async def current_user(request: Request, parts: PartsDep) -> UUID:
-    """Identify the caller and return their user id; first-time callers get a row.
+async def principal(request: Request, parts: PartsDep) -> Principal:
+    """Identify the caller.
 
     Raises:
         UnauthorizedError: there is no valid token.
 
     """
-    principal = parts.verifier.verify(bearer_token(request))
+    return await parts.verifier.verify(bearer_token(request))
+
+
+async def current_user(principal: CurrentPrincipal, parts: PartsDep) -> UUID:
+    """Return the user id of a caller who records; first-time callers get a row.
+
+    Raises:
+        UnauthorizedError: there is no valid token.
+        ForbiddenError: the caller is here for something else.
+
+    """
+    access.require(principal, Role.USER)
     return await parts.people.user_id(principal.subject)
 
 
 PartsDep = Annotated[Parts, Depends(parts)]
+CurrentPrincipal = Annotated[Principal, Depends(principal)]
 CurrentUser = Annotated[UUID, Depends(current_user)]
 
 #: Put on routers so that OpenAPI shows the padlock; the check is `current_user`.

@@ -3,6 +3,7 @@
 ProblemError
 ├── MalformedRequestError        400  the body could not be parsed
 ├── UnauthorizedError            401  no valid bearer token
+├── ForbiddenError               403  the caller's roles do not open this
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── UploadStalledError           408  the client stopped sending
 ├── RecordingTooLargeError       413
@@ -110,6 +111,13 @@ class UnauthorizedError(ProblemError):
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="mindtrack"'}
 
 
+class ForbiddenError(ProblemError):
+    """Your role does not allow this"""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "forbidden"
+
+
 class NotFoundError(ProblemError):
     """There is no such resource, or it is not yours"""
 
@@ -207,7 +215,7 @@ def problem_type(slug: str) -> str:
 def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Describe the problems a route may answer with, for OpenAPI."""
     titles: dict[int | str, list[str]] = {}
-    every: tuple[type[ProblemError], ...] = (UnauthorizedError, *problems)
+    every: tuple[type[ProblemError], ...] = (UnauthorizedError, ForbiddenError, *problems)
     for problem in every:
         titles.setdefault(int(problem.status), []).append((problem.__doc__ or "").strip())
     return {

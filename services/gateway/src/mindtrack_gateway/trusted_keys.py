@@ -1,12 +1,15 @@
-"""The issuer's public keys, read again when their file changes."""
+"""The issuer's public keys: from a file, read again when it changes, or from the issuer's own address."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
-from jwt import PyJWK, PyJWKSet
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+from jwt.exceptions import PyJWKError, PyJWTError
 
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -14,12 +17,73 @@ from mindtrack_shared.observability.logging import get_logger
 #: How often the file is looked at, at most. A ConfigMap takes up to a minute or two to arrive anyway.
 LOOK_EVERY = 5.0  # seconds
 
+#: How old keys of the issuer's address may become before they are fetched again.
+FETCH_EVERY = 300.0  # seconds
+#: How soon after a fetch a key that is not known may cause another: anybody can make up the name of a key, and
+#: a good issuer publishes a new one for a while before it signs with it.
+FETCH_AGAIN_AFTER = 30.0  # seconds
+FETCH_TIMEOUT = 5.0  # seconds
+
 #: What tells a file from its successor; none where there is no file.
 Version = tuple[int, ...] | None
 
 
+class KeySource(Protocol):
+    """Keys by their ids."""
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever the keys change: what was verified with former ones must be verified again."""
+
+    async def get(self, key_id: str) -> PyJWK | None: ...
+
+
+class PublishedKeys:
+    """Keys that the issuer publishes at an address (its `jwks_uri`).
+
+    Fetched with the first token, then every five minutes, and for a key that is not known. While the issuer
+    cannot be reached, the last good keys stay.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        # Its own cache forgets keys while the issuer is away.
+        self._client = PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_TIMEOUT)
+        self._clock = clock
+        self._keys: Mapping[str, PyJWK] = {}
+        self._fetched: float | None = None
+        self._fetching = asyncio.Lock()
+        self.generation = 0
+
+    async def get(self, key_id: str) -> PyJWK | None:
+        if self._is_due(key_id):
+            async with self._fetching:
+                if self._is_due(key_id):  # nobody else did meanwhile
+                    await self._fetch()
+        return self._keys.get(key_id)
+
+    def _is_due(self, key_id: str) -> bool:
+        if self._fetched is None:
+            return True
+        age = self._clock() - self._fetched
+        return age >= FETCH_EVERY or (key_id not in self._keys and age >= FETCH_AGAIN_AFTER)
+
+    async def _fetch(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._client.get_jwk_set)
+            keys = _named(found)
+        except (PyJWTError, PyJWKError, OSError, ValueError) as error:
+            get_logger().error(events.KEYS_REFUSED, error=type(error).__name__)
+            return
+        finally:
+            self._fetched = self._clock()
+        if _material(keys) != _material(self._keys):
+            self._keys = keys
+            self.generation += 1
+            get_logger().info(events.KEYS_CHANGED, key_ids=sorted(keys))
+
+
 class TrustedKeys:
-    """Keys by their ids. A file that cannot be used any more changes nothing: the last good keys stay.
+    """Keys of a file. One that cannot be used any more changes nothing: the last good keys stay.
 
     Args:
         path: a JSON Web Key Set.
@@ -37,12 +101,21 @@ class TrustedKeys:
         self._version = _version(path)  # before its contents: what changes in between is read again
         self._keys = _read(path)
         self._looked = clock()
+        self._generation = 0
 
-    def get(self, key_id: str) -> PyJWK | None:
+    @property
+    def generation(self) -> int:
+        self._look()
+        return self._generation
+
+    async def get(self, key_id: str) -> PyJWK | None:
+        self._look()
+        return self._keys.get(key_id)
+
+    def _look(self) -> None:
         if self._clock() - self._looked >= LOOK_EVERY:
             self._looked = self._clock()
             self._reload()
-        return self._keys.get(key_id)
 
     def _reload(self) -> None:
         version = _version(self._path)
@@ -54,6 +127,7 @@ class TrustedKeys:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is not taken
             get_logger().error(events.KEYS_REFUSED, error=type(error).__name__)
         else:
+            self._generation += 1
             get_logger().info(events.KEYS_CHANGED, key_ids=sorted(self._keys))
 
 
@@ -67,8 +141,19 @@ def _version(path: Path) -> Version:
 
 
 def _read(path: Path) -> Mapping[str, PyJWK]:
-    found = PyJWKSet.from_json(path.read_text(encoding="utf-8"))
+    try:
+        return _named(PyJWKSet.from_json(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _named(found: PyJWKSet) -> Mapping[str, PyJWK]:
     keys = {key.key_id: key for key in found.keys if key.key_id}
     if not keys:
-        raise ValueError(f"{path} holds no key with a `kid`")
+        raise ValueError("no key has a `kid`")
     return keys
+
+
+def _material(keys: Mapping[str, PyJWK]) -> Mapping[str, object]:
+    """Return what two sets of keys are compared by."""
+    return {name: key._jwk_data for name, key in keys.items()}  # noqa: SLF001 - the key's members, as published

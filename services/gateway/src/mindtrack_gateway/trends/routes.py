@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 
+from mindtrack_gateway.access import readable_person
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
 from mindtrack_gateway.problems import InvalidRequestError, NotFoundError, documented
 from mindtrack_gateway.trends.schemas import TrendView
-from mindtrack_gateway.users import own_history
 from mindtrack_shared.db import analyses
 from mindtrack_shared.domain.trends import LatestScore, trend
 
@@ -34,7 +34,7 @@ async def get(
     days: Annotated[int, Query(ge=1, le=MAX_DAYS, description="Length of the period that ends today.")] = 7,
 ) -> TrendView:
     """Return the days of the period that have recordings. Today is the person's, not the server's."""
-    person = own_history(user_id if isinstance(user_id, UUID) else None, caller)
+    person = readable_person(user_id if isinstance(user_id, UUID) else None, caller)
     async with parts.sessions() as session:
         newest = (await session.execute(analyses.latest(person))).one_or_none()
         zone = ZoneInfo(newest.time_zone) if newest else UTC
