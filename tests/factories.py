@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from mindtrack_inference.errors import RecordingRejectedError
@@ -80,6 +80,28 @@ def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: An
 def load_job(engine: Engine, job_id: UUID) -> Job:
     with Session(engine) as session:
         return session.scalars(select(Job).where(Job.id == job_id)).one()
+
+
+#: How a worker's claim, and a failure's end, leave a row.
+RUNNING = (
+    "status = 'running', attempt = 1, fence = 1, worker_id = id, started_at = now(), lease_expires_at = now()"
+)
+FAILED = (
+    "status = 'failed', code = 'internal', worker_id = null, lease_expires_at = null, finished_at = now()"
+)
+
+
+def move_jobs(engine: Engine, *job_ids: UUID, to: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"update jobs set {to} where id = any(:ids)"),  # noqa: S608 - constants
+            {"ids": list(job_ids)},
+        )
+
+
+def end_jobs(engine: Engine, *job_ids: UUID) -> None:
+    move_jobs(engine, *job_ids, to=RUNNING)
+    move_jobs(engine, *job_ids, to=FAILED)
 
 
 def object_key(engine: Engine, job_id: UUID) -> str:

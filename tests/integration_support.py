@@ -6,12 +6,48 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
+import httpx2 as httpx
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, Engine, create_engine, text
 
-from mindtrack_shared.settings import DatabaseSettings
+from factories import TENSE, ScriptedAnalyzer, analysis
+from mindtrack_inference.runner import Runner
+from mindtrack_inference.settings import InferenceSettings
+from mindtrack_shared.domain.analysis import Analysis
+from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import DatabaseSettings, JobSettings
+from mindtrack_shared.storage import RecordingStore
+
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
+
+
+def upload(client: httpx.Client, content: bytes = WAV, **fields: str) -> httpx.Response:
+    return client.post("/v1/jobs", files={"file": ("log.wav", content, "audio/wav")}, data=fields)
+
+
+def work(
+    engine: Engine,
+    store: RecordingStore,
+    wakeups: Wakeups,
+    job_id: str,
+    word: Analysis | Exception | None = None,
+) -> None:
+    """Do what a worker would do, with a scripted model."""
+    analyzer = ScriptedAnalyzer(word or analysis(TENSE))
+    Runner(
+        engine=engine,
+        store=store,
+        lanes=dict.fromkeys(Priority, analyzer),
+        analyzer=analyzer,
+        wakeups=wakeups,
+        job_settings=JobSettings(),
+        settings=InferenceSettings(),
+        on_hang=lambda: None,
+    ).drain(UUID(job_id))
 
 
 def execute_outside_transactions(url: URL, *statements: str) -> None:

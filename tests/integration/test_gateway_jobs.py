@@ -19,46 +19,18 @@ from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from factories import CALM, PARTIAL, QUALITY, TENSE, ScriptedAnalyzer, add_job, analysis, load_job, object_key
+from factories import CALM, PARTIAL, QUALITY, TENSE, add_job, analysis, load_job, object_key
+from integration_support import WAV, upload, work
+from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_inference.errors import RecordingRejectedError
-from mindtrack_inference.runner import Runner
-from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Job, Recording
-from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason
+from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.biomarkers import DEFINITIONS, Biomarkers
 from mindtrack_shared.domain.jobs import Priority, RejectionCode
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.settings import JobSettings
 from mindtrack_shared.storage import RecordingStore
-
-WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
-
-
-def upload(client: httpx.Client, content: bytes = WAV, **fields: str) -> httpx.Response:
-    return client.post("/v1/jobs", files={"file": ("log.wav", content, "audio/wav")}, data=fields)
-
-
-def work(
-    engine: Engine,
-    store: RecordingStore,
-    wakeups: Wakeups,
-    job_id: str,
-    word: Analysis | Exception | None = None,
-) -> None:
-    """Do what a worker would do, with a scripted model."""
-    analyzer = ScriptedAnalyzer(word or analysis(TENSE))
-    Runner(
-        engine=engine,
-        store=store,
-        lanes=dict.fromkeys(Priority, analyzer),
-        analyzer=analyzer,
-        wakeups=wakeups,
-        job_settings=JobSettings(),
-        settings=InferenceSettings(),
-        on_hang=lambda: None,
-    ).drain(UUID(job_id))
 
 
 def test_a_submission_is_a_promise_with_an_address(ada: httpx.Client) -> None:
@@ -426,7 +398,7 @@ def test_a_promise_given_is_not_taken_back_by_an_outage(
     async def away(*_: object) -> bool:
         raise OperationalError("select", None, Exception("connection lost"))
 
-    monkeypatch.setattr("mindtrack_gateway.analyze._has_ended", away)
+    monkeypatch.setattr(Snapshots, "get", away)
 
     response = ada.post("/analyze-stress", files={"file": ("log.wav", WAV, "audio/wav")})
 

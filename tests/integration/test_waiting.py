@@ -1,4 +1,4 @@
-"""Waiting for jobs over real Valkey: woken at once, and not for ever when a wake-up gets lost."""
+"""Waiting for jobs over real Postgres and Valkey: woken at once, not for ever when a wake-up gets lost."""
 
 from __future__ import annotations
 
@@ -6,30 +6,68 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import Engine, event, text
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from mindtrack_gateway.jobs.waiting import FinishedJobs
+from factories import RUNNING, add_job, add_user, end_jobs, move_jobs
+from mindtrack_gateway.jobs.queue import QueueBoard
+from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
+from mindtrack_gateway.jobs.waiting import JobWatch
+from mindtrack_shared.db.engine import async_engine
+from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
-from mindtrack_shared.settings import QueueSettings
+from mindtrack_shared.settings import DatabaseSettings, QueueSettings
 
-Listening = Callable[[float], AbstractAsyncContextManager[FinishedJobs]]
+
+class Watching:
+    """A watch, and what it reads through."""
+
+    def __init__(self, watch: JobWatch, snapshots: Snapshots, statements: list[str]) -> None:
+        self.watch = watch
+        self.snapshots = snapshots
+        #: What the database was asked.
+        self.statements = statements
+
+    async def known(self, job_id: UUID) -> Snapshot:
+        found = await self.snapshots.get(job_id)
+        assert found is not None
+        return found
+
+    async def parked(self, count: int = 1) -> None:
+        """Wait until so many wait."""
+        deadline = time.monotonic() + 10
+        while self.watch.waiting < count:
+            assert time.monotonic() < deadline, f"{self.watch.waiting} of {count} wait"
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # past their last look
+
+
+Listening = Callable[..., AbstractAsyncContextManager[Watching]]
 
 
 @pytest.fixture
-def listening(queue: QueueSettings) -> Listening:
+def listening(queue: QueueSettings, database: DatabaseSettings, engine: Engine) -> Listening:
     @asynccontextmanager
-    async def listen(check_every: float) -> AsyncIterator[FinishedJobs]:
+    async def listen(*, check_every: float = 60) -> AsyncIterator[Watching]:
+        own = async_engine(database, application_name="waiting")
+        statements: list[str] = []
+        event.listen(own.sync_engine, "before_cursor_execute", lambda *told: statements.append(str(told[2])))
+        sessions = async_sessionmaker(own, expire_on_commit=False)
+        snapshots = Snapshots(sessions, QueueBoard(sessions))
         redis = Redis.from_url(queue.url.get_secret_value())
         channel = finished_channel(queue)
         before = await subscribers(redis, channel)
-        finished = FinishedJobs(redis, channel, check_every=check_every)
-        async with finished.listening():
+        watch = JobWatch(redis, channel, snapshots, check_every=check_every)
+        async with watch.listening():
             await subscribed(redis, channel, count=before + 1)
-            yield finished
+            yield Watching(watch, snapshots, statements)
         await redis.aclose()
+        await own.dispose()
 
     return listen
 
@@ -47,100 +85,170 @@ async def subscribed(redis: Redis, channel: str, *, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
-class Switch:
-    """Whether a job has ended."""
-
-    def __init__(self) -> None:
-        self.on = False
-        self.looks = 0
-
-    async def __call__(self) -> bool:
-        self.looks += 1
-        return self.on
+@pytest.fixture
+def person(engine: Engine) -> UUID:
+    return add_user(engine)
 
 
-async def test_a_wake_up_ends_the_wait_at_once(listening: Listening, wakeups: Wakeups) -> None:
-    job_id, ended = new_id(), Switch()
-    async with listening(60) as finished:
-        waiting = asyncio.create_task(finished.wait(job_id, timeout=30, has_ended=ended))
-        await asyncio.sleep(0.1)
-        ended.on = True
+async def test_a_wake_up_ends_the_wait_at_once(
+    listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups
+) -> None:
+    job_id = add_job(engine, person)
+    async with listening() as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        await watching.parked()
+        end_jobs(engine, job_id)
         started = time.monotonic()
         wakeups.job_finished(job_id)
 
-        assert await waiting
-    assert time.monotonic() - started < 1
+        assert (await waiting).version.status is JobStatus.FAILED
+    assert time.monotonic() - started < 0.5
 
 
-async def test_a_lost_wake_up_costs_one_look(listening: Listening) -> None:
-    ended = Switch()
-    async with listening(0.1) as finished:
-        waiting = asyncio.create_task(finished.wait(new_id(), timeout=30, has_ended=ended))
-        await asyncio.sleep(0.05)
-        ended.on = True  # and nobody says so
+async def test_a_lost_wake_up_costs_one_look(listening: Listening, engine: Engine, person: UUID) -> None:
+    job_id = add_job(engine, person)
+    async with listening(check_every=0.1) as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        await watching.parked()
+        end_jobs(engine, job_id)  # and nobody says so
         started = time.monotonic()
 
-        assert await waiting
+        assert (await waiting).has_ended
     assert time.monotonic() - started < 1
 
 
-async def test_a_wake_up_for_another_job_changes_nothing(listening: Listening, wakeups: Wakeups) -> None:
-    looked = Switch()
-    async with listening(60) as finished:
-        waiting = asyncio.create_task(finished.wait(new_id(), timeout=0.4, has_ended=looked))
-        await asyncio.sleep(0.1)
+async def test_what_another_request_has_seen_is_not_missed(
+    listening: Listening, engine: Engine, person: UUID
+) -> None:
+    """Somebody's look makes the cache newer than what those know who wait."""
+    job_id = add_job(engine, person)
+    async with listening(check_every=0.3) as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        await watching.parked()
+        end_jobs(engine, job_id)
+        assert (await watching.snapshots.look(job_id) or known).has_ended
+        started = time.monotonic()
+
+        assert (await waiting).has_ended
+    assert time.monotonic() - started < 1
+
+
+async def test_who_waits_for_the_end_sleeps_through_the_start(
+    listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups
+) -> None:
+    job_id = add_job(engine, person)
+    async with listening() as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=0.8))
+        await watching.parked()
+        move_jobs(engine, job_id, to=RUNNING)
+        wakeups.job_finished(job_id)
+
+        assert (await waiting).version.status is JobStatus.RUNNING
+
+
+async def test_who_waits_for_a_change_is_told_of_the_start(
+    listening: Listening, engine: Engine, person: UUID
+) -> None:
+    job_id = add_job(engine, person)
+    async with listening(check_every=0.1) as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.changed(job_id, known, within=30))
+        await watching.parked()
+        move_jobs(engine, job_id, to=RUNNING)
+
+        found = await waiting
+    assert found is not None
+    assert found.version.status is JobStatus.RUNNING
+
+
+async def test_a_wake_up_for_another_job_changes_nothing(
+    listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups
+) -> None:
+    job_id = add_job(engine, person)
+    async with listening() as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=0.6))
+        await watching.parked()
+        asked = len(watching.statements)
         wakeups.job_finished(new_id())
 
-        assert not await waiting
-    assert looked.looks == 2, "once at the start, once at the end, and not for somebody else's job"
+        assert not (await waiting).has_ended
+        assert len(watching.statements) == asked, "no look for somebody else's job"
 
 
-async def test_a_job_that_has_ended_already_is_not_waited_for(listening: Listening) -> None:
-    ended = Switch()
-    ended.on = True
-    async with listening(60) as finished:
-        assert await finished.wait(new_id(), timeout=0, has_ended=ended)
-
-
-async def test_many_waiters_share_one_connection(
-    listening: Listening,
-    wakeups: Wakeups,
-    queue: QueueSettings,
+async def test_many_who_wait_share_one_connection_and_one_look(
+    listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups, queue: QueueSettings
 ) -> None:
-    job_ids = [new_id() for _ in range(200)]
-    ended = Switch()
+    job_ids = [add_job(engine, person) for _ in range(200)]
     redis = Redis.from_url(queue.url.get_secret_value())
     before = await subscribers(redis, finished_channel(queue))
-    async with listening(60) as finished:
-        waiting = [asyncio.create_task(finished.wait(job, timeout=30, has_ended=ended)) for job in job_ids]
-        await asyncio.sleep(0.2)
-        during = await subscribers(redis, finished_channel(queue))
+    async with listening() as watching:
+        known = await watching.snapshots.look_at_all(job_ids)
+        asked = len(watching.statements)
+        waiting = [
+            asyncio.create_task(watching.watch.ended(job_id, known[job_id], within=30)) for job_id in job_ids
+        ]
+        await watching.parked(len(job_ids))
+        assert await subscribers(redis, finished_channel(queue)) == before + 1
+        assert len(watching.statements) == asked, "what is known a moment ago is not asked for again"
         await redis.aclose()
-        ended.on = True
+        end_jobs(engine, *job_ids)
         for job_id in job_ids:
             wakeups.job_finished(job_id)
 
-        assert all(await asyncio.gather(*waiting))
-    assert during == before + 1
-    assert not finished._waiters
+        assert all(snapshot.has_ended for snapshot in await asyncio.gather(*waiting))
+        assert len(watching.statements) - asked < len(job_ids), "looked at together"
+        assert watching.watch.waiting == 0
+
+
+async def test_a_process_that_stops_lets_everybody_go(
+    listening: Listening, engine: Engine, person: UUID
+) -> None:
+    job_id = add_job(engine, person)
+    async with listening() as watching:
+        known = await watching.known(job_id)
+        waiting = [asyncio.create_task(watching.watch.ended(job_id, known, within=30)) for _ in range(3)]
+        await watching.parked(3)
+        watching.watch.release()
+
+        assert not any(snapshot.has_ended for snapshot in await asyncio.wait_for(asyncio.gather(*waiting), 1))
+        assert not (await asyncio.wait_for(watching.watch.ended(job_id, known, within=30), 1)).has_ended
+
+
+async def test_a_job_that_is_gone_is_waited_for_no_longer(
+    listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups
+) -> None:
+    job_id = add_job(engine, person)
+    async with listening() as watching:
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.changed(job_id, known, within=30))
+        await watching.parked()
+        with engine.begin() as connection:
+            connection.execute(text("delete from jobs"))
+        wakeups.job_finished(job_id)
+
+        assert await asyncio.wait_for(waiting, 1) is None
 
 
 async def test_the_subscription_comes_back_after_the_broker_cut_it(
-    listening: Listening,
-    wakeups: Wakeups,
-    queue: QueueSettings,
+    listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups, queue: QueueSettings
 ) -> None:
-    job_id, ended = new_id(), Switch()
+    job_id = add_job(engine, person)
     redis = Redis.from_url(queue.url.get_secret_value())
-    async with listening(60) as finished:
+    async with listening() as watching:
         count = await subscribers(redis, finished_channel(queue))
         await redis.client_kill_filter(_type="pubsub")
         await asyncio.sleep(0.1)
         await subscribed(redis, finished_channel(queue), count=count)
-        waiting = asyncio.create_task(finished.wait(job_id, timeout=30, has_ended=ended))
-        await asyncio.sleep(0.1)
-        ended.on = True
+        known = await watching.known(job_id)
+        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        await watching.parked()
+        end_jobs(engine, job_id)
         wakeups.job_finished(job_id)
 
-        assert await waiting
+        assert (await asyncio.wait_for(waiting, 2)).has_ended
     await redis.aclose()

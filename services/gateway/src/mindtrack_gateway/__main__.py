@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-import uvicorn
+import sys
+from contextlib import suppress
+from types import FrameType
 
+import uvicorn
+from fastapi import FastAPI
+
+from mindtrack_gateway.app import create_app, release
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.settings import LogSettings
+
+#: What uvicorn itself exits with then.
+COULD_NOT_START = 3
+
+
+class Server(uvicorn.Server):
+    """Answers held requests when it is told to stop, rather than wait for as long as they wished."""
+
+    def __init__(self, config: uvicorn.Config, api: FastAPI) -> None:
+        super().__init__(config)
+        self._api = api
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        release(self._api)
 
 
 def main() -> None:
     settings = GatewaySettings()
     configure_logging(LogSettings(), service="gateway")
-    uvicorn.run(
-        "mindtrack_gateway.app:create_app",
-        factory=True,
+    api = create_app()
+    config = uvicorn.Config(
+        api,
         host=settings.host,
         port=settings.port,
         log_config=None,  # our logging, which leaves people's data out
@@ -22,6 +43,11 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
     )
+    server = Server(config, api)
+    with suppress(KeyboardInterrupt):  # raised again once all is answered
+        server.run()
+    if not server.started:
+        sys.exit(COULD_NOT_START)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.routes import owned_job
 from mindtrack_gateway.jobs.schemas import JobView, ending
 from mindtrack_gateway.problems import (
     DEPENDENCY_ERRORS,
@@ -92,16 +91,8 @@ async def analyze_stress(
 
 async def _ended(parts: Parts, job_id: UUID, user_id: UUID) -> Job:
     """Return the job once it has ended, or as it stands when waiting takes too long."""
-    await parts.finished.wait(
-        job_id,
-        timeout=parts.settings.analyze_wait.total_seconds(),
-        has_ended=lambda: _has_ended(parts, job_id),
-    )
+    known = await parts.snapshots.get(job_id)
+    if known is not None:
+        await parts.watch.ended(job_id, known, within=parts.settings.analyze_wait.total_seconds())
     async with parts.sessions() as session:
-        return await owned_job(session, job_id, user_id)
-
-
-async def _has_ended(parts: Parts, job_id: UUID) -> bool:
-    async with parts.sessions() as session:
-        status = await session.scalar(jobs.status_of(job_id))
-    return status is not None and status.is_terminal
+        return (await session.scalars(jobs.owned(job_id, user_id))).unique().one()

@@ -19,7 +19,10 @@ from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import routes as jobs
-from mindtrack_gateway.jobs.waiting import FinishedJobs
+from mindtrack_gateway.jobs.polling import ShortWay
+from mindtrack_gateway.jobs.queue import QueueBoard
+from mindtrack_gateway.jobs.snapshots import Snapshots
+from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
@@ -59,6 +62,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_keepalive=True,
     )
+    snapshots = Snapshots(sessions, QueueBoard(sessions))
     traces = open_traces(TracingSettings(), service="gateway")
     return Parts(
         settings=settings,
@@ -77,7 +81,8 @@ def build_parts(settings: GatewaySettings) -> Parts:
             traces=traces,
         ),
         traces=traces,
-        finished=FinishedJobs(redis, finished_channel(queue)),
+        snapshots=snapshots,
+        watch=JobWatch(redis, finished_channel(queue), snapshots),
     )
 
 
@@ -89,7 +94,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cleanup.push_async_callback(parts.engine.dispose)
         cleanup.push_async_callback(parts.redis.aclose)
         cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
-        await cleanup.enter_async_context(parts.finished.listening())
+        await cleanup.enter_async_context(parts.watch.listening())
         yield
 
 
@@ -101,9 +106,17 @@ def create_app() -> FastAPI:
     for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(ShortWay, api=app, route=jobs.POLLED)
     app.add_middleware(RequestMetrics)
     app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
     return app
+
+
+def release(app: FastAPI) -> None:
+    """Have requests that are held answered at once: the process stops. Safe in signal handlers."""
+    parts: Parts | None = getattr(app.state, "parts", None)
+    if parts is not None:
+        parts.watch.release()
 
 
 def _bind_to_log(request_id: str) -> str:

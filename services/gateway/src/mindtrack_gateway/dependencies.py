@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import access
 from mindtrack_gateway.identity import Principal, Role, TokenVerifier, bearer, bearer_token
-from mindtrack_gateway.jobs.waiting import FinishedJobs
+from mindtrack_gateway.jobs.snapshots import Snapshots
+from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.users import People
@@ -32,7 +33,8 @@ class Parts:
     verifier: TokenVerifier
     people: People
     intake: Intake
-    finished: FinishedJobs
+    snapshots: Snapshots
+    watch: JobWatch
     traces: JobTraces
 
 

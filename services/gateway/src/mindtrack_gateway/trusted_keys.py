@@ -19,8 +19,8 @@ LOOK_EVERY = 5.0  # seconds
 
 #: How old keys of the issuer's address may become before they are fetched again.
 FETCH_EVERY = 300.0  # seconds
-#: How soon after a fetch a key that is not known may cause another: anybody can make up the name of a key, and
-#: a good issuer publishes a new one for a while before it signs with it.
+#: How soon after a fetch a key that is not known may cause another: anybody can make up a name. A good issuer
+#: publishes a new key for a while before it signs with it.
 FETCH_AGAIN_AFTER = 30.0  # seconds
 FETCH_TIMEOUT = 5.0  # seconds
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Double,
+    Integer,
     MetaData,
     Select,
     Table,
@@ -30,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import INTERVAL
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import aliased, joinedload, selectinload
 from sqlalchemy.sql import TextClause
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.expression import cast
@@ -38,6 +39,8 @@ from sqlalchemy.sql.expression import cast
 from mindtrack_shared.db.models import AnalysisRecord, Job, Recording, job_status
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.domain.quality import Quality
+
+_Done = aliased(Job)
 
 #: Channel on which a committed job announces itself to the relay.
 QUEUED_CHANNEL = "mindtrack_job_queued"
@@ -107,8 +110,66 @@ def page(user_id: UUID, *, before: UUID | None, limit: int, status: JobStatus | 
     return query.options(joinedload(Job.recording), selectinload(Job.analysis))
 
 
-def status_of(job_id: UUID) -> Select[JobStatus]:
-    return select(Job.status).where(Job.id == job_id)
+def glances(job_ids: Sequence[UUID]) -> Select[UUID, UUID, JobStatus, int, Priority, datetime]:
+    """What changes about jobs: id, owner, status, fence, priority, not before. For those who ask often."""
+    return select(Job.id, Job.user_id, Job.status, Job.fence, Job.priority, Job.not_before).where(
+        Job.id.in_(job_ids)
+    )
+
+
+def whole(job_ids: Sequence[UUID]) -> Select[Job]:
+    """Jobs with all that their owners may see."""
+    return (
+        select(Job)
+        .where(Job.id.in_(job_ids))
+        .options(
+            joinedload(Job.recording),
+            joinedload(Job.analysis).selectinload(AnalysisRecord.windows),
+        )
+    )
+
+
+def queue_marks(*, marks: int) -> Select[Priority, datetime, UUID, int]:
+    """Where every so-manieth queued job stands: priority, not before, id, how many are before it in its lane.
+
+    About `marks` rows per lane, every job if there are no more than that; in the order in which they will be
+    claimed.
+    """
+    lane = (Job.priority, Job.not_before, Job.id)
+    ranked = (
+        select(
+            *lane,
+            (func.row_number().over(partition_by=Job.priority, order_by=lane[1:]) - 1).label("before"),
+            func.count().over(partition_by=Job.priority).label("queued"),
+        )
+        .where(_is(JobStatus.QUEUED))
+        .subquery()
+    )
+    columns = ranked.c
+    step = func.greatest(1, columns.queued / marks)
+    return (
+        select(columns.priority, columns.not_before, columns.id, cast(columns.before, Integer))
+        .where(columns.before % step == 0)
+        .order_by(columns.priority, columns.not_before, columns.id)
+    )
+
+
+def pace(*, of_last: int) -> Select[Priority, int, float]:
+    """For each priority: how many jobs run, and how many seconds one takes from claim to end.
+
+    By the last analyses; no row for a lane without any. A drain claims ahead, so jobs wait while they run:
+    running jobs over those seconds is what a lane gets done per second (Little's law).
+    """
+    latest = select(AnalysisRecord.job_id).order_by(AnalysisRecord.id.desc()).limit(of_last).subquery()
+    running = (
+        select(func.count()).where(_is(JobStatus.RUNNING), Job.priority == _Done.priority).correlate(_Done)
+    ).scalar_subquery()
+    took = func.avg(func.extract("epoch", _Done.finished_at - _Done.started_at))
+    return (
+        select(_Done.priority, running, cast(took, Double))
+        .join(latest, latest.c.job_id == _Done.id)
+        .group_by(_Done.priority)
+    )
 
 
 def backlog() -> CompoundSelect[JobStatus, Priority, int, float]:

@@ -197,6 +197,18 @@ def _biomarkers(row: AnalysisRecord) -> dict[str, BiomarkerView] | None:
     }
 
 
+class QueueView(BaseModel):
+    """Where a queued job stands in its lane."""
+
+    position: Annotated[
+        int, Field(ge=1, description="1 is next. To within a five-hundredth of the queue where that is long.")
+    ]
+    eta_seconds: Annotated[
+        float | None,
+        Field(description="When it may have ended, at the pace of the last jobs; null while none runs."),
+    ]
+
+
 class JobView(BaseModel):
     id: UUID
     user_id: UUID
@@ -223,6 +235,9 @@ class JobView(BaseModel):
         Problem | None,
         Field(description="Why the job ended without an analysis, and what to do about it."),
     ]
+    queue: Annotated[
+        QueueView | None, Field(description="While it is queued, where `GET /v1/jobs/{job_id}` tells it.")
+    ] = None
 
     @classmethod
     def of(cls, job: Job, *, windows: bool = False) -> Self:

@@ -1,71 +1,107 @@
-"""Wait for jobs to end: one subscription per process, however many wait.
+"""Wait for jobs to change: one subscription and one look per second and process, however many wait.
 
-A wake-up may get lost with the broker, so every waiter also looks for itself now and then.
+A wake-up may get lost with the broker, and not every change is announced, so all that is waited for is looked
+at once a second, together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from redis.asyncio import Redis
 
+from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots, Version
+from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 
-#: How often a waiter looks for itself.
+#: How often all that is waited for is looked at.
 CHECK_EVERY = 1.0  # seconds
 #: How long to leave a broker alone that went away.
 RECONNECT_AFTER = 1.0  # seconds
 
 
-class FinishedJobs:
-    """Hears which jobs have ended and wakes those who wait for them."""
+class JobWatch:
+    """Hears which jobs have changed and wakes those who wait for them."""
 
-    def __init__(self, redis: Redis, channel: str, *, check_every: float = CHECK_EVERY) -> None:
+    def __init__(
+        self, redis: Redis, channel: str, snapshots: Snapshots, *, check_every: float = CHECK_EVERY
+    ) -> None:
         self._redis = redis
         self._channel = channel
+        self._snapshots = snapshots
         self._check_every = check_every
-        self._waiters: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
+        #: By job: who waits, and what they know of it.
+        self._waiting: defaultdict[UUID, dict[asyncio.Future[None], Version]] = defaultdict(dict)
+        self._released = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Keep the subscription up for as long as the block runs."""
-        task = asyncio.create_task(self._listen(), name="finished-jobs")
+        self._loop = asyncio.get_running_loop()
+        tasks = [
+            asyncio.create_task(self._listen(), name="job-watch-listens"),
+            asyncio.create_task(self._check(), name="job-watch-checks"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def wait(
-        self,
-        job_id: UUID,
-        *,
-        timeout: float,  # noqa: ASYNC109 - part of what is asked for, not a cancellation
-        has_ended: Callable[[], Awaitable[bool]],
-    ) -> bool:
-        """Return whether the job ended within `timeout` seconds, going by `has_ended` alone."""
-        deadline = asyncio.get_running_loop().time() + timeout
-        woken = asyncio.Event()
-        self._waiters[job_id].add(woken)
-        try:
-            while not await has_ended():
-                left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
-                    return False
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), min(left, self._check_every))
-                woken.clear()
-            return True
-        finally:
-            self._waiters[job_id].discard(woken)
-            if not self._waiters[job_id]:
-                del self._waiters[job_id]
+    def release(self) -> None:
+        """Let everybody go, now and from now on: this process stops. Safe in signal handlers."""
+        self._released = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        for job_id in self._waiting:
+            self._wake(job_id)
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    async def ended(self, job_id: UUID, known: Snapshot, *, within: float) -> Snapshot:
+        """Return the job once it has ended, or as it stands after so many seconds."""
+        deadline = asyncio.get_running_loop().time() + within
+        while not known.has_ended:
+            changed = await self.changed(job_id, known, within=deadline - asyncio.get_running_loop().time())
+            if changed is None:
+                break
+            known = changed
+        return known
+
+    async def changed(self, job_id: UUID, known: Snapshot, *, within: float) -> Snapshot | None:
+        """Return the job once it is not what is known of it; None if that takes longer than so many seconds.
+
+        None, too, for a job that is gone, and for a process that stops.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while not self._released and (left := deadline - loop.time()) > 0:
+            woken: asyncio.Future[None] = loop.create_future()
+            self._waiting[job_id][woken] = known.version
+            timer = loop.call_later(left, _resolve, woken)
+            try:
+                # Whatever happened between the last look and now is seen by this one.
+                found = await self._snapshots.get(job_id)
+                if found is None or found.version != known.version:
+                    return found
+                await woken
+            finally:
+                timer.cancel()
+                del self._waiting[job_id][woken]
+                if not self._waiting[job_id]:
+                    del self._waiting[job_id]
+        return None
 
     async def _listen(self) -> None:
         while True:
@@ -73,12 +109,33 @@ class FinishedJobs:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
                     await subscription.subscribe(self._channel)
                     async for message in subscription.listen():
-                        self._wake(message["data"])
+                        self._hear(message["data"])
             except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
                 get_logger().warning(events.BROKER_UNAVAILABLE, error=type(error).__name__)
             await asyncio.sleep(RECONNECT_AFTER)
 
-    def _wake(self, data: bytes) -> None:
+    def _hear(self, data: bytes) -> None:
         with suppress(ValueError):  # not an id: not from us
-            for woken in self._waiters.get(UUID(data.decode()), ()):
-                woken.set()
+            job_id = UUID(data.decode())
+            self._snapshots.forget(job_id)
+            self._wake(job_id)
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(self._check_every)
+            with suppress(*DEPENDENCY_ERRORS):
+                found = await self._snapshots.look_at_all(self._waiting)
+                for job_id, waiting in self._waiting.items():
+                    now = found.get(job_id)
+                    for woken, known in waiting.items():
+                        if now is None or now.version != known:
+                            _resolve(woken)
+
+    def _wake(self, job_id: UUID) -> None:
+        for woken in self._waiting.get(job_id, ()):
+            _resolve(woken)
+
+
+def _resolve(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)

@@ -1,0 +1,36 @@
+"""Who may do what: the one place where roles and ownership are decided.
+
+A role opens a kind of route; ownership, and later grants, open the rows behind it. Whoever lacks the role is
+told so (403): that says nothing about anybody. Whoever lacks the row is told that there is none (404), in the
+very words of an id that never was.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from mindtrack_gateway.identity import Principal, Role
+from mindtrack_gateway.problems import ForbiddenError, NotFoundError
+
+
+def require(principal: Principal, role: Role) -> None:
+    """Let a role pass.
+
+    Raises:
+        ForbiddenError: the caller does not have it.
+
+    """
+    if role not in principal.roles:
+        raise ForbiddenError(f"This needs the role `{role}`.")
+
+
+def readable_person(asked_for: UUID | None, caller: UUID) -> UUID:
+    """Decide whose history may be read: one's own. `None` stands for "me".
+
+    Raises:
+        NotFoundError: it is somebody else's, or nobody's; the answer does not tell which.
+
+    """
+    if asked_for is not None and asked_for != caller:
+        raise NotFoundError("No such person.")
+    return caller

@@ -1,0 +1,206 @@
+"""Jobs as they are answered to those who poll: read together, kept ready to send.
+
+Many ask, and little changes. What a process knows about a job is told for a second, what has ended for five.
+After that a glance at the row, one query for all who ask at that moment, says whether it still holds. Only
+what did change is read and written out anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mindtrack_gateway.jobs.queue import QueueBoard
+from mindtrack_gateway.jobs.schemas import JobView, QueueView
+from mindtrack_shared.db import jobs
+from mindtrack_shared.db.models import Job
+from mindtrack_shared.domain.jobs import JobStatus, Priority
+
+#: How long a job is told as it was read.
+FRESH_SECONDS = 1.0
+#: The same for one that has ended: only its deletion can change it, which other processes are told of.
+FRESH_ENDED_SECONDS = 5.0
+#: How long a phone may keep what has ended.
+CACHED_BY_CLIENTS_SECONDS = 300
+#: Jobs that are looked at in one query.
+MOST_TOGETHER = 500
+#: Bytes of answers that are kept.
+KEPT_BYTES = 64 * 1024 * 1024
+#: Seconds after which a client should ask again, at least and at most.
+RETRY_AFTER = (1, 30)
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells a job from what it was."""
+
+    status: JobStatus
+    fence: int
+    priority: Priority
+    not_before: datetime
+
+    @classmethod
+    def of(cls, glance: Row[*tuple[Any, ...]]) -> Version:
+        return cls(glance.status, glance.fence, glance.priority, glance.not_before)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A job at a moment, as it is sent."""
+
+    user_id: UUID
+    version: Version
+    #: The whole document.
+    body: bytes
+    #: Quoted.
+    etag: bytes
+    #: Of a full answer and of one that says that nothing changed.
+    headers: tuple[Header, ...]
+    read_at: float
+    #: The document without what the queue adds to it.
+    settled: bytes
+
+    @property
+    def has_ended(self) -> bool:
+        return self.version.status.is_terminal
+
+    @property
+    def retry_after(self) -> str | None:
+        return next((value.decode() for name, value in self.headers if name == b"retry-after"), None)
+
+
+class Snapshots:
+    """What one process knows about jobs."""
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], board: QueueBoard) -> None:
+        self._sessions = sessions
+        self._board = board
+        self._known: OrderedDict[UUID, Snapshot] = OrderedDict()
+        self._bytes = 0
+        self._wanted: dict[UUID, asyncio.Future[Snapshot | None]] = {}
+        self._reader: asyncio.Task[None] | None = None
+
+    def recall(self, job_id: UUID) -> Snapshot | None:
+        """Return what is known about a job if it may still be told."""
+        known = self._known.get(job_id)
+        if known is None:
+            return None
+        fresh = FRESH_ENDED_SECONDS if known.has_ended else FRESH_SECONDS
+        return known if time.monotonic() - known.read_at < fresh else None
+
+    async def get(self, job_id: UUID) -> Snapshot | None:
+        """Return a job as it stands, or None if there is no such row."""
+        return self.recall(job_id) or await self.look(job_id)
+
+    async def look(self, job_id: UUID) -> Snapshot | None:
+        """Look at a job's row, together with those of all who ask now."""
+        wanted = self._wanted.get(job_id)
+        if wanted is None:
+            wanted = self._wanted[job_id] = asyncio.get_running_loop().create_future()
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read_wanted(), name="snapshots")
+        return await asyncio.shield(wanted)
+
+    async def look_at_all(self, job_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
+        """Look at many rows; those that are not there are left out."""
+        asked = list(dict.fromkeys(job_ids))
+        found = await asyncio.gather(*(self.look(job_id) for job_id in asked))
+        return {job_id: snapshot for job_id, snapshot in zip(asked, found, strict=True) if snapshot}
+
+    def forget(self, job_id: UUID) -> None:
+        """Have the next who asks look at the row."""
+        known = self._known.pop(job_id, None)
+        if known is not None:
+            self._bytes -= len(known.body)
+
+    async def _read_wanted(self) -> None:
+        while self._wanted:
+            # Taken out first: who asks from now on may know of something that this query is too early for.
+            wanted = {job_id: self._wanted.pop(job_id) for job_id in list(self._wanted)[:MOST_TOGETHER]}
+            try:
+                found = await self._read(list(wanted))
+            except Exception as error:  # noqa: BLE001 - each who asked decides what it means
+                for waiting in wanted.values():
+                    waiting.set_exception(error)
+                    waiting.exception()  # seen, also where nobody waits any more
+            else:
+                for job_id, waiting in wanted.items():
+                    waiting.set_result(found.get(job_id))
+
+    async def _read(self, job_ids: list[UUID]) -> dict[UUID, Snapshot]:
+        found: dict[UUID, Snapshot] = {}
+        changed: dict[UUID, Version] = {}
+        read_at = time.monotonic()
+        async with self._sessions() as session:
+            rows = (await session.execute(jobs.glances(job_ids))).all()
+            for row in rows:
+                job_id, now = row.id, Version.of(row)
+                known = self._known.get(job_id)
+                if known is None or known.version != now:
+                    changed[job_id] = now
+            settled = {
+                job.id: JobView.of(job, windows=True).model_dump_json(exclude={"queue"}).encode()
+                for job in await self._load(session, list(changed))
+            }
+        if any(row.status is JobStatus.QUEUED for row in rows):
+            await self._board.refresh()
+        for row in rows:
+            job_id, user_id, now = row.id, row.user_id, Version.of(row)
+            text = settled[job_id] if job_id in changed else self._known[job_id].settled
+            found[job_id] = self._keep(job_id, self._snapshot(job_id, user_id, now, text, read_at))
+        for job_id in job_ids:
+            if job_id not in found:
+                self.forget(job_id)
+        return found
+
+    async def _load(self, session: AsyncSession, job_ids: list[UUID]) -> Iterable[Job]:
+        if not job_ids:
+            return ()
+        return (await session.scalars(jobs.whole(job_ids))).unique()
+
+    def _snapshot(
+        self, job_id: UUID, user_id: UUID, version: Version, settled: bytes, read_at: float
+    ) -> Snapshot:
+        queue = None
+        if version.status is JobStatus.QUEUED:
+            place = self._board.place(version.priority, version.not_before, job_id)
+            queue = QueueView(position=place.position, eta_seconds=place.eta_seconds)
+        body = b'%s,"queue":%s}' % (settled[:-1], queue.model_dump_json().encode() if queue else b"null")
+        etag = b'"%s"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
+        caching: tuple[Header, ...] = ((b"cache-control", b"private, no-cache"),)
+        if version.status.is_terminal:
+            caching = ((b"cache-control", b"private, max-age=%d" % CACHED_BY_CLIENTS_SECONDS),)
+        else:
+            caching += ((b"retry-after", str(_retry_after(queue)).encode()),)
+        headers = (*caching, (b"etag", etag), (b"vary", b"Authorization, Prefer"))
+        return Snapshot(user_id, version, body, etag, headers, read_at, settled)
+
+    def _keep(self, job_id: UUID, snapshot: Snapshot) -> Snapshot:
+        self.forget(job_id)
+        self._known[job_id] = snapshot
+        self._bytes += len(snapshot.body)
+        while self._bytes > KEPT_BYTES:
+            _, dropped = self._known.popitem(last=False)
+            self._bytes -= len(dropped.body)
+        return snapshot
+
+
+def _retry_after(queue: QueueView | None) -> int:
+    """Return in how many seconds to ask again: when it may be over, by the queue."""
+    least, most = RETRY_AFTER
+    if queue is None or queue.eta_seconds is None:
+        return least
+    return min(most, max(least, math.ceil(queue.eta_seconds)))
