@@ -104,6 +104,12 @@ CASES = {
         {"severity": "warning", "priority": "interactive"},
     ),
     "MindTrackSlowResults": Case(served((85, 100)), served((86, 100)), {"severity": "critical"}),
+    "MindTrackSlowResultsForHours": Case(
+        served((93, 50)), served((95, 50)), {"severity": "critical"}, "8h", "10m"
+    ),
+    "MindTrackSlowResultsForADay": Case(
+        served((96, 80)), served((98, 80)), {"severity": "warning"}, "26h", "20m"
+    ),
     "MindTrackJobsFail": Case(
         {ENDED % "succeeded": "0+985x100", ENDED % "failed": "0+15x100"},
         {ENDED % "succeeded": "0+485x100", ENDED % "failed": "0+8x100", ENDED % "rejected": "0+507x100"},
@@ -176,6 +182,8 @@ class Burn:
 
 BURNS = {
     "MindTrackSlowResults": Burn(85, 88, 80, 84, 6, "critical", "90m", "1m"),
+    "MindTrackSlowResultsForHours": Burn(93, 95, 90, 45, 3, "critical", "8h", "10m"),
+    "MindTrackSlowResultsForADay": Burn(96, 98, 90, 72, 6, "warning", "26h", "20m"),
 }
 
 #: What a plainer rule would have missed, or called for.
@@ -186,6 +194,26 @@ MORE = [
             {FAILED % ("bucket", ',le="30.0"'): "0+9x100", FAILED % ("count", ""): "0+9x100"},
             {DONE % ("bucket", ',le="30.0"'): "0+9x100", DONE % ("count", ""): "0+9x100"},
             {"severity": "critical"},
+        ),
+    ),
+    (
+        "MindTrackSlowResultsForHours",  # one in ten, of 72 jobs or of 36
+        Case(
+            served((1.8, 50), jobs=2),
+            served((0.9, 50), jobs=1),
+            {"severity": "critical"},
+            "8h",
+            "10m",
+        ),
+    ),
+    (
+        "MindTrackSlowResultsForADay",  # one in ten, of 144 jobs or of 72
+        Case(
+            served((1.8, 80), jobs=2),
+            served((0.9, 80), jobs=1),
+            {"severity": "warning"},
+            "26h",
+            "20m",
         ),
     ),
     (
