@@ -48,6 +48,9 @@ ENDED = 'mindtrack_jobs_ended_total{status="%s",code="none"}'
 UNREADABLE = 'mindtrack_decode_errors_total{format="audio/mp4"}'
 DONE = 'mindtrack_job_seconds_%s{priority="interactive",status="succeeded"%s}'
 BUNDLE = 'mindtrack_worker_info{bundle="b",revision="%s",engine="openvino",precision="int8",pod="%s"}'
+WORKER = 'mindtrack_worker_info{bundle="%s",revision="one",engine="openvino",precision="%s",pod="%s"}'
+RELAY = 'mindtrack_relay_failures_total{dependency="broker"}'
+RESCUED = 'mindtrack_rescued_jobs_total{outcome="%s"}'
 OLDEST = 'mindtrack_oldest_job_seconds{status="queued",priority="%s"}'
 COUNT = 'mindtrack_jobs{status="%s",priority="bulk"}'
 QUEUED = 'mindtrack_queue_audio_seconds{priority="interactive"}'
@@ -92,6 +95,9 @@ CASES = {
         {"mindtrack_oldest_unrung_seconds": "60x100"},
         {"severity": "critical"},
     ),
+    "MindTrackRelayFails": Case(
+        {RELAY: "0+1.2x100"}, {RELAY: "0+0.9x100"}, {"severity": "warning", "dependency": "broker"}
+    ),
     "MindTrackDrainTakesLong": Case(  # 36 audio seconds per second
         {
             QUEUED: "10900x100",
@@ -125,6 +131,16 @@ CASES = {
         {"mindtrack_leases_lost_total": "0x80 4x20"},
         {"severity": "warning"},
     ),
+    "MindTrackJobsTakenBack": Case(
+        {RESCUED % "requeued": "0+0.4x100"},
+        {RESCUED % "requeued": "0+0.3x100", RESCUED % "rung_again": "0+9x100"},
+        {"severity": "warning"},
+    ),
+    "MindTrackJobsGivenUp": Case(
+        {RESCUED % "failed": "0+0.25x100"},
+        {RESCUED % "failed": "0+0.18x100", RESCUED % "requeued": "0+9x100"},
+        {"severity": "critical"},
+    ),
     "MindTrackDecodersDie": Case(
         {'mindtrack_decoders_killed_total{reason="crash"}': "0x80 6x20"},
         {
@@ -142,6 +158,13 @@ CASES = {
         {BUNDLE % ("one", "a"): "1x100", BUNDLE % ("two", "b"): "1x100"},
         {BUNDLE % ("one", "a"): "1x100", BUNDLE % ("one", "b"): "1x100"},
         {"severity": "warning"},
+    ),
+    "MindTrackMixedPrecisions": Case(
+        {WORKER % ("b", "int8", "a"): "1x50", WORKER % ("b", "fp32", "b"): "1x50"},
+        {WORKER % ("b", "int8", "a"): "1x50", WORKER % ("c", "fp32", "b"): "1x50"},
+        {"severity": "warning", "bundle": "b", "revision": "one"},
+        "8h",
+        "10m",
     ),
     "MindTrackWorkersUnseen": Case(
         {"up": "1x100"}, {BUNDLE % ("one", "a"): "1x100"}, {"severity": "warning"}
@@ -230,6 +253,30 @@ MORE = [
             {UNREADABLE: "0+0.5x100", ENDED % "succeeded": "0+1x100"},
             {UNREADABLE: "0+0.25x100", ENDED % "succeeded": "0+0.5x100"},
             {"severity": "warning", "format": "audio/mp4"},
+        ),
+    ),
+    (
+        "MindTrackRelayFails",  # all rounds, for twenty minutes or five
+        Case(
+            {RELAY: "0x70 0+60x20"}, {RELAY: "0x85 0+60x5"}, {"severity": "warning", "dependency": "broker"}
+        ),
+    ),
+    (
+        "MindTrackJobsTakenBack",  # two workers after each other, or one
+        Case(
+            {RESCUED % "requeued": "0x67 8x11 16x20"},
+            {RESCUED % "requeued": "0x77 8x20"},
+            {"severity": "warning"},
+        ),
+    ),
+    (
+        "MindTrackMixedPrecisions",  # since seven hours, or five
+        Case(
+            {WORKER % ("b", "int8", "a"): "1x50", WORKER % ("b", "fp32", "b"): "_x5 1x44"},
+            {WORKER % ("b", "int8", "a"): "1x50", WORKER % ("b", "fp32", "b"): "_x17 1x32"},
+            {"severity": "warning", "bundle": "b", "revision": "one"},
+            "8h",
+            "10m",
         ),
     ),
     (
