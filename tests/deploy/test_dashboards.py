@@ -12,12 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client.metrics import MetricWrapperBase
 
 import dashboards
-import mindtrack_gateway.metrics
-import mindtrack_inference.metrics
-import mindtrack_scheduler.metrics
 from dashboards import (
     DASHBOARDS,
     FAILED_REQUESTS,
@@ -30,29 +26,13 @@ from dashboards import (
     to_drain,
     written,
 )
+from deploy.metrics import told
 
 PROMTOOL = shutil.which("promtool") or "promtool"
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 
-#: What Prometheus appends to the names of counters and histograms.
-SUFFIXES = ("", "_total", "_bucket", "_count", "_sum")
 #: Of Prometheus itself.
 BUILT_IN = {"ALERTS": {"alertname", "alertstate"}}
-
-
-def told() -> dict[str, set[str]]:
-    """Return the labels of every sample that a service may expose, by name."""
-    modules = (mindtrack_gateway.metrics, mindtrack_inference.metrics, mindtrack_scheduler.metrics)
-    found = [each for module in modules for each in vars(module).values()]
-    return {
-        family.name + suffix: set(metric._labelnames)
-        for metric in found
-        if isinstance(metric, MetricWrapperBase)
-        for family in metric.collect()
-        for suffix in SUFFIXES
-    }
-
-
 KNOWN = told() | BUILT_IN
 
 
