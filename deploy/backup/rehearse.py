@@ -28,7 +28,7 @@ from mindtrack_local.demo import samples_folder
 from mindtrack_local.errors import PartFailedError
 from mindtrack_local.postgres import binaries
 from mindtrack_local.stack import Stack
-from mindtrack_scheduler.verify import verify
+from mindtrack_scheduler.verify import Verdict, verify
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import open_store
@@ -37,6 +37,7 @@ TABLES = ("users", "recordings", "jobs", "analyses", "analysis_windows", "day_ro
 PEOPLE = ("ada", "grace")
 DONE_WITHIN = 60.0  # seconds
 LOG_LINES = 20
+LOST = (Verdict.MISSING, Verdict.DAMAGED)
 #: A job that had been rung for is rung for again, as the doorbell was lost: after a minute by default.
 RING_AGAIN_SOON = {"MINDTRACK_JOB_RING_AGAIN_AFTER": "5", "MINDTRACK_SCHEDULER_RESCUE_EVERY": "2"}
 
@@ -191,12 +192,15 @@ def _socket(stack: Stack) -> str:
 
 def _verify(stack: Stack) -> None:
     engine = sync_engine(stack.infrastructure.settings(DatabaseSettings), application_name="mindtrack-verify")
+    store = open_store(stack.infrastructure.settings(StorageSettings))
     try:
-        findings = verify(engine, open_store(stack.infrastructure.settings(StorageSettings)), checksums=True)
+        found = [
+            f"{verdict}: {key}" for key, verdict in verify(engine, store, checksums=True) if verdict in LOST
+        ]
     finally:
         engine.dispose()
-    if findings.missing or findings.damaged:
-        raise RestoreError(f"recordings missing: {findings.missing}, damaged: {findings.damaged}")
+    if found:
+        raise RestoreError(f"recordings {', '.join(found)}")
 
 
 def _report(times: dict[str, float], saved: Saved) -> None:

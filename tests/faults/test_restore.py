@@ -67,8 +67,8 @@ def damage_the_base(archive: Archive) -> None:
     ("harm", "complaint"),
     [
         (lose_the_log, "recovery ended before configured recovery target"),
-        (lose_a_recording, "recordings missing: "),
-        (damage_a_recording, "damaged: "),
+        (lose_a_recording, "recordings missing: recordings/"),
+        (damage_a_recording, "recordings damaged: recordings/"),
         (damage_the_base, "PG_VERSION is not what its manifest says"),
     ],
 )
