@@ -76,12 +76,14 @@ class Rehearsal:
                 with self._timed("base backup, verified"):
                     archive.back_up()
                 _record(stack, "ada", "day-5.ogg")
+                _switch(stack)  # the way to the moment leads through more than one segment
                 _record(stack, "grace", "day-7.m4a")
                 stack.process("inference").stop()
                 queued = _submit(stack, "grace", "day-4.mp3")
                 moment, rows, trends = _moment(stack), _everything(stack), _trends(stack)
                 _submit(stack, "ada", "day-6.flac")
-                archive.wait_for(_make_a_mistake(stack))
+                _make_a_mistake(stack)
+                archive.wait_for(_switch(stack))
             with self._timed("recordings copied"):
                 archive.copy_objects(stack.infrastructure.recordings)
         found = Layout(self.var).postgres.stat()
@@ -177,10 +179,15 @@ def _moment(stack: Stack) -> datetime:
     return moment
 
 
-def _make_a_mistake(stack: Stack) -> str:
-    """Delete what must not be deleted; return the segment of the log that says so."""
-    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+def _make_a_mistake(stack: Stack) -> None:
+    """Delete what must not be deleted."""
+    with psycopg.connect(stack.database_url) as connection:
         connection.execute("delete from analyses")
+
+
+def _switch(stack: Stack) -> str:
+    """End the segment of the log that is written to; return its name."""
+    with psycopg.connect(stack.database_url) as connection:
         row = connection.execute("select pg_walfile_name(pg_switch_wal())").fetchone()
     assert row is not None  # noqa: S101 - a select of one row
     return str(row[0])
