@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gaps import first_gap
+
 SLOT = "mindtrack_archive"
 SWITCH_WITHIN = 30.0  # seconds
 POLL = 0.1  # seconds
@@ -100,24 +102,27 @@ class Archive:
                 raise RestoreError(f"the log's segment {segment} was not received")
             time.sleep(POLL)
 
-    def restore(self, data: Path, moment: datetime, owner: tuple[int, int]) -> None:
+    def restore(self, data: Path, moment: datetime | None, owner: tuple[int, int]) -> None:
         """Write a cluster that, when it is started, goes on from the base backup to a moment and no further.
 
-        Where the log ends before that moment, the server refuses to start.
+        Where the log ends before that moment, the server refuses to start. Without a moment it goes on to the
+        log's end, and would take a gap for it.
 
         Raises:
-            RestoreError: the base backup is damaged.
+            RestoreError: the base backup is damaged, or there is no moment and the log has a gap.
 
         """
         self.check()
+        if moment is None and (missing := first_gap(self.base, self.log)):
+            raise RestoreError(f"the log's segment {missing} is missing; name a moment before it")
         shutil.copytree(self.base, data)
         (data / "recovery.signal").touch()
         settings = {
             # What was still being written when the server was lost is there as a partial segment.
             "restore_command": f'cp "{self.log}/%f" "%p" || cp "{self.log}/%f.partial" "%p"',
-            "recovery_target_time": moment.isoformat(),
-            "recovery_target_action": "promote",
         }
+        if moment is not None:
+            settings |= {"recovery_target_time": moment.isoformat(), "recovery_target_action": "promote"}
         with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
         data.chmod(0o700)

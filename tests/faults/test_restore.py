@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "deploy/backup"))
 from archive import Archive, RestoreError
 from rehearse import Rehearsal, Saved
+
+from mindtrack_local.config import Layout
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -67,8 +70,8 @@ def damage_the_base(archive: Archive) -> None:
     ("harm", "complaint"),
     [
         (lose_the_log, "recovery ended before configured recovery target"),
-        (lose_a_recording, "recordings missing: "),
-        (damage_a_recording, "damaged: "),
+        (lose_a_recording, "recordings missing: recordings/"),
+        (damage_a_recording, "recordings damaged: recordings/"),
         (damage_the_base, "PG_VERSION is not what its manifest says"),
     ],
 )
@@ -87,3 +90,32 @@ def test_a_restore_to_another_moment_is_noticed(rehearsal: Rehearsal, lost: Save
 
     with pytest.raises(RestoreError, match="differs from what was there: jobs"):
         rehearsal.restore(later)
+
+
+def test_without_a_moment_all_that_was_received_is_there(rehearsal: Rehearsal, lost: Saved) -> None:
+    """The mistake, too."""
+    layout = Layout(rehearsal.var)
+    lost.archive.restore(layout.postgres, None, lost.owner)
+
+    with rehearsal._stack(services=()) as stack, psycopg.connect(stack.database_url) as connection:
+        counts = "select (select count(*) from jobs), (select count(*) from analyses)"
+        assert connection.execute(counts).fetchone() == (len(lost.rows["jobs"]) + 1, 0)
+
+
+def test_without_a_moment_a_gap_in_the_log_is_refused(lost: Saved, tmp_path: Path) -> None:
+    """The server would take it for the end of the log, and lose what comes after it."""
+    brought = {path.name for path in (lost.archive.base / "pg_wal").iterdir()}
+    *_, middle, _ = sorted(path for path in lost.archive.log.iterdir() if path.name not in brought)
+    middle.unlink()
+
+    with pytest.raises(RestoreError, match=f"segment {middle.name} is missing"):
+        lost.archive.restore(tmp_path / "data", None, lost.owner)
+
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_a_moment_a_lost_log_is_refused(lost: Saved, tmp_path: Path) -> None:
+    lose_the_log(lost.archive)
+
+    with pytest.raises(RestoreError, match=r"segment 0000000100000000000000.. is missing"):
+        lost.archive.restore(tmp_path / "data", None, lost.owner)

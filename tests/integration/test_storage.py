@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ import pytest
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import StorageSettings
-from mindtrack_shared.storage import ObjectMissingError, RecordingStore, StorageUnavailableError, open_store
+from mindtrack_shared.storage import (
+    ListingUnorderedError,
+    ObjectMissingError,
+    RecordingStore,
+    StorageUnavailableError,
+    open_store,
+)
 
 MEBIBYTE = 1024 * 1024
 
@@ -79,6 +86,27 @@ async def test_deleting_twice_is_no_error(backend: RecordingStore, key: str) -> 
 
     with pytest.raises(ObjectMissingError):
         next(backend.read(key))
+
+
+async def test_objects_are_listed_in_order_of_keys(backend: RecordingStore, key: str) -> None:
+    names = [f"{key}{end}" for end in ("-1", "/1", "/2", "0", "_")]
+    for name in reversed(names):
+        await backend.write(name, chunks(b"content"))
+
+    listed = [found for found in backend.objects() if found.key.startswith(key)]
+
+    assert [(found.key, found.size) for found in listed] == [(name, 7) for name in names]
+    assert all(abs(datetime.now(UTC) - found.modified) < timedelta(minutes=1) for found in listed)
+
+
+def test_a_listing_in_another_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than every object called missing."""
+    now = datetime.now(UTC)
+    pages = [[{"path": path, "size": 1, "last_modified": now} for path in page] for page in ("ac", "b")]
+    monkeypatch.setattr("obstore.list", lambda _: iter(pages))
+
+    with pytest.raises(ListingUnorderedError, match="b is listed after c"):
+        list(open_store(StorageSettings(url="memory://")).objects())
 
 
 async def test_a_store_that_answers_pings(backend: RecordingStore) -> None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from itertools import product
+from typing import TypeVarTuple
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
+from psycopg.errors import UndefinedColumn, UndefinedTable
+from sqlalchemy import Row
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.jobs import JobStatus, Priority
+
+Columns = TypeVarTuple("Columns")
 
 REGISTRY = CollectorRegistry()
 
@@ -58,34 +67,64 @@ ARRIVING_AUDIO = Gauge(
 )
 
 
+#: The database is of a release that lacks what was asked for.
+BEHIND = (UndefinedColumn, UndefinedTable)
+
+
 async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
-    """Read the backlog. Without the database it becomes unknown; everything else is still told."""
+    """Read the backlog. What the database does not say becomes unknown; everything else is still told.
+
+    It may be away, or a release behind.
+    """
+    found = loads = unrung = None
+    with suppress(*DEPENDENCY_ERRORS):
+        async with sessions() as session:
+            found = await _rows(session, jobs.backlog())
+            loads = await _rows(session, jobs.drain_load())
+            unrung = await _rows(session, jobs.unrung())
+    # All at once, as pages may be asked for at the same time.
+    _tell_jobs(found)
+    _tell_load(loads)
+    _tell_unrung(unrung)
+
+
+async def _rows(
+    session: AsyncSession, statement: TypedReturnsRows[*Columns]
+) -> Sequence[Row[*Columns]] | None:
+    """Return what the database says, or None if it is a release behind and cannot."""
     try:
-        await _read_backlog(sessions)
-    except DEPENDENCY_ERRORS:
-        for gauge in (UNRUNG_JOBS, OLDEST_UNRUNG_SECONDS):
-            gauge.set(math.nan)
-        JOBS.clear()
-        OLDEST_JOB_SECONDS.clear()
-        QUEUE_AUDIO_SECONDS.clear()
-        ARRIVING_AUDIO.clear()
+        return (await session.execute(statement)).all()
+    except ProgrammingError as error:
+        if not isinstance(error.orig, BEHIND):
+            raise
+        await session.rollback()  # or nothing else could be asked
+        return None
 
 
-async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
-    async with sessions() as session:
-        found = (await session.execute(jobs.backlog())).all()
-        loads = (await session.execute(jobs.drain_load())).all()
-        unrung, overdue = (await session.execute(jobs.unrung())).one()
-    UNRUNG_JOBS.set(unrung)
-    OLDEST_UNRUNG_SECONDS.set(overdue)
+def _tell_jobs(found: Sequence[Row[JobStatus, Priority, int, float]] | None) -> None:
+    JOBS.clear()
+    OLDEST_JOB_SECONDS.clear()
+    if found is None:
+        return
     rows = {(status, priority): (count, age) for status, priority, count, age in found}
     for status, priority in product((JobStatus.QUEUED, JobStatus.RUNNING), Priority):
         count, age = rows.get((status, priority), (0, 0.0))
         JOBS.labels(status, priority).set(count)
         OLDEST_JOB_SECONDS.labels(status, priority).set(age)
-    for lane, seconds, arriving in loads:
+
+
+def _tell_load(loads: Sequence[Row[str, float, float]] | None) -> None:
+    QUEUE_AUDIO_SECONDS.clear()
+    ARRIVING_AUDIO.clear()
+    for lane, seconds, arriving in loads or ():
         QUEUE_AUDIO_SECONDS.labels(lane).set(seconds)
         ARRIVING_AUDIO.labels(lane).set(arriving)
+
+
+def _tell_unrung(found: Sequence[Row[int, float]] | None) -> None:
+    ((unrung, overdue),) = found or ((math.nan, math.nan),)
+    UNRUNG_JOBS.set(unrung)
+    OLDEST_UNRUNG_SECONDS.set(overdue)
 
 
 class RequestMetrics:

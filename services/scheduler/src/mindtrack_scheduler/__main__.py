@@ -90,34 +90,46 @@ def maintenance() -> None:
 def verify(
     *,
     checksums: Annotated[bool, typer.Option("--checksums", help="Read and hash every recording.")] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Objects that are younger may be uploads in progress, and are no orphans.",
+        ),
+    ] = 3600,
 ) -> None:
     """Look up the object of every recording; exit with 1 if one is missing or damaged."""
+    from collections import Counter
+    from datetime import timedelta
+
     from rich.console import Console
     from rich.progress import Progress
 
+    from mindtrack_scheduler.verify import Verdict
     from mindtrack_scheduler.verify import verify as compare
     from mindtrack_shared.storage import open_store
 
     configure_logging(LogSettings(), service="verify")
     engine = sync_engine(DatabaseSettings(), application_name="mindtrack-verify")
-    errors = Console(stderr=True)
-    with Progress(console=errors, transient=True) as bars:
+    store = open_store(StorageSettings())
+    found = Counter[Verdict]()
+    with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("Recordings", total=None)
-        found = compare(
-            engine,
-            open_store(StorageSettings()),
-            checksums=checksums,
-            progress=lambda n: bars.advance(bar, n),
-        )
-    for name, keys in (("missing", found.missing), ("damaged", found.damaged), ("orphaned", found.orphaned)):
-        for key in keys:
-            typer.echo(f"{name}\t{key}")
+        for key, verdict in compare(engine, store, checksums=checksums, grace=timedelta(seconds=grace)):
+            found[verdict] += 1
+            bars.advance(bar)
+            if verdict is not Verdict.SOUND:
+                typer.echo(f"{verdict}\t{key}")
+    missing, damaged, orphaned = (
+        found[each] for each in (Verdict.MISSING, Verdict.DAMAGED, Verdict.ORPHANED)
+    )
     typer.echo(
-        f"{found.recordings} recordings: {len(found.missing)} missing, {len(found.damaged)} damaged; "
-        f"{len(found.orphaned)} objects without a row",
+        f"{found.total() - orphaned} recordings: {missing} missing, {damaged} damaged; "
+        f"{orphaned} objects without a row",
         err=True,
     )
-    raise typer.Exit(1 if found.missing or found.damaged else 0)
+    raise typer.Exit(1 if missing or damaged else 0)
 
 
 def life_sign() -> LifeSign:

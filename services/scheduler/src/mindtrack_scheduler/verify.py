@@ -1,66 +1,88 @@
-"""Compares the database with object storage: after a restore, or when somebody doubts either."""
+"""Compares the database with object storage: after a restore, or when somebody doubts either.
+
+Both are read once, side by side in order of keys, so that memory does not grow with what is stored; only a
+folder is listed as a whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Row, collate, select, text
 
 from mindtrack_shared.db.models import Recording
-from mindtrack_shared.storage import ObjectMissingError, RecordingStore
+from mindtrack_shared.storage import ListedObject, ObjectMissingError, RecordingStore
 
 #: Rows fetched at a time.
 BATCH = 1000
+#: How long an upload, from its first byte to the commit of its row, may take.
+GRACE = timedelta(hours=1)
 
 
-@dataclass
-class Findings:
-    recordings: int = 0
-    #: Keys of rows without an object: what must never be.
-    missing: list[str] = field(default_factory=list)
-    #: Keys of objects that are not what was uploaded.
-    damaged: list[str] = field(default_factory=list)
-    #: Keys of objects without a row: an upload that was not accepted in the end, or newer than the database.
-    orphaned: list[str] = field(default_factory=list)
+class Verdict(StrEnum):
+    SOUND = "sound"
+    #: A row without an object: what must never be.
+    MISSING = "missing"
+    #: An object that is not what was uploaded.
+    DAMAGED = "damaged"
+    #: An object without a row: an upload that was not accepted in the end, or newer than the database.
+    ORPHANED = "orphaned"
+
+
+class Finding(NamedTuple):
+    key: str
+    verdict: Verdict
 
 
 def verify(
-    engine: Engine,
-    store: RecordingStore,
-    *,
-    checksums: bool,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Findings:
-    """Look up every recording's object by its size or, reading all of it, by its SHA-256.
+    engine: Engine, store: RecordingStore, *, checksums: bool, grace: timedelta = GRACE
+) -> Iterator[Finding]:
+    """Look up every recording's object by its size or, reading all of it, by its SHA-256; in order of keys.
 
     Args:
         engine: of the database.
         store: where the objects are.
         checksums: read and hash every object.
-        progress: told how many recordings were looked up since it was told last.
+        grace: objects that are younger may be uploads whose rows are not committed yet, and are no orphans.
 
     Raises:
         StorageUnavailableError: the store does not answer.
+        ListingUnorderedError: the store does not list its objects in order of keys.
 
     """
-    sizes = dict(store.sizes())
-    findings = Findings()
-    known = select(Recording.object_key, Recording.size_bytes, Recording.sha256).execution_options(
-        yield_per=BATCH
+    settled = datetime.now(UTC) - grace
+    # By bytes, as stores sort; a database's own collation is another order.
+    known = select(Recording.object_key, Recording.size_bytes, Recording.sha256).order_by(
+        collate(Recording.object_key, "C")
     )
     with engine.connect() as connection:
-        for key, size_bytes, sha256 in connection.execute(known):
-            findings.recordings += 1
-            found = sizes.pop(key, None)
-            if found is None:
-                findings.missing.append(key)
-            elif found != size_bytes or (checksums and _sha256(store, key) != sha256):
-                findings.damaged.append(key)
-            progress(1)
-    findings.orphaned.extend(sorted(sizes))
-    return findings
+        connection.execute(text("set local statement_timeout = 0"))  # sorting takes as long as it takes
+        # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
+        rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
+        objects = store.objects()
+        row, found = next(rows, None), next(objects, None)
+        while row is not None or found is not None:
+            if row is not None and found is not None and row.object_key == found.key:
+                yield Finding(found.key, _judge(row, found, store if checksums else None))
+                row, found = next(rows, None), next(objects, None)
+            elif row is not None and (found is None or row.object_key < found.key):
+                yield Finding(row.object_key, Verdict.MISSING)
+                row = next(rows, None)
+            elif found is not None:
+                if found.modified < settled:
+                    yield Finding(found.key, Verdict.ORPHANED)
+                found = next(objects, None)
+
+
+def _judge(row: Row[str, int, bytes], found: ListedObject, store: RecordingStore | None) -> Verdict:
+    key, size_bytes, sha256 = row
+    if found.size != size_bytes or (store is not None and _sha256(store, key) != sha256):
+        return Verdict.DAMAGED
+    return Verdict.SOUND
 
 
 def _sha256(store: RecordingStore, key: str) -> bytes | None:

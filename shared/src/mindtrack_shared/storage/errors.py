@@ -1,6 +1,7 @@
 """Storage errors, translated at the adapter.
 
 StorageError
+├── ListingUnorderedError     the store lists its objects in an order of its own
 ├── ObjectMissingError        the key holds no object
 └── StorageUnavailableError   the store did not answer or refused us
 """
@@ -8,6 +9,10 @@ StorageError
 
 class StorageError(Exception):
     """Something about object storage went wrong."""
+
+
+class ListingUnorderedError(StorageError):
+    """The store lists its objects in an order of its own."""
 
 
 class ObjectMissingError(StorageError):

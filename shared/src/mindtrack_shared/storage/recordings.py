@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -14,7 +15,12 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from mindtrack_shared.settings import StorageSettings
-from mindtrack_shared.storage.errors import ObjectMissingError, StorageError, StorageUnavailableError
+from mindtrack_shared.storage.errors import (
+    ListingUnorderedError,
+    ObjectMissingError,
+    StorageError,
+    StorageUnavailableError,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config  # these exist for type checkers only
@@ -27,6 +33,13 @@ PARALLEL_PARTS = 2
 READ_BYTES = 1024 * 1024
 REQUEST_TIMEOUT = timedelta(seconds=30)
 CONNECT_TIMEOUT = timedelta(seconds=3)
+
+
+class ListedObject(NamedTuple):
+    key: str
+    size: int  # bytes
+    #: When its upload ended; on S3, where that came in parts, when it began.
+    modified: datetime
 
 
 class RecordingStore:
@@ -59,11 +72,30 @@ class RecordingStore:
         with _translated(key):
             yield from obstore.get(self._backend, key).stream(min_chunk_size=READ_BYTES)
 
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        """Yield the key and size in bytes of every object, in no particular order."""
+    def objects(self) -> Iterator[ListedObject]:
+        """Yield every object in order of keys, by bytes.
+
+        Object storage lists page by page in that order. A folder does not: it is read whole and sorted first.
+
+        Raises:
+            ListingUnorderedError: the store does not do what S3 promises.
+
+        """
+        listed = self._listed()
+        if isinstance(self._backend, LocalStore):
+            listed = iter(sorted(listed, key=attrgetter("key")))
+        last = ""
+        for found in listed:
+            if found.key < last:
+                raise ListingUnorderedError(f"{found.key} is listed after {last}")
+            last = found.key
+            yield found
+
+    def _listed(self) -> Iterator[ListedObject]:
         with _translated("/"):
-            for objects in obstore.list(self._backend):
-                yield from ((found["path"], found["size"]) for found in objects)
+            for page in obstore.list(self._backend):
+                for found in page:
+                    yield ListedObject(found["path"], found["size"], found["last_modified"])
 
     async def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""
