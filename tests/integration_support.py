@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import pytest
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import URL, create_engine, text
 
+from mindtrack_gateway.app import create_app
+from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.settings import DatabaseSettings
 
 
@@ -43,3 +46,19 @@ def serving(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def serving_gateway(
+    infrastructure: Infrastructure, database: DatabaseSettings, **settings: str
+) -> Iterator[str]:
+    """Serve a gateway from a thread; yields its base URL. Settings go by names such as `UPLOAD_IDLE`."""
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as environment:  # settings are read at start; nobody inherits these
+            for name, value in infrastructure.environment.variables().items():
+                environment.setenv(name, value)
+            environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+            for name, value in settings.items():
+                environment.setenv(f"MINDTRACK_GATEWAY_{name}", value)
+            base_url = running.enter_context(serving(create_app()))
+        yield base_url
