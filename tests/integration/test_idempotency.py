@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -366,6 +369,26 @@ def test_expired_keys_are_forgotten_and_no_others(engine: Engine) -> None:
     assert forget_keys(engine, batch=2) == 5
     assert {key.key for key in keys(engine)} == {"5", "6"}
     assert forget_keys(engine) == 0
+
+
+def test_beat_and_maintenance_forget_expired_keys(
+    infrastructure: Infrastructure, database: DatabaseSettings, engine: Engine, tmp_path: Path
+) -> None:
+    variables = os.environ | infrastructure.environment.variables()
+    variables["MINDTRACK_DATABASE_URL"] = database.url.get_secret_value()
+    variables["MINDTRACK_SCHEDULER_BEAT_FILE"] = str(tmp_path / "schedule")
+    variables["MINDTRACK_SCHEDULER_FORGET_EVERY"] = "1"
+    with engine.begin() as connection:
+        connection.execute(idempotency.claim(add_user(engine), "key", lease=timedelta(seconds=1)))
+
+    command = [sys.executable, "-m", "mindtrack_scheduler"]
+    running = [subprocess.Popen([*command, part], env=variables) for part in ("beat", "maintenance")]
+    try:
+        eventually(lambda: keys(engine) == [], within=60)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize(
