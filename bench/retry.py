@@ -1,9 +1,9 @@
 """Uploads that are sent three times each over a network that resets connections, and how often each counts.
 
 A proxy on loopback resets them at seeded points: before, during and after the request's body, and before the
-answer's first byte. Half of the phones send an `Idempotency-Key`; one of five sends all three at once. One that
-got no answer in the end goes on until it has one. Then scripted completions write the analyses, or with --full
-the real worker. The ratio is uploads with one job and one analysis, which days counted once, over all
+answer's first byte. Half of the phones send an `Idempotency-Key`; one of five sends all three at once. Who
+got no answer in the end goes on until there is one. Then scripted completions write the analyses, or with
+--full the real worker. The ratio is uploads with one job and one analysis, which days counted once, over all
 uploads: each must count, and none twice.
 """
 
