@@ -20,7 +20,7 @@ import mindtrack_shared
 from bench.model import THREADS
 from bench.outcome import ROOT, report, require
 from bench.sides import in_turns, rate, ratio, rounds_wanted
-from faults_support import FaultyStack, eventually
+from faults_support import FaultyStack, another, eventually
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_local.config import SERVICES, StackConfig
 from mindtrack_shared.domain.emotions import Emotion
@@ -35,7 +35,7 @@ PATIENCE = 180.0
 def ours(stack: FaultyStack, recording: Path, number: int) -> float:
     """First results per second of a worker that finds one job waiting."""
     with stack.client() as client:
-        job = client.submit(recording).id
+        job = client.submit(another(recording, recording.parent)).id
     name = f"cold-{number}"
 
     def first_result() -> None:

@@ -18,7 +18,7 @@ from bench.model import THREADS
 from bench.outcome import report, require
 from bench.sides import in_turns, progress, ratio, rounds_wanted
 from bench.system import running, write_recording
-from faults_support import FaultyStack, eventually
+from faults_support import FaultyStack, another, eventually
 from mindtrack_client import MindTrack, Priority
 
 TARGET = 3.0
@@ -32,7 +32,7 @@ def waits(stack: FaultyStack, client: MindTrack, recording: Path) -> float:
     found = []
     for _ in range(JOBS):
         start = time.perf_counter()
-        job = client.submit(recording).id
+        job = client.submit(another(recording, recording.parent)).id
         eventually(lambda job=job: stack.succeeded([job]), within=PATIENCE, what="a result")  # type: ignore[misc]
         found.append(time.perf_counter() - start)
     return float(np.percentile(found, 95))
@@ -45,7 +45,10 @@ def main() -> int:
         waits(stack, client, recording)
 
         def busy(_: int) -> float:
-            bulk = [client.submit(recording, priority=Priority.BULK).id for _ in range(BACKLOG)]
+            bulk = [
+                client.submit(another(recording, recording.parent), priority=Priority.BULK).id
+                for _ in range(BACKLOG)
+            ]
             found = waits(stack, client, recording)
             require(not stack.succeeded(bulk), "bulk work waits behind all interactive jobs")
             eventually(lambda: stack.succeeded(bulk), within=PATIENCE, what="an empty queue")

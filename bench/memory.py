@@ -16,7 +16,7 @@ from bench.model import THREADS
 from bench.outcome import report, require
 from bench.sides import in_turns, ratio, rounds_wanted
 from bench.system import WORKER, running, write_recording
-from faults_support import FaultyStack, eventually
+from faults_support import FaultyStack, another, eventually
 
 TARGET = 1.5
 HOUR, MINUTE = 3600.0, 60.0  # seconds
@@ -29,7 +29,7 @@ def peak(stack: FaultyStack, recording: Path) -> float:
     for member in family:
         Path(f"/proc/{member.pid}/clear_refs").write_text("5")  # resets the high-water mark: proc(5)
     with stack.client() as client:
-        job = client.submit(recording).id
+        job = client.submit(another(recording, recording.parent)).id
     eventually(lambda: stack.succeeded([job]), within=PATIENCE, what="a result")
     return sum(map(_high_water, family))
 

@@ -18,6 +18,7 @@ from mindtrack_local.stack import Stack
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.db.models import AnalysisRecord, Job
 from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings
 from unit.inference.recordings import encode, voice
 
@@ -71,6 +72,18 @@ def eventually(condition: Callable[[], bool], *, within: float, what: str) -> No
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within:g} s: {what}")
         time.sleep(0.02)
+
+
+def another(recording: Path, folder: Path) -> Path:
+    """Write a WAV or M4A that sounds the same. The same bytes again would be the same recording."""
+    mark = new_id().bytes
+    ignored = {  # a chunk, or a box, that readers skip
+        ".wav": b"JUNK" + len(mark).to_bytes(4, "little") + mark,
+        ".m4a": (8 + len(mark)).to_bytes(4, "big") + b"free" + mark,
+    }
+    path = folder / f"{recording.stem}-{mark.hex()}{recording.suffix}"
+    path.write_bytes(recording.read_bytes() + ignored[recording.suffix])
+    return path
 
 
 def talking(path: Path, seconds: float) -> Path:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from uuid import UUID
 
 import httpx2 as httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import URL, Engine, create_engine, text
 
 from factories import TENSE, ScriptedAnalyzer, analysis
+from mindtrack_gateway.app import create_app
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
+from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import DatabaseSettings, JobSettings
 from mindtrack_shared.storage import RecordingStore
@@ -25,7 +29,9 @@ from mindtrack_shared.storage import RecordingStore
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
 
 
-def upload(client: httpx.Client, content: bytes = WAV, **fields: str) -> httpx.Response:
+def upload(client: httpx.Client, content: bytes | None = None, **fields: str) -> httpx.Response:
+    """Upload a recording: one like no other unless told, as the same bytes are the same recording."""
+    content = content or WAV + new_id().bytes
     return client.post("/v1/jobs", files={"file": ("log.wav", content, "audio/wav")}, data=fields)
 
 
@@ -79,3 +85,19 @@ def serving(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def serving_gateway(
+    infrastructure: Infrastructure, database: DatabaseSettings, **settings: str
+) -> Iterator[str]:
+    """Serve a gateway from a thread; yields its base URL. Settings go by names such as `UPLOAD_IDLE`."""
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as environment:  # settings are read at start; nobody inherits these
+            for name, value in infrastructure.environment.variables().items():
+                environment.setenv(name, value)
+            environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+            for name, value in settings.items():
+                environment.setenv(f"MINDTRACK_GATEWAY_{name}", value)
+            base_url = running.enter_context(serving(create_app()))
+        yield base_url

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from faults_support import eventually
+from faults_support import another, eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
@@ -117,7 +117,7 @@ def test_nothing_leaks(tmp_path: Path) -> None:
                 succeeded = client.submit(good, wait=True, timeout=60)
                 rejected = client.submit(torn, wait=True, timeout=60)
                 client.trends(days=7)
-                failed = _lose_a_recording(stack, client, good)
+                failed = _lose_a_recording(stack, client, another(good, tmp_path))
             assert [succeeded.status, rejected.status] == [JobStatus.SUCCEEDED, JobStatus.REJECTED]
             _provoke(stack, token, good)
             user_ids = _user_ids(stack)

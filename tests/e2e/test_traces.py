@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from faults_support import eventually
+from faults_support import another, eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
@@ -100,5 +100,6 @@ def test_a_collector_that_is_away_costs_no_job(tmp_path: Path) -> None:
     overrides = {"MINDTRACK_TRACING_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     config = StackConfig(var=tmp_path / "var", durable=False, settings_overrides=overrides)
     with Stack(config) as stack, MindTrack(stack.base_url, stack.token("ada")) as client:
-        jobs = [client.submit(SAMPLES / "day-1.wav", wait=True, timeout=60) for _ in range(2)]
+        logs = [another(SAMPLES / "day-1.wav", tmp_path) for _ in range(2)]
+        jobs = [client.submit(log, wait=True, timeout=60) for log in logs]
     assert [job.status for job in jobs] == [JobStatus.SUCCEEDED] * 2

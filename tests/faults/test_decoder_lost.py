@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faults_support import FaultyStack, eventually, talking
+from faults_support import FaultyStack, another, eventually, talking
 from mindtrack_shared.domain.jobs import JobStatus, RejectionCode
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -19,7 +19,7 @@ def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultySt
     stack.add_inference("inference")
     recording = talking(tmp_path / "log.wav", seconds=60)
     with stack.client() as client:
-        doomed = [client.submit(recording).id for _ in range(KILLS)]
+        doomed = [client.submit(another(recording, tmp_path)).id for _ in range(KILLS)]
         eventually(
             lambda: JobStatus.RUNNING in {job.status for job in stack.jobs()}, within=20, what="a claim"
         )
@@ -30,8 +30,8 @@ def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultySt
                 victim.kill()
                 killed.add(victim.pid)
             if not victims and all(job.status.is_terminal for job in stack.jobs()):
-                doomed.append(client.submit(recording).id)
-        spared = [client.submit(recording).id for _ in range(3)]
+                doomed.append(client.submit(another(recording, tmp_path)).id)
+        spared = [client.submit(another(recording, tmp_path)).id for _ in range(3)]
 
     eventually(lambda: stack.succeeded(spared), within=120, what="the others succeeding")
     eventually(lambda: all(job.status.is_terminal for job in stack.jobs()), within=60, what="an end for all")

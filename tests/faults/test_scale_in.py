@@ -13,7 +13,7 @@ import pytest
 
 from deploy.manifests import kubectl, name_of, rendered
 from deploy.policies import Pod
-from faults_support import FaultyStack, eventually, talking
+from faults_support import FaultyStack, another, eventually, talking
 from mindtrack_local.part import Part
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.domain.jobs import JobStatus, Priority
@@ -90,7 +90,7 @@ def test_scaling_in_cuts_no_interactive_job(stack: FaultyStack, tmp_path: Path) 
     for _ in range(3):
         workers.fill()
         with stack.client() as client:
-            promised += [client.submit(recording).id for _ in range(4)]
+            promised += [client.submit(another(recording, tmp_path)).id for _ in range(4)]
         held = workers.scale_in()
         assert {stack.job(job_id).status for job_id in held} <= {JobStatus.SUCCEEDED}
         caught += held
@@ -110,7 +110,7 @@ def test_scaling_in_hands_long_bulk_work_on(stack: FaultyStack, tmp_path: Path) 
     for _ in range(2):
         workers.fill()
         with stack.client() as client:
-            job_id = client.submit(recording, priority=Priority.BULK).id
+            job_id = client.submit(another(recording, tmp_path), priority=Priority.BULK).id
         promised.append(job_id)
         assert workers.scale_in() == [job_id]
         # Once its worker is gone it waits, or has begun anew elsewhere.

@@ -9,8 +9,7 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import URL, Engine, make_url, text
 
-from integration_support import execute_outside_transactions, serving, settings_for
-from mindtrack_gateway.app import create_app
+from integration_support import execute_outside_transactions, serving_gateway, settings_for
 from mindtrack_local.config import StackConfig
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db import migrate
@@ -61,7 +60,9 @@ def engine(session_engine: Engine) -> Iterator[Engine]:
     """
     yield session_engine
     with session_engine.begin() as connection:
-        connection.execute(text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups"))
+        connection.execute(
+            text("TRUNCATE recordings, jobs, idempotency_keys, analyses, analysis_windows, day_rollups")
+        )
 
 
 @pytest.fixture(scope="session")
@@ -84,15 +85,8 @@ def wakeups(queue: QueueSettings) -> Iterator[Wakeups]:
 @pytest.fixture(scope="session")
 def gateway(infrastructure: Infrastructure, database: DatabaseSettings) -> Iterator[str]:
     """The base URL of a gateway that serves from a thread, over real sockets."""
-    with ExitStack() as running, pytest.MonkeyPatch.context() as environment:
-        for name, value in infrastructure.environment.variables().items():
-            environment.setenv(name, value)
-        environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
-        environment.setenv("MINDTRACK_GATEWAY_ANALYZE_WAIT", "1.5")
-        environment.setenv("MINDTRACK_GATEWAY_UPLOAD_IDLE", "1")
-        environment.setenv("MINDTRACK_GATEWAY_MAX_RECORDING_BYTES", str(2 * 1024 * 1024))
-        base_url = running.enter_context(serving(create_app()))
-        environment.undo()  # settings are read at start; other tests must not inherit these
+    settings = {"ANALYZE_WAIT": "1.5", "UPLOAD_IDLE": "1", "MAX_RECORDING_BYTES": str(2 * 1024 * 1024)}
+    with serving_gateway(infrastructure, database, **settings) as base_url:
         yield base_url
 
 

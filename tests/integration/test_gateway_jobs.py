@@ -51,7 +51,7 @@ def test_the_object_is_stored_before_the_row_promises_it(
     engine: Engine,
     store: RecordingStore,
 ) -> None:
-    job_id = UUID(upload(ada).json()["id"])
+    job_id = UUID(upload(ada, WAV).json()["id"])
 
     assert b"".join(store.read(object_key(engine, job_id))) == WAV
     with Session(engine) as session:

@@ -137,6 +137,20 @@ def test_the_release_before_arrivals_goes_on_reading_the_load(empty: Engine) -> 
             connection.execute(text("drop role former_scaler"))
 
 
+def test_the_release_before_keys_goes_on_writing(empty: Engine) -> None:
+    """It stores the same bytes of the same person as often as they come."""
+    migrate.upgrade(empty, "0005")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0006")
+    write_as_the_previous_release(empty)
+    with empty.begin() as connection:
+        columns = "user_id, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone"
+        twice = "insert into recordings (id, object_key, {0}) select gen_random_uuid(), 'other', {0} from {1}"
+        connection.execute(text(twice.format(columns, "recordings limit 1")))
+    migrate.downgrade(empty, "0005")
+    write_as_the_previous_release(empty)
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")

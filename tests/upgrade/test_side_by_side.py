@@ -14,7 +14,7 @@ from uuid import UUID
 import psutil
 import pytest
 
-from faults_support import FaultyStack, eventually, talking
+from faults_support import FaultyStack, another, eventually, talking
 from mindtrack_client import JobStatus, Priority
 from mindtrack_local.config import SERVICES, Service, StackConfig
 from mindtrack_local.part import Part
@@ -74,7 +74,7 @@ def test_an_upgrade_and_its_rollback_lose_nothing(
     with FaultyStack(config(var, ALL, previous_release)) as stack, stack.client() as client:
         for release, order in (({}, UPGRADE), (previous_release, UPGRADE[::-1])):
             for service in order:
-                jobs += [client.submit(recording).id for _ in range(JOBS_PER_STEP)]
+                jobs += [client.submit(another(recording, tmp_path)).id for _ in range(JOBS_PER_STEP)]
                 assert not stack.succeeded(jobs), f"too few jobs: none was left when {service} was replaced"
                 substitute(stack.process(service), previous_release, release)
             assert runs_former(stack, previous_release) == (ALL if release else frozenset())

@@ -16,6 +16,7 @@ from mindtrack_gateway.problems import (
     DEPENDENCY_ERRORS,
     AnalysisFailedError,
     RecordingRejectedError,
+    answer,
     documented,
 )
 from mindtrack_gateway.recordings.routes import UPLOAD_FORM, UPLOAD_PROBLEMS
@@ -68,23 +69,25 @@ class StressAnswer(BaseModel):
 )
 async def analyze_stress(
     request: Request,
+    response: Response,
     parts: PartsDep,
     user_id: CurrentUser,
 ) -> StressAnswer | Response:
     """Queue the recording like `POST /v1/jobs` and wait for its job; answer 202 if that takes too long."""
     accepted = await parts.intake.accept(request, user_id)
-    job = accepted
+    accepted.put_headers(response)
+    job = accepted.job
     # The promise is given: from here on, a dependency that is away must not read as a refusal.
     with suppress(*DEPENDENCY_ERRORS):
-        job = await _ended(parts, accepted.id, user_id)
+        job = await _ended(parts, job.id, user_id)
     problem = ending(job)
     if problem is not None:
-        raise problem
+        return answer(problem.document(request.url.path), {**problem.headers, **accepted.headers})
     if job.analysis is not None:
         return StressAnswer.of(job.analysis)
     view = JobView.of(job)
     later = Response(view.model_dump_json(), status_code=HTTPStatus.ACCEPTED, media_type="application/json")
-    later.headers["Location"] = f"/v1/jobs/{view.id}"
+    accepted.put_headers(later)
     view.put_retry_after(later)
     return later
 

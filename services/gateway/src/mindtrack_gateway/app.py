@@ -26,6 +26,7 @@ from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
+from mindtrack_gateway.recordings.idempotency import Keys
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.trends import routes as trends
@@ -75,6 +76,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         intake=Intake(
             store=store,
             sessions=sessions,
+            keys=Keys(sessions, lease=settings.upload_idle + settings.key_lease, keep=settings.keep_keys),
             job_settings=JobSettings(),
             max_bytes=settings.max_recording_bytes,
             idle=settings.upload_idle,

@@ -1,13 +1,15 @@
 """Every way a request can fail, and how each is told: RFC 9457 problem documents.
 
 ProblemError
-├── MalformedRequestError        400  the body could not be parsed
+├── MalformedRequestError        400  the body or a header could not be parsed
 ├── UnauthorizedError            401  no valid bearer token
 ├── ForbiddenError               403  the caller's roles do not open this
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── UploadStalledError           408  the client stopped sending
+├── IdempotencyKeyInUseError     409  another request with this key is under way
 ├── RecordingTooLargeError       413
 ├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
+├── IdempotencyKeyReusedError    422  the key belongs to another request
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
 ├── RecordingEmptyError          422
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
@@ -131,6 +133,27 @@ class UploadStalledError(ProblemError):
     status = HTTPStatus.REQUEST_TIMEOUT
     slug = "upload-stalled"
     headers: ClassVar[dict[str, str]] = {"Connection": "close"}
+
+
+class IdempotencyKeyInUseError(ProblemError):
+    """A request with this idempotency key is under way"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "idempotency-key-in-use"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+    def __init__(self) -> None:
+        super().__init__("Wait for its answer, or send the same again after `Retry-After`.")
+
+
+class IdempotencyKeyReusedError(ProblemError):
+    """The idempotency key belongs to another request"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "idempotency-key-reused"
+
+    def __init__(self) -> None:
+        super().__init__("The recording or its metadata differ. Use a new key for each recording.")
 
 
 class RecordingTooLargeError(ProblemError):

@@ -30,6 +30,17 @@ class GatewaySettings(BaseSettings):
         Duration,
         Field(description="An upload of which no byte arrives for this long is refused with 408."),
     ] = timedelta(seconds=30)
+    key_lease: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="An `Idempotency-Key` whose gateway died is free after UPLOAD_IDLE and this.",
+        ),
+    ] = timedelta(minutes=2)
+    keep_keys: Annotated[
+        Duration,
+        Field(gt=timedelta(0), description="How long an `Idempotency-Key` is remembered."),
+    ] = timedelta(hours=24)
     analyze_wait: Annotated[
         Duration,
         Field(description="How long POST /analyze-stress waits for its job before it answers 202."),

@@ -14,7 +14,7 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
-from mindtrack_shared.queue.names import MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.queue.names import FORGET_KEYS_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -49,6 +49,7 @@ def parts() -> Parts:
 def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     app = celery_app("mindtrack-scheduler", queue)
     every = settings.rescue_every.total_seconds()
+    forget_every = settings.forget_every.total_seconds()
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],
         # One process is plenty for short statements, and it has no model whose limits need a child to kill.
@@ -57,6 +58,11 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         beat_schedule={
             # An unread rescue is worthless once the next one is due.
             "rescue": {"task": RESCUE_TASK, "schedule": every, "options": {"expires": every}},
+            "forget-keys": {
+                "task": FORGET_KEYS_TASK,
+                "schedule": forget_every,
+                "options": {"expires": forget_every},
+            },
         },
         beat_schedule_filename=str(settings.beat_file),
         beat_max_loop_interval=min(5.0, every),

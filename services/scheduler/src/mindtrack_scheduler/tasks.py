@@ -5,11 +5,17 @@ from __future__ import annotations
 from celery import shared_task
 
 from mindtrack_scheduler import maintenance
+from mindtrack_scheduler.forget_keys import forget_keys
 from mindtrack_scheduler.rescue import rescue
-from mindtrack_shared.queue.names import RESCUE_TASK
+from mindtrack_shared.queue.names import FORGET_KEYS_TASK, RESCUE_TASK
 
 
 @shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def rescue_stuck_jobs() -> None:
     parts = maintenance.parts()
     rescue(parts.engine, parts.wakeups, parts.job_settings, parts.traces)
+
+
+@shared_task(name=FORGET_KEYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def forget_expired_keys() -> None:
+    forget_keys(maintenance.parts().engine)

@@ -116,6 +116,8 @@ class Recording(Base):
         CheckConstraint("size_bytes > 0", name="size_positive"),
         CheckConstraint("prompt_ended_at >= recorded_at", name="prompt_ends_within"),
         Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
+        # Finds what was sent before. Not unique: what failed may be sent again.
+        Index("ix_recordings_user_id_sha256", "user_id", "sha256"),
     )
 
 
@@ -191,6 +193,38 @@ class Job(Base):
         ),
         Index("ix_jobs_silent", "priority", "dispatched_at", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_leases", "lease_expires_at", postgresql_where=text("status = 'running'")),
+    )
+
+
+class IdempotencyKey(Base):
+    """A client's name for one request, so that a second one by that name does nothing again."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    #: SHA-256 over what was asked for. This, the job and the status are null while the request is under way.
+    fingerprint: Mapped[bytes | None]
+    job_id: Mapped[UUID | None]
+    #: HTTP status of the first answer: 202 if it made the job, 200 if it found it.
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    #: When it was claimed: the fence of that claim.
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: When another request may have it: the end of the claim's lease, or of what we remember.
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "user_id"], ["jobs.id", "jobs.user_id"], ondelete="CASCADE"),
+        CheckConstraint("key ~ '^[!-~]{1,255}$'", name="key_visible_ascii"),
+        CheckConstraint(f"octet_length(fingerprint) = {SHA256_BYTES}", name="fingerprint_length"),
+        CheckConstraint("status in (200, 202)", name="status_known"),
+        CheckConstraint(
+            "(job_id is null) = (fingerprint is null) and (job_id is null) = (status is null)",
+            name="bound_as_a_whole",
+        ),
+        CheckConstraint("expires_at > created_at", name="expires_later"),
+        Index("ix_idempotency_keys_job_id", "job_id"),
+        Index("ix_idempotency_keys_expires_at", "expires_at"),
     )
 
 

@@ -1,6 +1,11 @@
 """Log events: constant names. What varies goes into fields, and ids are the only names of people."""
 
 JOB_ACCEPTED = "job_accepted"
+#: The recording, or the request by its key, was known: there is a job already.
+UPLOAD_REPEATED = "upload_repeated"
+#: A claim on an idempotency key could not be given up; its lease will lapse.
+KEY_NOT_FREED = "key_not_freed"
+KEYS_FORGOTTEN = "keys_forgotten"
 JOB_CLAIMED = "job_claimed"
 JOB_SUCCEEDED = "job_succeeded"
 JOB_REJECTED = "job_rejected"

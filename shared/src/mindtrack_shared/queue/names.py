@@ -13,6 +13,8 @@ FORMER_DRAIN_QUEUE = "drain"
 
 #: Periodic repair: lapsed leases and silent messages.
 RESCUE_TASK = "mindtrack.rescue"
+#: Periodic cleaning: idempotency keys that have expired.
+FORGET_KEYS_TASK = "mindtrack.forget-keys"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.

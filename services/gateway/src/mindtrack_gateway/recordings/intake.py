@@ -1,6 +1,7 @@
 """Accept a recording: store the object, then commit its row and job. The heart of the gateway.
 
-No row without its object: the object is written first. An upload that is refused afterwards is removed again.
+No row without its object: the object is written first. An upload that is refused afterwards is removed again,
+and so is one of a recording that the person sent before: it has its job.
 When the commit fails, the object stays: the commit may have happened although its answer got lost. Such
 orphans are logged; nothing sweeps them yet.
 """
@@ -12,6 +13,8 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Protocol
 from uuid import UUID
 
 from fastapi import Request
@@ -19,14 +22,24 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway.problems import (
     InvalidRequestError,
+    ProblemError,
     RecordingEmptyError,
     RecordingTooLargeError,
     UnsupportedMediaTypeError,
 )
 from mindtrack_gateway.recordings import form
 from mindtrack_gateway.recordings.formats import SNIFF_BYTES, is_acceptable_declaration, sniff
+from mindtrack_gateway.recordings.idempotency import (
+    Accepted,
+    Claim,
+    Earlier,
+    Keys,
+    Nowhere,
+    fingerprint,
+    requested_key,
+)
 from mindtrack_gateway.recordings.metadata import FIELDS, CaptureMetadata, capture_metadata
-from mindtrack_shared.db import jobs
+from mindtrack_shared.db import idempotency, jobs
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
@@ -37,6 +50,14 @@ from mindtrack_shared.storage import RecordingStore, StorageUnavailableError
 
 #: The form's own bytes around the recording.
 FORM_OVERHEAD_BYTES = 64 * 1024
+
+
+class Sink(Protocol):
+    """Where an upload's bytes go."""
+
+    async def write(self, key: str, chunks: AsyncIterator[bytes], /) -> None: ...
+
+    async def delete(self, key: str, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +87,7 @@ class Intake:
         *,
         store: RecordingStore,
         sessions: async_sessionmaker[AsyncSession],
+        keys: Keys,
         job_settings: JobSettings,
         max_bytes: int,
         idle: timedelta,
@@ -73,65 +95,115 @@ class Intake:
     ) -> None:
         self._store = store
         self._sessions = sessions
+        self._keys = keys
         self._max_attempts = job_settings.max_attempts
         self._max_bytes = max_bytes
         self._idle = idle
         self._traces = traces
 
-    async def accept(self, request: Request, user_id: UUID) -> Job:
-        """Take a multipart upload and promise its analysis.
+    async def accept(self, request: Request, user_id: UUID) -> Accepted:
+        """Take a multipart upload and promise its analysis; one that was taken before keeps its job.
 
         Raises:
             ProblemError: the upload is not acceptable; nothing was kept.
             StorageUnavailableError: the store is away; nothing was kept.
 
         """
+        key = requested_key(request)
         self._refuse_declared_size(request)
+        async with self._keys.used(user_id, key) as use:
+            return await self._accept(request, user_id, use)
+
+    async def _accept(self, request: Request, user_id: UUID, use: Claim | Earlier | None) -> Accepted:
         began = time.perf_counter()
         submission = _Submission()
+        sink: Sink = Nowhere() if isinstance(use, Earlier) else self._store
         try:
-            await self._receive(request, submission)
+            await self._receive(request, submission, sink)
             stored = submission.recording()
             metadata = capture_metadata(submission.fields, now=datetime.now(UTC))
         except BaseException:
             if submission.stored is not None:
-                await self._discard(submission.stored.key)
+                await self._discard(submission.stored.key, sink)
             raise
         received = time.perf_counter()
-        job = await self._commit(stored, metadata, user_id)
+        mark = fingerprint(stored.sha256, metadata, submission.fields)
+        if isinstance(use, Earlier):
+            accepted = await self._keys.replay(use, mark)
+        else:
+            accepted = await self._commit(stored, metadata, user_id, use, mark)
+        job = accepted.job
+        if not accepted.is_new:
+            get_logger().info(events.UPLOAD_REPEATED, job_id=str(job.id), by_key=accepted.replayed)
+            return accepted
         self._traces.step(job.id, "receive", since=began, until=received)
         self._traces.step(job.id, "commit", since=received)
         self._traces.step(job.id, "accept", since=began, kind=Kind.SERVER, attributes=_named(request))
         get_logger().info(events.JOB_ACCEPTED, job_id=str(job.id), size_bytes=stored.size_bytes)
-        return job
+        return accepted
 
     def _refuse_declared_size(self, request: Request) -> None:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes + FORM_OVERHEAD_BYTES:
             raise self._too_large()
 
-    async def _receive(self, request: Request, submission: _Submission) -> None:
-        """Read the form to its end, streaming the recording into the store on the way."""
+    async def _receive(self, request: Request, submission: _Submission, sink: Sink) -> None:
+        """Read the form to its end, streaming the recording into the sink on the way."""
         async for part in form.parts(request, idle=self._idle):
             if part.name == "file" and submission.stored is None:
-                submission.stored = await self._write(part)
+                submission.stored = await self._write(part, sink)
             elif part.name in FIELDS and part.name not in submission.fields:
                 submission.fields[part.name] = await part.text()
             else:
                 known = ", ".join(sorted(FIELDS | {"file"}))
                 raise InvalidRequestError.about(part.name, f"must be one of {known}, each at most once")
 
-    async def _write(self, part: form.Part) -> StoredObject:
+    async def _write(self, part: form.Part, sink: Sink) -> StoredObject:
         if not is_acceptable_declaration(part.content_type):
             raise UnsupportedMediaTypeError(
                 f"The part `file` is declared as {part.content_type}, not as audio."
             )
         key = f"recordings/{new_id()}"
         upload = _Upload(part.chunks, max_bytes=self._max_bytes, too_large=self._too_large())
-        await self._store.write(key, upload.checked())
+        await sink.write(key, upload.checked())
         return StoredObject(key, upload.content_type, upload.sha256.digest(), upload.size_bytes)
 
-    async def _commit(self, stored: StoredObject, metadata: CaptureMetadata, user_id: UUID) -> Job:
+    async def _commit(
+        self,
+        stored: StoredObject,
+        metadata: CaptureMetadata,
+        user_id: UUID,
+        claim: Claim | None,
+        mark: bytes,
+    ) -> Accepted:
+        """Make the job, or find the one that the same recording has; then the new object is removed.
+
+        Raises:
+            IdempotencyKeyInUseError: the claim is another request's by now; nothing was kept.
+
+        """
+        try:
+            async with self._sessions.begin() as session:
+                accepted = await self._known_or_new(session, stored, metadata, user_id)
+                if claim is not None:
+                    await claim.bind(session, accepted, mark)
+        except ProblemError:
+            await self._discard(stored.key, self._store)
+            raise
+        except BaseException:
+            get_logger().warning(events.OBJECT_ORPHANED, object_key=stored.key)
+            raise
+        if not accepted.is_new:
+            await self._discard(stored.key, self._store)
+        return accepted
+
+    async def _known_or_new(
+        self, session: AsyncSession, stored: StoredObject, metadata: CaptureMetadata, user_id: UUID
+    ) -> Accepted:
+        await session.execute(idempotency.one_at_a_time(user_id, stored.sha256))
+        known = await session.scalar(idempotency.same_recording(user_id, stored.sha256))
+        if known is not None:
+            return Accepted(known, HTTPStatus.OK)
         recording = Recording(
             id=new_id(),
             user_id=user_id,
@@ -151,19 +223,14 @@ class Intake:
             max_attempts=self._max_attempts,
             analysis=None,
         )
-        try:
-            async with self._sessions.begin() as session:
-                session.add(job)
-                await session.flush()
-                await session.execute(jobs.announce())
-        except BaseException:
-            get_logger().warning(events.OBJECT_ORPHANED, object_key=stored.key)
-            raise
-        return job
+        session.add(job)
+        await session.flush()
+        await session.execute(jobs.announce())
+        return Accepted(job)
 
-    async def _discard(self, key: str) -> None:
+    async def _discard(self, key: str, sink: Sink) -> None:
         try:
-            await self._store.delete(key)
+            await sink.delete(key)
         except StorageUnavailableError:
             get_logger().warning(events.OBJECT_ORPHANED, object_key=key)
 

@@ -11,6 +11,8 @@ from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bea
 from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
+    IdempotencyKeyInUseError,
+    IdempotencyKeyReusedError,
     InvalidRequestError,
     MalformedRequestError,
     RecordingEmptyError,
@@ -19,6 +21,7 @@ from mindtrack_gateway.problems import (
     UploadStalledError,
     documented,
 )
+from mindtrack_gateway.recordings.idempotency import KEY_PARAMETER
 from mindtrack_shared.domain.jobs import Priority
 
 router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
@@ -30,12 +33,15 @@ UPLOAD_PROBLEMS = documented(
     InvalidRequestError,
     RecordingEmptyError,
     UploadStalledError,
+    IdempotencyKeyInUseError,
+    IdempotencyKeyReusedError,
     DependencyUnavailableError,
 )
 
 
-#: The streamed multipart body, which FastAPI cannot see, for OpenAPI.
+#: The streamed multipart body and the key, which FastAPI cannot see, for OpenAPI.
 UPLOAD_FORM: dict[str, Any] = {
+    "parameters": [KEY_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {
@@ -85,13 +91,21 @@ UPLOAD_FORM: dict[str, Any] = {
     operation_id="submitRecording",
     summary="Upload a recording for analysis",
     status_code=HTTPStatus.ACCEPTED,
-    responses=UPLOAD_PROBLEMS,
+    responses={
+        **UPLOAD_PROBLEMS,
+        HTTPStatus.OK: {"model": JobView, "description": "You sent this recording before: its job."},
+    },
     openapi_extra=UPLOAD_FORM,
 )
 async def submit(request: Request, response: Response, parts: PartsDep, user_id: CurrentUser) -> JobView:
-    """Store the recording and queue its analysis. The answer is a promise: the job will reach an end."""
-    job = await parts.intake.accept(request, user_id)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    view = JobView.of(job)
+    """Store the recording and queue its analysis. The answer is a promise: the job will reach an end.
+
+    Sending a recording again is harmless: one that you sent before keeps its job, unless that failed or was
+    canceled, and adds nothing to your history.
+    """
+    accepted = await parts.intake.accept(request, user_id)
+    response.status_code = accepted.status
+    accepted.put_headers(response)
+    view = JobView.of(accepted.job)
     view.put_retry_after(response)
     return view
