@@ -61,7 +61,10 @@ def engine(session_engine: Engine) -> Iterator[Engine]:
     yield session_engine
     with session_engine.begin() as connection:
         connection.execute(
-            text("TRUNCATE recordings, jobs, idempotency_keys, analyses, analysis_windows, day_rollups")
+            text(
+                "TRUNCATE recordings, jobs, tombstones, idempotency_keys, analyses, analysis_windows,"
+                " day_rollups"
+            )
         )
 
 

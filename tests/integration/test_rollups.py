@@ -39,7 +39,10 @@ group by r.recorded_on order by r.recorded_on
 def test_rollups_equal_the_raw_aggregation(engine: Engine, recorded: list[tuple[int, list[float]]]) -> None:
     with engine.begin() as connection:
         connection.execute(
-            text("TRUNCATE recordings, jobs, idempotency_keys, analyses, analysis_windows, day_rollups")
+            text(
+                "TRUNCATE recordings, jobs, tombstones, idempotency_keys, analyses, analysis_windows,"
+                " day_rollups"
+            )
         )
     user_id = add_user(engine)
     for offset, weights in recorded:

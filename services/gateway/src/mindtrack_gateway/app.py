@@ -18,7 +18,9 @@ from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
+from mindtrack_gateway.jobs import lifecycle, streams
 from mindtrack_gateway.jobs import routes as jobs
+from mindtrack_gateway.jobs.feeds import Feeds
 from mindtrack_gateway.jobs.polling import ShortWay
 from mindtrack_gateway.jobs.queue import QueueBoard
 from mindtrack_gateway.jobs.snapshots import Snapshots
@@ -84,6 +86,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         ),
         traces=traces,
         snapshots=snapshots,
+        feeds=Feeds(sessions),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
     )
 
@@ -97,6 +100,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cleanup.push_async_callback(parts.redis.aclose)
         cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
         await cleanup.enter_async_context(parts.watch.listening())
+        await cleanup.enter_async_context(parts.feeds.running())
         yield
 
 
@@ -105,7 +109,15 @@ def create_app() -> FastAPI:
     app = FastAPIOffline(
         title="MindTrack", version=version("mindtrack-gateway"), description=DESCRIPTION, lifespan=lifespan
     )
-    for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
+    for router in (
+        recordings.router,
+        analyze.router,
+        jobs.router,
+        lifecycle.router,
+        streams.router,
+        trends.router,
+        health.router,
+    ):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(ShortWay, api=app, route=jobs.POLLED)

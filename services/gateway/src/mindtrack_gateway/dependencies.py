@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import access
 from mindtrack_gateway.identity import Principal, Role, TokenVerifier, bearer, bearer_token
+from mindtrack_gateway.jobs.feeds import Feeds
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.recordings.intake import Intake
@@ -35,6 +36,7 @@ class Parts:
     intake: Intake
     snapshots: Snapshots
     watch: JobWatch
+    feeds: Feeds
     traces: JobTraces
 
 

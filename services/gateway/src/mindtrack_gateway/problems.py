@@ -5,6 +5,8 @@ ProblemError
 ├── UnauthorizedError            401  no valid bearer token
 ├── ForbiddenError               403  the caller's roles do not open this
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
+├── NotCancelableError           409  the job is not queued any more
+├── DeletedError                 410  by its owner, who is told so; everybody else gets 404
 ├── UploadStalledError           408  the client stopped sending
 ├── IdempotencyKeyInUseError     409  another request with this key is under way
 ├── RecordingTooLargeError       413
@@ -125,6 +127,20 @@ class NotFoundError(ProblemError):
 
     status = HTTPStatus.NOT_FOUND
     slug = "not-found"
+
+
+class NotCancelableError(ProblemError):
+    """The job can no longer be canceled"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "not-cancelable"
+
+
+class DeletedError(ProblemError):
+    """The job was deleted"""
+
+    status = HTTPStatus.GONE
+    slug = "deleted"
 
 
 class UploadStalledError(ProblemError):

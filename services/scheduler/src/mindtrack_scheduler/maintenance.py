@@ -14,15 +14,17 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
-from mindtrack_shared.queue.names import FORGET_KEYS_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import (
     DatabaseSettings,
     JobSettings,
     LogSettings,
     QueueSettings,
+    StorageSettings,
     TracingSettings,
 )
+from mindtrack_shared.storage import RecordingStore, open_store
 
 SERVICE = "scheduler"
 
@@ -46,9 +48,16 @@ def parts() -> Parts:
     )
 
 
+@cache
+def store() -> RecordingStore:
+    """Return object storage. Apart from the rest: rescue goes on where nobody said where it is."""
+    return open_store(StorageSettings())
+
+
 def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     app = celery_app("mindtrack-scheduler", queue)
     every = settings.rescue_every.total_seconds()
+    bury_every = settings.bury_every.total_seconds()
     forget_every = settings.forget_every.total_seconds()
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],
@@ -58,6 +67,7 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         beat_schedule={
             # An unread rescue is worthless once the next one is due.
             "rescue": {"task": RESCUE_TASK, "schedule": every, "options": {"expires": every}},
+            "bury": {"task": BURY_TASK, "schedule": bury_every, "options": {"expires": bury_every}},
             "forget-keys": {
                 "task": FORGET_KEYS_TASK,
                 "schedule": forget_every,

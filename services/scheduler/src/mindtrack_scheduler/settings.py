@@ -28,6 +28,10 @@ class SchedulerSettings(BaseSettings):
         Duration,
         Field(gt=timedelta(0), description="How often beat asks for expired idempotency keys to be deleted."),
     ] = timedelta(minutes=10)
+    bury_every: Annotated[
+        Duration,
+        Field(description="How often the audio of deleted jobs is deleted, should the store have been away."),
+    ] = timedelta(seconds=60)
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(
         "celerybeat-schedule",
     )

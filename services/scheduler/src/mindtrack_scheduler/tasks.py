@@ -5,15 +5,21 @@ from __future__ import annotations
 from celery import shared_task
 
 from mindtrack_scheduler import maintenance
+from mindtrack_scheduler.burials import bury
 from mindtrack_scheduler.forget_keys import forget_keys
 from mindtrack_scheduler.rescue import rescue
-from mindtrack_shared.queue.names import FORGET_KEYS_TASK, RESCUE_TASK
+from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, RESCUE_TASK
 
 
 @shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def rescue_stuck_jobs() -> None:
     parts = maintenance.parts()
     rescue(parts.engine, parts.wakeups, parts.job_settings, parts.traces)
+
+
+@shared_task(name=BURY_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def bury_deleted_recordings() -> None:
+    bury(maintenance.parts().engine, maintenance.store())
 
 
 @shared_task(name=FORGET_KEYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     CompoundSelect,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    Uuid,
     func,
     literal,
     select,
@@ -117,6 +119,16 @@ def glances(job_ids: Sequence[UUID]) -> Select[UUID, UUID, JobStatus, int, Prior
     )
 
 
+def lately(user_ids: Sequence[UUID]) -> Select[UUID, UUID, JobStatus, int, Priority, datetime]:
+    """What changes about persons' jobs of the last two days: the columns of `glances`."""
+    # Ids begin with the milliseconds at which they were made, so that this is a range of the index.
+    since = func.extract("epoch", _now() - cast(timedelta(days=2), INTERVAL)) * 1000
+    first = func.rpad(func.lpad(func.to_hex(cast(since, BigInteger)), 12, "0"), 32, "0")
+    return select(Job.id, Job.user_id, Job.status, Job.fence, Job.priority, Job.not_before).where(
+        Job.user_id.in_(user_ids), Job.id >= cast(first, Uuid)
+    )
+
+
 def whole(job_ids: Sequence[UUID]) -> Select[Job]:
     """Jobs with all that their owners may see."""
     return (
@@ -204,6 +216,11 @@ def drain_load() -> Select[str, float, float]:
     Estimated, as most is not decoded yet; what arrives is the mean of the last minute.
     """
     return select(*_DRAIN_LOAD.c)
+
+
+def withdraw() -> Update:
+    """Cancel jobs that are queued, to be narrowed down."""
+    return _move(JobStatus.QUEUED, JobStatus.CANCELED)
 
 
 # --- ringing --------------------------------------------------------------------------------------------

@@ -228,6 +228,27 @@ class IdempotencyKey(Base):
     )
 
 
+class Tombstone(Base):
+    """What is left of a job that its owner deleted: that there was one, and whether its audio is gone."""
+
+    __tablename__ = "tombstones"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    receipt_id: Mapped[UUID] = mapped_column(unique=True, default=new_id)
+    deleted_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: Known until the object is gone.
+    object_key: Mapped[str | None]
+    object_deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(
+            "(object_key is null) = (object_deleted_at is not null)", name="key_kept_until_object_is_gone"
+        ),
+        Index("ix_tombstones_unburied", "deleted_at", postgresql_where=text("object_deleted_at is null")),
+    )
+
+
 class ScoreColumns:
     """What the model said, of a whole recording or of one window."""
 

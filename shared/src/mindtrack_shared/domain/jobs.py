@@ -39,7 +39,7 @@ class JobStatus(StrEnum):
     REJECTED = "rejected"
     #: Terminal. We could not do our part within the attempts allowed. Set by the worker or by rescue.
     FAILED = "failed"
-    #: Terminal. Withdrawn by its owner before a worker claimed it. Reserved: no route does so yet.
+    #: Terminal. Withdrawn by its owner before a worker claimed it.
     CANCELED = "canceled"
 
     @property

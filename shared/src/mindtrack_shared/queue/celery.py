@@ -11,6 +11,7 @@ from celery import Celery
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.queue.names import (
+    BURY_TASK,
     DRAIN_QUEUES,
     DRAIN_TASK,
     FORGET_KEYS_TASK,
@@ -78,6 +79,7 @@ _SETTINGS: dict[str, Any] = {
         # The doorbell names the queue of the job's priority; this is where anybody else's ring would go.
         DRAIN_TASK: {"queue": DRAIN_QUEUES[Priority.INTERACTIVE]},
         RESCUE_TASK: {"queue": MAINTENANCE_QUEUE},
+        BURY_TASK: {"queue": MAINTENANCE_QUEUE},
         FORGET_KEYS_TASK: {"queue": MAINTENANCE_QUEUE},
     },
     # Acknowledge after the work, also when the child was killed; repeating a drain is harmless. A job that

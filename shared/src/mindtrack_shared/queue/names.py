@@ -13,6 +13,8 @@ FORMER_DRAIN_QUEUE = "drain"
 
 #: Periodic repair: lapsed leases and silent messages.
 RESCUE_TASK = "mindtrack.rescue"
+#: Periodic cleaning: audio of deleted jobs that the store would not delete at once.
+BURY_TASK = "mindtrack.bury"
 #: Periodic cleaning: idempotency keys that have expired.
 FORGET_KEYS_TASK = "mindtrack.forget-keys"
 MAINTENANCE_QUEUE = "maintenance"

@@ -105,6 +105,14 @@ class RecordingStore:
         except ObjectMissingError:
             return
 
+    def remove(self, key: str) -> None:
+        """Do what `delete` does, for callers without an event loop."""
+        try:
+            with _translated(key):
+                obstore.delete(self._backend, key)
+        except ObjectMissingError:
+            return
+
     async def ping(self) -> None:
         """Return if the store answers."""
         with _translated("/"):

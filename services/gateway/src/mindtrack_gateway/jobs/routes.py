@@ -11,9 +11,11 @@ from fastapi.routing import APIRoute
 
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.cursor import decode, encode
+from mindtrack_gateway.jobs.lifecycle import missing
 from mindtrack_gateway.jobs.polling import Wishes, reply
 from mindtrack_gateway.jobs.schemas import JobPage, JobView
 from mindtrack_gateway.problems import (
+    DeletedError,
     DependencyUnavailableError,
     InvalidRequestError,
     NotFoundError,
@@ -27,7 +29,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[documented_be
 MAX_PAGE = 100
 
 
-NO_SUCH_JOB = "No such job."
 POLL_PARAMETERS = [
     {
         "name": "Prefer",
@@ -62,7 +63,7 @@ POLL_HEADERS: dict[str, Any] = {
     summary="Ask how a job stands",
     response_model=JobView,
     responses={
-        **documented(NotFoundError, InvalidRequestError, DependencyUnavailableError),
+        **documented(NotFoundError, DeletedError, InvalidRequestError, DependencyUnavailableError),
         HTTPStatus.OK: {"headers": POLL_HEADERS},
         HTTPStatus.NOT_MODIFIED: {"description": "It is as the `ETag` in `If-None-Match` says."},
     },
@@ -72,7 +73,7 @@ async def get(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentU
     """Return the job, with its analysis once it has succeeded. `Retry-After` says when to ask again."""
     snapshot = await parts.snapshots.get(job_id)
     if snapshot is None or snapshot.user_id != user_id:
-        raise NotFoundError(NO_SUCH_JOB)
+        raise await missing(parts, job_id, user_id)
     wishes = Wishes.of(dict(request.scope["headers"]))
     status, headers, body = await reply(parts, job_id, snapshot, wishes)
     response = Response(body, status_code=status)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots, Version
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
@@ -21,6 +22,8 @@ from mindtrack_shared.observability.logging import get_logger
 
 #: How often all that is waited for is looked at.
 CHECK_EVERY = 1.0  # seconds
+#: How long to try to tell others of a change.
+ANNOUNCE_TIMEOUT = 0.5  # seconds
 #: How long to leave a broker alone that went away.
 RECONNECT_AFTER = 1.0  # seconds
 
@@ -64,6 +67,19 @@ class JobWatch:
     def _wake_all(self) -> None:
         for job_id in self._waiting:
             self._wake(job_id)
+
+    async def announce(self, job_id: UUID) -> None:
+        """Tell every process, this one too, that a job has changed. Best effort: all look again anyway."""
+        try:
+            async with asyncio.timeout(ANNOUNCE_TIMEOUT):
+                await self._redis.publish(self._channel, str(job_id))
+        except (RedisError, TimeoutError):
+            get_logger().warning(events.WAKEUP_LOST)
+
+    @property
+    def released(self) -> bool:
+        """Whether this process stops."""
+        return self._released
 
     @property
     def waiting(self) -> int:

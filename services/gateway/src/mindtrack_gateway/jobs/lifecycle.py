@@ -1,0 +1,147 @@
+"""Withdraw a job, or delete it with all that followed from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.jobs.schemas import JobView
+from mindtrack_gateway.problems import (
+    DeletedError,
+    DependencyUnavailableError,
+    InvalidRequestError,
+    NotCancelableError,
+    NotFoundError,
+    documented,
+)
+from mindtrack_shared.db import deletion, jobs
+from mindtrack_shared.db.models import Tombstone
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+from mindtrack_shared.storage import StorageUnavailableError
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[documented_bearer])
+
+NO_SUCH_JOB = "No such job."
+
+
+class Receipt(BaseModel):
+    """That a job, its recording, its analysis and its part of the trend are gone."""
+
+    job_id: UUID
+    receipt_id: UUID
+    deleted_at: datetime
+    audio_deleted_at: Annotated[
+        datetime | None,
+        Field(description="Null while the store is away: nobody reaches the audio, and it is deleted soon."),
+    ]
+
+    @classmethod
+    def of(cls, row: Tombstone) -> Self:
+        return cls(
+            job_id=row.job_id,
+            receipt_id=row.receipt_id,
+            deleted_at=row.deleted_at,
+            audio_deleted_at=row.object_deleted_at,
+        )
+
+
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="cancelJob",
+    summary="Withdraw a job before its turn",
+    responses=documented(
+        NotFoundError, NotCancelableError, DeletedError, InvalidRequestError, DependencyUnavailableError
+    ),
+)
+async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView:
+    """Cancel a queued job: it will not be analysed. Its recording stays until the job is deleted."""
+    async with parts.sessions.begin() as session:
+        canceled = (await session.execute(deletion.cancel(job_id, user_id))).first() is not None
+        job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
+    if job is None:
+        raise await missing(parts, job_id, user_id)
+    if canceled:
+        get_logger().info(events.JOB_CANCELED, job_id=str(job_id))
+        await _announce(parts, job_id)
+    elif job.status != "canceled":
+        raise NotCancelableError(f"The job is {job.status}; only a queued one can be canceled.")
+    return JobView.of(job)
+
+
+@router.delete(
+    "/{job_id}",
+    operation_id="deleteJob",
+    summary="Delete a job with its recording, its analysis and its part of the trend",
+    responses=documented(NotFoundError, InvalidRequestError, DependencyUnavailableError),
+)
+async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Receipt:
+    """Delete everything about a job, in whatever state it is. Asked again, the receipt is the same."""
+    async with parts.sessions.begin() as session:
+        row = await _delete(session, job_id, user_id)
+        if row is None:
+            row = await _tombstone(session, job_id, user_id)
+        if row is None:
+            raise NotFoundError(NO_SUCH_JOB)
+    if row.object_key is not None:
+        get_logger().info(events.JOB_DELETED, job_id=str(job_id))
+        await _announce(parts, job_id)
+        row = await _bury(parts, row)
+    return Receipt.of(row)
+
+
+async def missing(parts: Parts, job_id: UUID, user_id: UUID) -> NotFoundError | DeletedError:
+    """Say why a person has no such job: they deleted it, or it never was theirs."""
+    async with parts.sessions() as session:
+        row = await _tombstone(session, job_id, user_id)
+    if row is None:
+        return NotFoundError(NO_SUCH_JOB)
+    return DeletedError(f"Deleted at {row.deleted_at.isoformat()}; receipt {row.receipt_id}.")
+
+
+async def _tombstone(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombstone | None:
+    row = (await session.scalars(deletion.tombstone(job_id))).one_or_none()
+    return row if row is not None and row.user_id == user_id else None
+
+
+async def _delete(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombstone | None:
+    """Delete the rows, and leave a tombstone that remembers the object. A worker finds nothing to settle."""
+    found = (await session.execute(deletion.to_delete(job_id, user_id))).one_or_none()
+    if found is None:
+        return None
+    recording_id, object_key, day = found
+    counted = await session.scalar(deletion.delete_analysis(job_id))
+    if counted:
+        await session.execute(deletion.lock_day(user_id, day))
+        if (await session.execute(deletion.sum_up_day(user_id, day))).first() is None:
+            await session.execute(deletion.drop_day(user_id, day))
+    await session.execute(deletion.delete_job(job_id))
+    await session.execute(deletion.delete_recording(recording_id))
+    row = Tombstone(job_id=job_id, user_id=user_id, object_key=object_key)
+    session.add(row)
+    await session.flush()
+    await session.refresh(row)
+    return row
+
+
+async def _bury(parts: Parts, row: Tombstone) -> Tombstone:
+    """Delete the object, too. What cannot be deleted now is by maintenance."""
+    try:
+        await parts.store.delete(row.object_key or "")
+    except StorageUnavailableError:
+        return row
+    async with parts.sessions.begin() as session:
+        await session.execute(deletion.bury(row.job_id))
+        return (await session.scalars(deletion.tombstone(row.job_id))).one()
+
+
+async def _announce(parts: Parts, job_id: UUID) -> None:
+    """Have all processes look again; those that miss it do so within seconds."""
+    parts.snapshots.forget(job_id)
+    await parts.watch.announce(job_id)
