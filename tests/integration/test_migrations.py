@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from integration_support import execute_outside_transactions, settings_for
 from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
-from mindtrack_shared.db.models import AnalysisRecord, Job
+from mindtrack_shared.db.models import AnalysisRecord, Job, Recording
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
 
@@ -135,6 +135,19 @@ def test_the_release_before_arrivals_goes_on_reading_the_load(empty: Engine) -> 
         with empty.begin() as connection:
             connection.execute(text("drop owned by former_scaler"))
             connection.execute(text("drop role former_scaler"))
+
+
+def test_the_release_before_uploads_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0005")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0007")
+    write_as_the_previous_release(empty)
+
+    with Session(empty) as session:
+        rows = session.scalars(select(Recording)).all()
+        assert [(row.device, row.microphone, row.app_version) for row in rows] == [(None, None, None)] * 2
+    migrate.downgrade(empty, "0005")
+    write_as_the_previous_release(empty)
 
 
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
