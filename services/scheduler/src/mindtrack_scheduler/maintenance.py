@@ -14,15 +14,17 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
-from mindtrack_shared.queue.names import MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.queue.names import MAINTENANCE_QUEUE, RESCUE_TASK, SWEEP_TASK
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import (
     DatabaseSettings,
     JobSettings,
     LogSettings,
     QueueSettings,
+    StorageSettings,
     TracingSettings,
 )
+from mindtrack_shared.storage import RecordingStore, open_store
 
 SERVICE = "scheduler"
 
@@ -46,9 +48,16 @@ def parts() -> Parts:
     )
 
 
+@cache
+def store() -> RecordingStore:
+    """Return object storage. Apart from the rest: rescue goes on where nobody said where it is."""
+    return open_store(StorageSettings())
+
+
 def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     app = celery_app("mindtrack-scheduler", queue)
     every = settings.rescue_every.total_seconds()
+    sweep_every = settings.sweep_every.total_seconds()
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],
         # One process is plenty for short statements, and it has no model whose limits need a child to kill.
@@ -57,9 +66,10 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         beat_schedule={
             # An unread rescue is worthless once the next one is due.
             "rescue": {"task": RESCUE_TASK, "schedule": every, "options": {"expires": every}},
+            "sweep": {"task": SWEEP_TASK, "schedule": sweep_every, "options": {"expires": sweep_every}},
         },
         beat_schedule_filename=str(settings.beat_file),
-        beat_max_loop_interval=min(5.0, every),
+        beat_max_loop_interval=min(5.0, every, sweep_every),
     )
     return app
 

@@ -24,6 +24,10 @@ class SchedulerSettings(BaseSettings):
         Duration,
         Field(description="How often beat asks for lapsed leases and silent messages to be repaired."),
     ] = timedelta(seconds=15)
+    sweep_every: Annotated[
+        Duration,
+        Field(description="How often beat asks for expired uploads to be removed."),
+    ] = timedelta(minutes=10)
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(
         "celerybeat-schedule",
     )

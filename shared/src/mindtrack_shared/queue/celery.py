@@ -10,7 +10,7 @@ from celery import Celery
 
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability.liveness import LifeSign
-from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK, MAINTENANCE_QUEUE, RESCUE_TASK, SWEEP_TASK
 from mindtrack_shared.settings import QueueSettings
 
 #: Kill a drain that has not finished by then: an hour of audio on a slow CPU, and an hour to spare. A worker
@@ -72,6 +72,7 @@ _SETTINGS: dict[str, Any] = {
         # The doorbell names the queue of the job's priority; this is where anybody else's ring would go.
         DRAIN_TASK: {"queue": DRAIN_QUEUES[Priority.INTERACTIVE]},
         RESCUE_TASK: {"queue": MAINTENANCE_QUEUE},
+        SWEEP_TASK: {"queue": MAINTENANCE_QUEUE},
     },
     # Acknowledge after the work, also when the child was killed; repeating a drain is harmless. A job that
     # kills its worker every time is stopped by the attempts counted in its row.

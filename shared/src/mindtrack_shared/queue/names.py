@@ -13,6 +13,8 @@ FORMER_DRAIN_QUEUE = "drain"
 
 #: Periodic repair: lapsed leases and silent messages.
 RESCUE_TASK = "mindtrack.rescue"
+#: Periodic removal of expired uploads.
+SWEEP_TASK = "mindtrack.sweep"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.

@@ -35,8 +35,29 @@ class RecordingStore:
     Every method raises `StorageUnavailableError` when the store does not do its part.
     """
 
-    def __init__(self, backend: ObjectStore) -> None:
+    def __init__(self, backend: ObjectStore, signer: S3Store | None = None) -> None:
         self._backend = backend
+        #: Reaches the same bucket as clients do.
+        self._signer = signer
+
+    @property
+    def presigns(self) -> bool:
+        """Whether clients can be given a URL of the store itself."""
+        return self._signer is not None
+
+    async def presign(self, key: str, *, expires_in: timedelta) -> str:
+        """Return a URL at which anybody may PUT the object until it expires.
+
+        It binds neither the size nor the type of what is put there.
+
+        Raises:
+            RuntimeError: the store `presigns` nothing.
+
+        """
+        if self._signer is None:
+            raise RuntimeError("this store signs no URLs")
+        with _translated(key):
+            return await obstore.sign_async(self._signer, "PUT", key, expires_in)
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Stream an object into the store. An exception from `chunks` aborts it and passes through."""
@@ -59,6 +80,38 @@ class RecordingStore:
         with _translated(key):
             yield from obstore.get(self._backend, key).stream(min_chunk_size=READ_BYTES)
 
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        """Yield an object in chunks, as they arrive.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            found = await obstore.get_async(self._backend, key)
+            async for chunk in found.stream(min_chunk_size=READ_BYTES):
+                yield bytes(chunk)
+
+    async def size(self, key: str) -> int:
+        """Return the size of an object in bytes.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            return (await obstore.head_async(self._backend, key))["size"]
+
+    async def copy(self, key: str, to: str) -> None:
+        """Copy an object within the store. What is written at `key` later does not change the copy.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            await obstore.copy_async(self._backend, key, to)
+
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield the key and size in bytes of every object, in no particular order."""
         with _translated("/"):
@@ -70,6 +123,14 @@ class RecordingStore:
         try:
             with _translated(key):
                 await obstore.delete_async(self._backend, key)
+        except ObjectMissingError:
+            return
+
+    def remove(self, key: str) -> None:
+        """Do what `delete` does, for callers without an event loop."""
+        try:
+            with _translated(key):
+                obstore.delete(self._backend, key)
         except ObjectMissingError:
             return
 
@@ -107,21 +168,22 @@ def open_store(settings: StorageSettings) -> RecordingStore:
         case "memory":
             return RecordingStore(MemoryStore())
         case "s3":
-            return RecordingStore(_s3(url.netloc, settings))
+            signer = _s3(url.netloc, settings, settings.public_endpoint or settings.endpoint)
+            return RecordingStore(_s3(url.netloc, settings, settings.endpoint), signer)
         case scheme:
             raise ValueError(f"storage URL must start with file:// or s3://, got {scheme!r}")
 
 
-def _s3(bucket: str, settings: StorageSettings) -> S3Store:
+def _s3(bucket: str, settings: StorageSettings, endpoint: str | None) -> S3Store:
     client: ClientConfig = {"timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
-    if settings.endpoint and settings.endpoint.startswith("http://"):
+    if endpoint and endpoint.startswith("http://"):
         client["allow_http"] = True
     config: S3Config = {"region": settings.region}
     if settings.access_key_id and settings.secret_access_key:
         config["access_key_id"] = settings.access_key_id.get_secret_value()
         config["secret_access_key"] = settings.secret_access_key.get_secret_value()
-    if settings.endpoint:
-        config["endpoint"] = settings.endpoint
+    if endpoint:
+        config["endpoint"] = endpoint
     return S3Store(
         bucket,
         config=config,
