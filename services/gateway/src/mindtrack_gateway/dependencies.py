@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from mindtrack_gateway.identity import TokenVerifier, bearer, bearer_token
 from mindtrack_gateway.jobs.waiting import FinishedJobs
 from mindtrack_gateway.recordings.intake import Intake
+from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.users import People
 from mindtrack_shared.observability.traces import JobTraces
@@ -31,6 +32,7 @@ class Parts:
     verifier: TokenVerifier
     people: People
     intake: Intake
+    uploads: Uploads
     finished: FinishedJobs
     traces: JobTraces
 
