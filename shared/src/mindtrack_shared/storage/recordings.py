@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 #: Parts of a multipart upload; S3's minimum, so an upload holds little memory.
 PART_BYTES = 5 * 1024 * 1024
-#: Parts in flight per upload.
-PARALLEL_PARTS = 2
+#: Parts in flight per upload: while one is sent, none is filled. A second would double the memory that an upload
+#: takes, and phones are slower than storage.
+PARALLEL_PARTS = 1
 #: Least size of a chunk read, but for the last.
 READ_BYTES = 1024 * 1024
 REQUEST_TIMEOUT = timedelta(seconds=30)
@@ -157,6 +158,15 @@ def open_store(settings: StorageSettings) -> RecordingStore:
         ValueError: the URL's scheme is not file, s3 or memory, or its path is not absolute.
 
     """
+    backend = open_backend(settings)
+    if not isinstance(backend, S3Store):
+        return RecordingStore(backend)
+    bucket = urlsplit(settings.url).netloc
+    return RecordingStore(backend, _s3(bucket, settings, settings.public_endpoint or settings.endpoint))
+
+
+def open_backend(settings: StorageSettings) -> ObjectStore:
+    """Open what a store stands on, as `open_store` does."""
     url = urlsplit(settings.url)
     match url.scheme:
         case "file":
@@ -164,12 +174,11 @@ def open_store(settings: StorageSettings) -> RecordingStore:
                 raise ValueError(f"a file URL has three slashes, file:///path, got {settings.url!r}")
             folder = Path(unquote(url.path))
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return RecordingStore(LocalStore(folder))
+            return LocalStore(folder)
         case "memory":
-            return RecordingStore(MemoryStore())
+            return MemoryStore()
         case "s3":
-            signer = _s3(url.netloc, settings, settings.public_endpoint or settings.endpoint)
-            return RecordingStore(_s3(url.netloc, settings, settings.endpoint), signer)
+            return _s3(url.netloc, settings, settings.endpoint)
         case scheme:
             raise ValueError(f"storage URL must start with file:// or s3://, got {scheme!r}")
 
