@@ -150,7 +150,7 @@ class Bench:
 
 
 def form_parser() -> Path:
-    """Install what FastAPI reads forms with, on first use and apart: ours has the same name as a part of it."""
+    """Install what FastAPI reads forms with, on first use and apart: a module of it is called as ours."""
     folder = FOLDER / PARSER
     if not folder.exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]

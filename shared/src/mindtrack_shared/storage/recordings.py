@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 #: Parts of a multipart upload; S3's minimum, so an upload holds little memory.
 PART_BYTES = 5 * 1024 * 1024
-#: Parts in flight per upload: while one is sent, none is filled. A second would double the memory that an upload
-#: takes, and phones are slower than storage.
+#: Parts in flight per upload: while one is sent, none is filled. A second would double the memory that an
+#: upload takes, and phones are slower than storage.
 PARALLEL_PARTS = 1
 #: Least size of a chunk read, but for the last.
 READ_BYTES = 1024 * 1024
