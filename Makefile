@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler ./client ./deploy/local
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
-BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry)
+BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
@@ -144,6 +144,9 @@ bench-wait: $(VENV)/.everything ## Thousands of held requests beside polling onc
 
 bench-retry: $(VENV)/.everything ## Uploads sent three times over a network that resets connections
 	@$(BENCH) bench.retry $(ARGS)
+
+bench-upload: $(VENV)/.everything ## Eight uploads at once: memory beside reading them whole, speed beside storage alone
+	@$(BENCH) bench.upload $(ARGS)
 
 bench-scaling: $(VENV)/.everything ## Simulate days of 10 million recordings under rules of scaling
 	@$(BENCH) bench.simulate_scaling $(ARGS)

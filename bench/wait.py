@@ -213,7 +213,7 @@ def main() -> int:
         rounds=rounds,
         threads=1,
         details={
-            "targets": TARGETS,
+            "targets": {**TARGETS},
             "requests_per_job": [round(each.requests_per_job, 3) for each in found],
             "seconds_waited": [round(each.seconds_waited, 1) for each in found],
             "p99_milliseconds": [round(each.p99_milliseconds, 1) for each in found],

@@ -31,6 +31,7 @@ EXPECTED = {
     "Secret/mindtrack-database",
     "Secret/mindtrack-queue",
     "Secret/mindtrack-storage",
+    "Secret/mindtrack-uploads",
     "Secret/mindtrack-scaler",
     "Secret/mindtrack-tls",
     "ConfigMap/mindtrack-issuer",

@@ -91,7 +91,7 @@ def test_network_policies_let_exactly_the_needed_flows_pass() -> None:
         "inference-bulk": storage | watched,
         "relay": {"to postgres:5432", "to valkey:6379"} | watched,
         "beat": {"to valkey:6379"},
-        "maintenance": {"to postgres:5432", "to valkey:6379"} | watched,
+        "maintenance": storage | watched,
         "migrate": {"to postgres:5432"},
         "verify": {"to postgres:5432", "to s3:9000"},
     }

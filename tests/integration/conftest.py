@@ -63,7 +63,7 @@ def engine(session_engine: Engine) -> Iterator[Engine]:
         connection.execute(
             text(
                 "TRUNCATE recordings, jobs, tombstones, idempotency_keys, analyses, analysis_windows,"
-                " day_rollups"
+                " day_rollups, uploads"
             )
         )
 

@@ -61,12 +61,7 @@ CASES = {
     "declared as a document": Case(
         415, "unsupported-media-type", content=file_part(WAV, "application/pdf") + END
     ),
-    "not a form": Case(
-        415,
-        "unsupported-media-type",
-        headers={"Content-Type": "application/json"},
-        content=b'{"file": "a.wav"}',
-    ),
+    "text": Case(415, "unsupported-media-type", headers={"Content-Type": "text/plain"}, content=WAV),
     "no content type": Case(415, "unsupported-media-type", headers={}, content=WAV),
     "no boundary": Case(415, "unsupported-media-type", headers={"Content-Type": "multipart/form-data"}),
     "no body": Case(400, "malformed-request"),
@@ -146,6 +141,7 @@ def test_every_fault_has_its_problem(ada: httpx.Client, engine: Engine, case: Ca
         ("POST", "/analyze-stress"),
         ("GET", "/v1/jobs"),
         ("GET", f"/v1/jobs/{UNKNOWN}"),
+        ("POST", "/v1/uploads"),
         ("GET", "/v1/users/me/trends"),
     ],
 )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from integration_support import execute_outside_transactions, settings_for
 from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
-from mindtrack_shared.db.models import AnalysisRecord, Job
+from mindtrack_shared.db.models import AnalysisRecord, Job, Recording
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
 
@@ -147,6 +147,19 @@ def test_the_release_before_keys_goes_on_writing(empty: Engine) -> None:
         columns = "user_id, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone"
         twice = "insert into recordings (id, object_key, {0}) select gen_random_uuid(), 'other', {0} from {1}"
         connection.execute(text(twice.format(columns, "recordings limit 1")))
+    migrate.downgrade(empty, "0005")
+    write_as_the_previous_release(empty)
+
+
+def test_the_release_before_uploads_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0005")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0007")
+    write_as_the_previous_release(empty)
+
+    with Session(empty) as session:
+        rows = session.scalars(select(Recording)).all()
+        assert [(row.device, row.microphone, row.app_version) for row in rows] == [(None, None, None)] * 2
     migrate.downgrade(empty, "0005")
     write_as_the_previous_release(empty)
 

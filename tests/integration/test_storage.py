@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -107,6 +107,52 @@ def test_a_listing_in_another_order_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(ListingUnorderedError, match="b is listed after c"):
         list(open_store(StorageSettings(url="memory://")).objects())
+
+
+async def test_removing_twice_is_no_error_either(backend: RecordingStore, key: str) -> None:
+    await backend.write(key, chunks(b"content"))
+
+    backend.remove(key)
+    backend.remove(key)
+
+    with pytest.raises(ObjectMissingError):
+        await backend.size(key)
+
+
+async def test_a_copy_stays_when_its_original_changes_or_goes(backend: RecordingStore, key: str) -> None:
+    await backend.write(key, chunks(b"before"))
+
+    await backend.copy(key, f"{key}-copy")
+    await backend.write(key, chunks(b"afterwards"))
+    await backend.delete(key)
+
+    assert await backend.size(f"{key}-copy") == len(b"before")
+    assert b"".join([chunk async for chunk in backend.stream(f"{key}-copy")]) == b"before"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store, key: store.size(key),
+        lambda store, key: store.copy(key, f"{key}-copy"),
+        lambda store, key: anext(store.stream(key)),
+    ],
+    ids=["size", "copy", "stream"],
+)
+async def test_what_is_missing_is_said_to_be_missing_without_blocking(
+    backend: RecordingStore, key: str, call: Callable[[RecordingStore, str], Awaitable[object]]
+) -> None:
+    with pytest.raises(ObjectMissingError, match=key):
+        await call(backend, key)
+
+
+async def test_only_s3_signs_urls(backend: RecordingStore, key: str, request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["backend"] == "s3":
+        assert f"/mindtrack/{key}?" in await backend.presign(key, expires_in=timedelta(minutes=1))
+    else:
+        assert not backend.presigns
+        with pytest.raises(RuntimeError, match="signs no URLs"):
+            await backend.presign(key, expires_in=timedelta(minutes=1))
 
 
 async def test_a_store_that_answers_pings(backend: RecordingStore) -> None:

@@ -59,6 +59,10 @@ class StorageSettings(BaseSettings):
 
     url: Annotated[str, Field(description="Where recordings live: file:///path or s3://bucket.")]
     endpoint: Annotated[str | None, Field(description="S3 endpoint when it is not Amazon's.")] = None
+    public_endpoint: Annotated[
+        str | None,
+        Field(description="The same as clients reach it, if they do so at another address; for upload URLs."),
+    ] = None
     region: Annotated[str, Field(description="S3 region.")] = "us-east-1"
     access_key_id: Annotated[
         SecretStr | None, Field(description="S3 access key; default credentials if unset.")

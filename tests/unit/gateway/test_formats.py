@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from mindtrack_gateway.recordings.formats import SNIFF_BYTES, is_acceptable_declaration, sniff
+from mindtrack_gateway.recordings.formats import (
+    SNIFF_BYTES,
+    contradicts,
+    is_acceptable_declaration,
+    sniff,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +52,8 @@ def test_anything_else_is_not(head: bytes) -> None:
         ("application/octet-stream", True),
         ("audio/x-m4a", True),
         ("video/webm", True),
+        ("Video/WebM; codecs=opus", True),
+        ("application/ogg", True),
         ("text/plain", False),
         ("application/pdf", False),
         ("video/quicktime", False),
@@ -54,3 +61,27 @@ def test_anything_else_is_not(head: bytes) -> None:
 )
 def test_a_declared_type_must_leave_room_for_sound(declared: str | None, acceptable: bool) -> None:  # noqa: FBT001
     assert is_acceptable_declaration(declared) is acceptable
+
+
+@pytest.mark.parametrize(
+    ("declared", "found", "contradiction"),
+    [
+        ("audio/wav", "audio/wav", False),
+        ("audio/x-wav", "audio/wav", False),
+        ("audio/wav", "audio/mpeg", True),
+        ("audio/webm;codecs=opus", "audio/webm", False),
+        ("video/mp4", "audio/mp4", False),
+        ("audio/aac", "audio/mp4", False),
+        ("audio/mp3", "audio/aac", False),
+        ("audio/mp4", "audio/webm", True),
+        ("application/ogg", "audio/flac", True),
+        ("application/octet-stream", "audio/amr", False),
+        ("audio/x-unheard-of", "audio/amr", False),
+    ],
+)
+def test_a_declared_type_may_rule_out_what_was_found(
+    declared: str,
+    found: str,
+    contradiction: bool,  # noqa: FBT001
+) -> None:
+    assert contradicts(declared, found) is contradiction

@@ -7,6 +7,7 @@ import pytest
 from mindtrack_gateway.problems import InvalidRequestError
 from mindtrack_gateway.recordings.metadata import capture_metadata
 from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.domain.recordings import Microphone
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -56,7 +57,10 @@ def test_the_day_is_the_persons_day(recorded_at: str, time_zone: str, day: date)
         ("yesterday", "RFC 3339"),
         ("2026-02-28T10:00:00", "offset"),
         ((NOW + timedelta(minutes=6)).isoformat(), "future"),
-        ("1996-02-28T10:00:00Z", "in the past"),
+        ((NOW - timedelta(days=20 * 366)).isoformat(), "more than 20 years in the past"),
+        ("1970-01-01T00:00:00Z", "in the past"),
+        ("0001-01-01T00:00:00+14:00", "in the past"),
+        ("9999-12-31T23:59:59-14:00", "future"),
     ],
 )
 def test_impossible_moments_are_refused(recorded_at: str, detail: str) -> None:
@@ -72,6 +76,45 @@ def test_a_clock_that_runs_ahead_a_little_is_forgiven() -> None:
     soon = NOW + timedelta(minutes=4)
 
     assert capture_metadata({"recorded_at": soon.isoformat()}, now=NOW).recorded_at == soon
+
+
+@pytest.mark.parametrize("ago", [timedelta(days=3653), timedelta(days=20 * 365)])
+def test_recordings_of_years_ago_may_be_imported(ago: timedelta) -> None:
+    assert capture_metadata({"recorded_at": (NOW - ago).isoformat()}, now=NOW).recorded_at == NOW - ago
+
+
+def test_how_it_was_recorded_is_kept() -> None:
+    fields = {"device": "Pixel 9 \N{GRINNING FACE}", "microphone": "built_in", "app_version": "v" * 32}
+
+    metadata = capture_metadata(fields, now=NOW)
+
+    assert (metadata.device, metadata.app_version) == (fields["device"], "v" * 32)
+    assert metadata.microphone is Microphone.BUILT_IN
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "detail"),
+    [
+        ("device", "", "1 to 64 characters"),
+        ("device", "x" * 65, "1 to 64 characters"),
+        ("device", "a\nb", "control characters"),
+        ("device", "a\x00", "control characters"),
+        ("device", "a\x85b", "control characters"),
+        ("device", "a\u2028b", "control characters"),
+        ("app_version", "", "1 to 32 characters"),
+        ("app_version", "1" * 33, "1 to 32 characters"),
+        ("app_version", "1.0\x7f", "control characters"),
+        ("microphone", "", "built_in, headset, bluetooth, external, unknown"),
+        ("microphone", "BUILT_IN", "built_in, headset, bluetooth, external, unknown"),
+    ],
+)
+def test_what_is_too_long_or_unknown_is_refused(name: str, value: str, detail: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        capture_metadata({name: value}, now=NOW)
+
+    assert refused.value.errors is not None
+    assert [error.field for error in refused.value.errors] == [name]
+    assert detail in refused.value.errors[0].detail
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

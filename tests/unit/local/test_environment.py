@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_local import environment
 from mindtrack_local.config import Layout
 from mindtrack_local.environment import Environment, S3Access, settings_from
@@ -62,6 +63,15 @@ def test_recordings_lie_behind_s3_when_asked(tmp_path: Path) -> None:
     assert storage.endpoint == S3.endpoint
     assert storage.secret_access_key is not None
     assert storage.secret_access_key.get_secret_value() == "secret"
+
+
+def test_the_gateway_signs_upload_urls_with_a_secret_that_stays(tmp_path: Path) -> None:
+    secrets = [settings_from(make(tmp_path).for_gateway(1), GatewaySettings).upload_secret for _ in range(2)]
+
+    assert secrets[0] is not None
+    assert secrets[0] == secrets[1]
+    assert (tmp_path / "upload-secret").stat().st_mode & 0o777 == 0o600
+    assert not any("UPLOAD_SECRET" in name for name in make(tmp_path).variables())
 
 
 def test_overrides_win(tmp_path: Path) -> None:

@@ -67,6 +67,10 @@ class Layout:
         return self.var / "issuer"
 
     @property
+    def upload_secret(self) -> Path:
+        return self.var / "upload-secret"
+
+    @property
     def logs(self) -> Path:
         return self.var / "log"
 

@@ -30,6 +30,7 @@ VARIABLES = (
     Variable("VALKEY_PASSWORD", "Of the queue."),
     Variable("S3_ACCESS_KEY_ID", "Of the object storage."),
     Variable("S3_SECRET_ACCESS_KEY", "Of the object storage."),
+    Variable("UPLOAD_SECRET", "Signs upload URLs that lead to the gateway."),
     Variable("GRAFANA_PASSWORD", "Of Grafana's user `admin`; only the profile `observability` needs it."),
     Variable("MINDTRACK_AUTH_LOCAL", "Whether an issuer without TLS will do: true on one machine."),
     Variable("MINDTRACK_AUTH_ISSUER", "Whose tokens the gateway accepts: the `iss` claim of your issuer's."),
@@ -39,6 +40,11 @@ VARIABLES = (
     Variable("MINDTRACK_AUTH_AUDIENCE", "The `aud` claim of tokens for this service.", AUDIENCE),
     Variable("MINDTRACK_ADDRESS", "Where the gateway listens. Put a proxy with TLS before it.", "127.0.0.1"),
     Variable("MINDTRACK_PORT", "The gateway's port.", "8000"),
+    Variable(
+        "MINDTRACK_GATEWAY_PUBLIC_URL",
+        "Address of the proxy, for upload URLs; without it, that of each request.",
+        "",
+    ),
     Variable("GRAFANA_PORT", "Grafana's port, at the same address.", "3000"),
     Variable(
         "MINDTRACK_INFERENCE_BUNDLE", "Id of a packaged bundle, or a path in the image.", "demo-synthetic"

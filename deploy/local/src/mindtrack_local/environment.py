@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from mindtrack_local import s3
 from mindtrack_local.config import Layout
-from mindtrack_local.files import write_private
+from mindtrack_local.files import load_secret, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
 from mindtrack_shared.settings import variable
@@ -61,6 +61,7 @@ class Environment:
             "MINDTRACK_GATEWAY_HOST": HOST,
             "MINDTRACK_GATEWAY_PORT": str(port),
             "MINDTRACK_GATEWAY_SHUTDOWN_GRACE": GATEWAY_SHUTDOWN_GRACE,
+            "MINDTRACK_GATEWAY_UPLOAD_SECRET": load_secret(self.layout.upload_secret),
             **self.variables(),
         }
 

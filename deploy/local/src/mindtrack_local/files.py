@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
+
+SECRET_BYTES = 32
 
 
 def write_private(path: Path, text: str) -> None:
@@ -14,3 +17,10 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def load_secret(path: Path) -> str:
+    """Read a secret, or make and keep one."""
+    if not path.exists():
+        write_private(path, secrets.token_hex(SECRET_BYTES))
+    return path.read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from mindtrack_gateway.problems import (
     answer,
     documented,
 )
-from mindtrack_gateway.recordings.routes import UPLOAD_FORM, UPLOAD_PROBLEMS
+from mindtrack_gateway.recordings.openapi import SUBMISSION, SUBMISSION_PROBLEMS
 from mindtrack_shared.db import jobs
 from mindtrack_shared.db.models import AnalysisRecord, Job
 from mindtrack_shared.domain.emotions import Emotion
@@ -61,11 +61,11 @@ class StressAnswer(BaseModel):
     summary="Upload a recording and wait for its scores",
     response_model=StressAnswer,
     responses={
-        **UPLOAD_PROBLEMS,
+        **SUBMISSION_PROBLEMS,
         **documented(RecordingRejectedError, AnalysisFailedError),
         HTTPStatus.ACCEPTED: {"model": JobView, "description": "It takes longer: ask for the job."},
     },
-    openapi_extra=UPLOAD_FORM,
+    openapi_extra=SUBMISSION,
 )
 async def analyze_stress(
     request: Request,

@@ -12,7 +12,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
@@ -28,8 +28,13 @@ from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
+from mindtrack_gateway.recordings import upload_routes
 from mindtrack_gateway.recordings.idempotency import Keys
 from mindtrack_gateway.recordings.intake import Intake
+from mindtrack_gateway.recordings.objects import Objects
+from mindtrack_gateway.recordings.readers import Readers
+from mindtrack_gateway.recordings.signing import UrlSigner
+from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
@@ -67,6 +72,8 @@ def build_parts(settings: GatewaySettings) -> Parts:
     )
     snapshots = Snapshots(sessions, QueueBoard(sessions))
     traces = open_traces(TracingSettings(), service="gateway")
+    objects = Objects(store, max_bytes=settings.max_recording_bytes)
+    uploads = build_uploads(settings, objects, sessions)
     return Parts(
         settings=settings,
         engine=engine,
@@ -76,18 +83,33 @@ def build_parts(settings: GatewaySettings) -> Parts:
         verifier=TokenVerifier(IssuerSettings()),
         people=People(sessions),
         intake=Intake(
-            store=store,
+            objects=objects,
+            readers=Readers(objects, uploads, idle=settings.upload_idle),
+            uploads=uploads,
             sessions=sessions,
             keys=Keys(sessions, lease=settings.upload_idle + settings.key_lease, keep=settings.keep_keys),
             job_settings=JobSettings(),
-            max_bytes=settings.max_recording_bytes,
-            idle=settings.upload_idle,
             traces=traces,
         ),
+        uploads=uploads,
         traces=traces,
         snapshots=snapshots,
         feeds=Feeds(sessions),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
+    )
+
+
+def build_uploads(
+    settings: GatewaySettings, objects: Objects, sessions: async_sessionmaker[AsyncSession]
+) -> Uploads:
+    secret = settings.upload_secret
+    return Uploads(
+        objects=objects,
+        sessions=sessions,
+        signer=UrlSigner(secret.get_secret_value().encode()) if secret else None,
+        presign=settings.presign_uploads,
+        expiry=settings.upload_expiry,
+        idle=settings.upload_idle,
     )
 
 
@@ -111,6 +133,7 @@ def create_app() -> FastAPI:
     )
     for router in (
         recordings.router,
+        upload_routes.router,
         analyze.router,
         jobs.router,
         lifecycle.router,

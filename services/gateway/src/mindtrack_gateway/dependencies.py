@@ -16,6 +16,7 @@ from mindtrack_gateway.jobs.feeds import Feeds
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.recordings.intake import Intake
+from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.users import People
 from mindtrack_shared.observability.traces import JobTraces
@@ -37,6 +38,7 @@ class Parts:
     snapshots: Snapshots
     watch: JobWatch
     feeds: Feeds
+    uploads: Uploads
     traces: JobTraces
 
 

@@ -2,21 +2,27 @@
 
 ProblemError
 ├── MalformedRequestError        400  the body or a header could not be parsed
+├── DigestMismatchError          400  the body is not what Content-Digest says
 ├── UnauthorizedError            401  no valid bearer token
 ├── ForbiddenError               403  the caller's roles do not open this
+├── UploadUrlInvalidError        403  the URL was not signed by us, or it has expired
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── NotCancelableError           409  the job is not queued any more
 ├── DeletedError                 410  by its owner, who is told so; everybody else gets 404
 ├── UploadStalledError           408  the client stopped sending
 ├── IdempotencyKeyInUseError     409  another request with this key is under way
+├── UploadMissingError           409  nothing was put at the upload's URL yet
+├── UploadUsedError              409  a job has the upload already
 ├── RecordingTooLargeError       413
-├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
+├── UnsupportedMediaTypeError    415  no type that a recording is sent as, or not one we can decode
 ├── IdempotencyKeyReusedError    422  the key belongs to another request
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
 ├── RecordingEmptyError          422
+├── UploadMismatchError          422  what was put there is not what was declared
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
 ├── InternalError                500  a bug of ours; the log knows more
 ├── AnalysisFailedError          500  accepted, and we could not do our part
+├── UploadsNotConfiguredError    501  nobody can sign an upload URL here
 └── DependencyUnavailableError   503  database or storage is away
 """
 
@@ -107,6 +113,13 @@ class MalformedRequestError(ProblemError):
     slug = "malformed-request"
 
 
+class DigestMismatchError(ProblemError):
+    """The content is not what its digest says"""
+
+    status = HTTPStatus.BAD_REQUEST
+    slug = "digest-mismatch"
+
+
 class UnauthorizedError(ProblemError):
     """A valid access token is needed"""
 
@@ -120,6 +133,14 @@ class ForbiddenError(ProblemError):
 
     status = HTTPStatus.FORBIDDEN
     slug = "forbidden"
+
+
+class UploadUrlInvalidError(ProblemError):
+    """The upload URL is not valid, or not any more"""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "upload-url-invalid"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the body is not wanted
 
 
 class NotFoundError(ProblemError):
@@ -172,6 +193,21 @@ class IdempotencyKeyReusedError(ProblemError):
         super().__init__("The recording or its metadata differ. Use a new key for each recording.")
 
 
+class UploadMissingError(ProblemError):
+    """Nothing has been uploaded yet"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "upload-missing"
+
+
+class UploadUsedError(ProblemError):
+    """The upload has been used already"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "upload-used"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the body is not wanted
+
+
 class RecordingTooLargeError(ProblemError):
     """The recording is too large"""
 
@@ -208,6 +244,13 @@ class RecordingEmptyError(ProblemError):
     slug = "recording-empty"
 
 
+class UploadMismatchError(ProblemError):
+    """The upload is not what it was declared to be"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "upload-mismatch"
+
+
 class RecordingRejectedError(ProblemError):
     """The recording cannot be analysed"""
 
@@ -239,6 +282,13 @@ class AnalysisFailedError(ProblemError):
     slug = "analysis-failed"
 
 
+class UploadsNotConfiguredError(ProblemError):
+    """This installation gives no upload URLs"""
+
+    status = HTTPStatus.NOT_IMPLEMENTED
+    slug = "uploads-not-configured"
+
+
 class DependencyUnavailableError(ProblemError):
     """The service is temporarily unavailable"""
 
@@ -252,10 +302,14 @@ def problem_type(slug: str) -> str:
 
 
 def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems a route may answer with, for OpenAPI."""
+    """Describe the problems a route may answer with, besides one without a token, for OpenAPI."""
+    return documented_open(UnauthorizedError, ForbiddenError, *problems)
+
+
+def documented_open(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems of a route that wants no token."""
     titles: dict[int | str, list[str]] = {}
-    every: tuple[type[ProblemError], ...] = (UnauthorizedError, ForbiddenError, *problems)
-    for problem in every:
+    for problem in problems:
         titles.setdefault(int(problem.status), []).append((problem.__doc__ or "").strip())
     return {
         status: {"model": Problem, "description": "; ".join(texts), "content": {MEDIA_TYPE: {}}}

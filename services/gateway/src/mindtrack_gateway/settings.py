@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings
 
 from mindtrack_shared.settings import Duration, group
@@ -41,6 +41,35 @@ class GatewaySettings(BaseSettings):
         Duration,
         Field(gt=timedelta(0), description="How long an `Idempotency-Key` is remembered."),
     ] = timedelta(hours=24)
+    public_url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Address of this API as clients reach it, e.g. https://api.example.org, for upload "
+            "URLs that lead here; if unset, the address that the request was sent to."
+        ),
+    ] = None
+    presign_uploads: Annotated[
+        bool,
+        Field(
+            description="Whether upload URLs lead straight to an S3 store; false where no client reaches it."
+        ),
+    ] = True
+    upload_secret: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=32,
+            description="Signs upload URLs that lead to the gateway, where storage cannot sign its own; the "
+            "same for all gateways.",
+        ),
+    ] = None
+    upload_expiry: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            le=timedelta(days=7),
+            description="How long an upload URL can be used; S3 allows a week at most.",
+        ),
+    ] = timedelta(minutes=15)
     analyze_wait: Annotated[
         Duration,
         Field(description="How long POST /analyze-stress waits for its job before it answers 202."),

@@ -14,7 +14,13 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
-from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, MAINTENANCE_QUEUE, RESCUE_TASK
+from mindtrack_shared.queue.names import (
+    BURY_TASK,
+    FORGET_KEYS_TASK,
+    MAINTENANCE_QUEUE,
+    RESCUE_TASK,
+    SWEEP_TASK,
+)
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -59,6 +65,7 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     every = settings.rescue_every.total_seconds()
     bury_every = settings.bury_every.total_seconds()
     forget_every = settings.forget_every.total_seconds()
+    sweep_every = settings.sweep_every.total_seconds()
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],
         # One process is plenty for short statements, and it has no model whose limits need a child to kill.
@@ -73,9 +80,10 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
                 "schedule": forget_every,
                 "options": {"expires": forget_every},
             },
+            "sweep": {"task": SWEEP_TASK, "schedule": sweep_every, "options": {"expires": sweep_every}},
         },
         beat_schedule_filename=str(settings.beat_file),
-        beat_max_loop_interval=min(5.0, every),
+        beat_max_loop_interval=min(5.0, every, sweep_every),
     )
     return app
 

@@ -32,6 +32,10 @@ class SchedulerSettings(BaseSettings):
         Duration,
         Field(description="How often the audio of deleted jobs is deleted, should the store have been away."),
     ] = timedelta(seconds=60)
+    sweep_every: Annotated[
+        Duration,
+        Field(description="How often beat asks for expired uploads to be removed."),
+    ] = timedelta(minutes=10)
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(
         "celerybeat-schedule",
     )

@@ -8,7 +8,8 @@ from mindtrack_scheduler import maintenance
 from mindtrack_scheduler.burials import bury
 from mindtrack_scheduler.forget_keys import forget_keys
 from mindtrack_scheduler.rescue import rescue
-from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, RESCUE_TASK
+from mindtrack_scheduler.sweep import sweep
+from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, RESCUE_TASK, SWEEP_TASK
 
 
 @shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -25,3 +26,8 @@ def bury_deleted_recordings() -> None:
 @shared_task(name=FORGET_KEYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def forget_expired_keys() -> None:
     forget_keys(maintenance.parts().engine)
+
+
+@shared_task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def sweep_expired_uploads() -> None:
+    sweep(maintenance.parts().engine, maintenance.store())

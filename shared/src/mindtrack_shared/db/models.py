@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
 from mindtrack_shared.domain.jobs import JobStatus, Priority
+from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 from mindtrack_shared.ids import new_id
 
 SHA256_BYTES = 32
@@ -78,6 +80,17 @@ def _is_object(column: str) -> CheckConstraint:
     return CheckConstraint(f"jsonb_typeof({column}) = 'object'", name=f"{column}_is_object")
 
 
+def _is_short_text(column: str, most: int) -> CheckConstraint:
+    """Some characters, none of them a control character."""
+    condition = f"length({column}) between 1 and {most} and {column} !~ '[[:cntrl:]]'"
+    return CheckConstraint(condition, name=f"{column}_bounded")
+
+
+def _is_one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    known = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} in ({known})", name=f"{column}_known")
+
+
 class User(Base):
     """A person who records. Known to us by the token's subject and nothing else."""
 
@@ -108,6 +121,10 @@ class Recording(Base):
     prompt_ended_at: Mapped[datetime | None]
     #: IANA name of the zone the person was in.
     time_zone: Mapped[str]
+    #: The phone's model, the kind of its microphone (`Microphone`) and the app's version, where said.
+    device: Mapped[str | None]
+    microphone: Mapped[str | None]
+    app_version: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
@@ -115,6 +132,9 @@ class Recording(Base):
         CheckConstraint(f"octet_length(sha256) = {SHA256_BYTES}", name="sha256_length"),
         CheckConstraint("size_bytes > 0", name="size_positive"),
         CheckConstraint("prompt_ended_at >= recorded_at", name="prompt_ends_within"),
+        _is_short_text("device", MAX_DEVICE),
+        _is_one_of("microphone", Microphone),
+        _is_short_text("app_version", MAX_APP_VERSION),
         Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
         # Finds what was sent before. Not unique: what failed may be sent again.
         Index("ix_recordings_user_id_sha256", "user_id", "sha256"),
@@ -387,4 +407,38 @@ class DayRollupRecord(Base):
             CheckConstraint(f"{column} >= 0 and {column} <= count", name=f"{column}_bounded")
             for column in ("stress_sum", "stress_square_sum", "anxiety_sum", "depressive_sum", "baseline_sum")
         ),
+    )
+
+
+class Upload(Base):
+    """A place in storage that a person may put one recording at, until it expires.
+
+    The row outlives its URL by a little: until then, the object that somebody put there can be found and
+    removed, also one that came again after the upload was used.
+    """
+
+    __tablename__ = "uploads"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    object_key: Mapped[str] = mapped_column(unique=True)
+    #: What was said about the object beforehand.
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    content_type: Mapped[str | None]
+    #: As in the header `Content-Digest`.
+    content_digest: Mapped[str | None]
+    #: The job that it was used for.
+    job_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "user_id"], ["jobs.id", "jobs.user_id"], ondelete="SET NULL (job_id)"
+        ),
+        CheckConstraint("size_bytes > 0", name="size_positive"),
+        CheckConstraint("length(content_type) between 1 and 255", name="content_type_bounded"),
+        CheckConstraint("length(content_digest) between 1 and 255", name="content_digest_bounded"),
+        Index("ix_uploads_expires_at", "expires_at"),
+        Index("ix_uploads_job_id", "job_id", postgresql_where=text("job_id is not null")),
     )

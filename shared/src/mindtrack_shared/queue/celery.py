@@ -17,6 +17,7 @@ from mindtrack_shared.queue.names import (
     FORGET_KEYS_TASK,
     MAINTENANCE_QUEUE,
     RESCUE_TASK,
+    SWEEP_TASK,
 )
 from mindtrack_shared.settings import QueueSettings
 
@@ -81,6 +82,7 @@ _SETTINGS: dict[str, Any] = {
         RESCUE_TASK: {"queue": MAINTENANCE_QUEUE},
         BURY_TASK: {"queue": MAINTENANCE_QUEUE},
         FORGET_KEYS_TASK: {"queue": MAINTENANCE_QUEUE},
+        SWEEP_TASK: {"queue": MAINTENANCE_QUEUE},
     },
     # Acknowledge after the work, also when the child was killed; repeating a drain is harmless. A job that
     # kills its worker every time is stopped by the attempts counted in its row.

@@ -17,6 +17,8 @@ RESCUE_TASK = "mindtrack.rescue"
 BURY_TASK = "mindtrack.bury"
 #: Periodic cleaning: idempotency keys that have expired.
 FORGET_KEYS_TASK = "mindtrack.forget-keys"
+#: Periodic removal of expired uploads.
+SWEEP_TASK = "mindtrack.sweep"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 #: Parts of a multipart upload; S3's minimum, so an upload holds little memory.
 PART_BYTES = 5 * 1024 * 1024
-#: Parts in flight per upload.
-PARALLEL_PARTS = 2
+#: Parts in flight per upload: while one is sent, none is filled. A second would double the memory that an
+#: upload takes, and phones are slower than storage.
+PARALLEL_PARTS = 1
 #: Least size of a chunk read, but for the last.
 READ_BYTES = 1024 * 1024
 REQUEST_TIMEOUT = timedelta(seconds=30)
@@ -48,8 +49,29 @@ class RecordingStore:
     Every method raises `StorageUnavailableError` when the store does not do its part.
     """
 
-    def __init__(self, backend: ObjectStore) -> None:
+    def __init__(self, backend: ObjectStore, signer: S3Store | None = None) -> None:
         self._backend = backend
+        #: Reaches the same bucket as clients do.
+        self._signer = signer
+
+    @property
+    def presigns(self) -> bool:
+        """Whether clients can be given a URL of the store itself."""
+        return self._signer is not None
+
+    async def presign(self, key: str, *, expires_in: timedelta) -> str:
+        """Return a URL at which anybody may PUT the object until it expires.
+
+        It binds neither the size nor the type of what is put there.
+
+        Raises:
+            RuntimeError: the store `presigns` nothing.
+
+        """
+        if self._signer is None:
+            raise RuntimeError("this store signs no URLs")
+        with _translated(key):
+            return await obstore.sign_async(self._signer, "PUT", key, expires_in)
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Stream an object into the store. An exception from `chunks` aborts it and passes through."""
@@ -71,6 +93,38 @@ class RecordingStore:
         """
         with _translated(key):
             yield from obstore.get(self._backend, key).stream(min_chunk_size=READ_BYTES)
+
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        """Yield an object in chunks, as they arrive.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            found = await obstore.get_async(self._backend, key)
+            async for chunk in found.stream(min_chunk_size=READ_BYTES):
+                yield bytes(chunk)
+
+    async def size(self, key: str) -> int:
+        """Return the size of an object in bytes.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            return (await obstore.head_async(self._backend, key))["size"]
+
+    async def copy(self, key: str, to: str) -> None:
+        """Copy an object within the store. What is written at `key` later does not change the copy.
+
+        Raises:
+            ObjectMissingError: the key holds no object.
+
+        """
+        with _translated(key):
+            await obstore.copy_async(self._backend, key, to)
 
     def objects(self) -> Iterator[ListedObject]:
         """Yield every object in order of keys, by bytes.
@@ -136,6 +190,15 @@ def open_store(settings: StorageSettings) -> RecordingStore:
         ValueError: the URL's scheme is not file, s3 or memory, or its path is not absolute.
 
     """
+    backend = open_backend(settings)
+    if not isinstance(backend, S3Store):
+        return RecordingStore(backend)
+    bucket = urlsplit(settings.url).netloc
+    return RecordingStore(backend, _s3(bucket, settings, settings.public_endpoint or settings.endpoint))
+
+
+def open_backend(settings: StorageSettings) -> ObjectStore:
+    """Open what a store stands on, as `open_store` does."""
     url = urlsplit(settings.url)
     match url.scheme:
         case "file":
@@ -143,25 +206,25 @@ def open_store(settings: StorageSettings) -> RecordingStore:
                 raise ValueError(f"a file URL has three slashes, file:///path, got {settings.url!r}")
             folder = Path(unquote(url.path))
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return RecordingStore(LocalStore(folder))
+            return LocalStore(folder)
         case "memory":
-            return RecordingStore(MemoryStore())
+            return MemoryStore()
         case "s3":
-            return RecordingStore(_s3(url.netloc, settings))
+            return _s3(url.netloc, settings, settings.endpoint)
         case scheme:
             raise ValueError(f"storage URL must start with file:// or s3://, got {scheme!r}")
 
 
-def _s3(bucket: str, settings: StorageSettings) -> S3Store:
+def _s3(bucket: str, settings: StorageSettings, endpoint: str | None) -> S3Store:
     client: ClientConfig = {"timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
-    if settings.endpoint and settings.endpoint.startswith("http://"):
+    if endpoint and endpoint.startswith("http://"):
         client["allow_http"] = True
     config: S3Config = {"region": settings.region}
     if settings.access_key_id and settings.secret_access_key:
         config["access_key_id"] = settings.access_key_id.get_secret_value()
         config["secret_access_key"] = settings.secret_access_key.get_secret_value()
-    if settings.endpoint:
-        config["endpoint"] = settings.endpoint
+    if endpoint:
+        config["endpoint"] = endpoint
     return S3Store(
         bucket,
         config=config,

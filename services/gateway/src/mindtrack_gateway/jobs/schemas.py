@@ -30,6 +30,10 @@ class RecordingView(BaseModel):
     recorded_at: datetime
     prompt_ended_at: datetime | None
     time_zone: str
+    device: str | None
+    #: Not the enumeration: newer releases may know other kinds.
+    microphone: str | None
+    app_version: str | None
     content_type: str
     size_bytes: int
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 
-from fastapi import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from mindtrack_gateway.problems import (
     InvalidRequestError,
     MalformedRequestError,
     UnsupportedMediaTypeError,
-    UploadStalledError,
 )
 
 #: No field of a form is longer than this; only the recording is.
@@ -47,38 +43,34 @@ class Part:
             raise InvalidRequestError.about(self.name, "must be UTF-8 text") from error
 
 
-async def parts(request: Request, *, idle: timedelta) -> AsyncIterator[Part]:
-    """Yield the form's parts in the order they arrive.
+def boundary_of(content_type: str) -> str:
+    """Return what stands between the parts of a form of this type.
 
     Raises:
-        UploadStalledError: nothing arrived for as long as `idle`.
-        UnsupportedMediaTypeError: the body is not declared as multipart/form-data.
-        MalformedRequestError: it is, but does not parse or ends too early.
+        UnsupportedMediaTypeError: the type does not say.
 
     """
-    content_type, options = parse_options_header(request.headers.get("content-type", ""))
+    _, options = parse_options_header(content_type)
     boundary = options.get("boundary")
-    if content_type != "multipart/form-data" or not boundary:
-        raise UnsupportedMediaTypeError("Send the recording as multipart/form-data.")
-    pieces = _pieces(_timely(request.stream(), idle), boundary)
+    if not boundary:
+        raise UnsupportedMediaTypeError("multipart/form-data needs a boundary.")
+    return str(boundary)
+
+
+async def parts(stream: AsyncIterator[bytes], boundary: str) -> AsyncIterator[Part]:
+    """Yield the form's parts in the order they arrive, and read the body to its end.
+
+    Raises:
+        MalformedRequestError: it does not parse, ends too early, or goes on after its end.
+
+    """
+    pieces = _pieces(stream, boundary)
     async for piece in pieces:
         if isinstance(piece, MultipartSegment):
             part = Part(name=piece.name or "", content_type=piece.content_type, chunks=_content(pieces))
             yield part
             async for _ in part.chunks:  # skip what the caller left unread
                 pass
-
-
-async def _timely(stream: AsyncIterator[bytes], idle: timedelta) -> AsyncIterator[bytes]:
-    while True:
-        try:
-            async with asyncio.timeout(idle.total_seconds()):
-                data = await anext(stream)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise UploadStalledError(f"Nothing arrived for {idle.total_seconds():g} seconds.") from error
-        yield data
 
 
 async def _pieces(
@@ -91,8 +83,6 @@ async def _pieces(
             async for data in stream:
                 for piece in parser.parse(data):
                     yield bytes(piece) if isinstance(piece, bytearray) else piece
-                if parser.closed:
-                    return
     except MultipartError as error:
         raise MalformedRequestError("The multipart form could not be parsed to its end.") from error
 

@@ -16,9 +16,9 @@ def sniff(head: bytes) -> str | None:
         return "audio/wav"
     if head[4:8] == b"ftyp":
         return "audio/mp4"
-    for signature, media_type in _SIGNATURES:
+    for signature, found in _SIGNATURES:
         if head.startswith(signature):
-            return media_type
+            return found
     return _mpeg(head)
 
 
@@ -38,8 +38,45 @@ def _mpeg(head: bytes) -> str | None:
     return "audio/mpeg" if head[1] & 0x06 else "audio/aac"
 
 
+def media_type(content_type: str) -> str:
+    """Return a declared type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def is_acceptable_declaration(content_type: str | None) -> bool:
-    """Tell whether a part's declared type leaves room for a recording. Phones often declare none."""
-    if content_type is None or content_type == "application/octet-stream":
+    """Tell whether a declared type leaves room for a recording. Phones often declare none."""
+    if content_type is None:
         return True
-    return content_type.startswith("audio/") or content_type in {"video/webm", "video/mp4", "video/ogg"}
+    declared = media_type(content_type)
+    return declared.startswith("audio/") or declared in _ACCEPTABLE
+
+
+_ACCEPTABLE = frozenset(
+    {"application/octet-stream", "application/ogg", "video/webm", "video/mp4", "video/ogg"}
+)
+
+
+def contradicts(declared: str, found: str) -> bool:
+    """Tell whether a declared type rules out what a recording was recognised as.
+
+    Types that we do not know, and those that name no format, rule out nothing.
+    """
+    meant = _MEANT.get(media_type(declared))
+    return meant is not None and found not in meant
+
+
+_MEANT: dict[str, frozenset[str]] = {
+    declared: frozenset(found)
+    for found, names in (
+        (("audio/wav",), ("audio/wav", "audio/wave", "audio/x-wav", "audio/vnd.wave")),
+        (("audio/flac",), ("audio/flac", "audio/x-flac")),
+        (("audio/ogg",), ("audio/ogg", "audio/opus", "audio/vorbis", "application/ogg", "video/ogg")),
+        (("audio/mp4",), ("audio/mp4", "audio/x-m4a", "audio/m4a", "video/mp4")),
+        (("audio/webm",), ("audio/webm", "video/webm")),
+        (("audio/amr",), ("audio/amr", "audio/amr-wb")),
+        # MPEG's audio types are used for one another, and AAC travels in MP4 and behind ID3 tags, too.
+        (("audio/mpeg", "audio/aac"), ("audio/mpeg", "audio/mp3", "audio/x-mp3")),
+        (("audio/aac", "audio/mp4", "audio/mpeg"), ("audio/aac", "audio/x-aac", "audio/aacp")),
+    )
+    for declared in names
+}

@@ -111,6 +111,9 @@ def fingerprint(sha256: bytes, metadata: CaptureMetadata, given: Mapping[str, st
         "prompt_ended_at": prompt_ended_at,
         "time_zone": metadata.time_zone,
         "priority": metadata.priority,
+        "device": metadata.device,
+        "microphone": metadata.microphone,
+        "app_version": metadata.app_version,
     }
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).digest()
 
@@ -245,14 +248,3 @@ class Keys:
                 await session.execute(keys.free(claim.user_id, claim.key, claim.since))
         except DEPENDENCY_ERRORS as error:
             get_logger().warning(events.KEY_NOT_FREED, error=type(error).__name__)
-
-
-class Nowhere:
-    """A store that forgets: to read a body for its checksum alone."""
-
-    async def write(self, _key: str, chunks: AsyncIterator[bytes]) -> None:
-        async for _ in chunks:
-            pass
-
-    async def delete(self, _key: str) -> None:
-        return

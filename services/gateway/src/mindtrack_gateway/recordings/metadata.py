@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from functools import cache
+from typing import TypeVar
+from unicodedata import category
 from zoneinfo import ZoneInfo, available_timezones
 
 from mindtrack_gateway.problems import FieldError, InvalidRequestError
 from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 
 #: Phones' clocks run ahead by a little; more than this is a mistake.
 CLOCK_SLACK = timedelta(minutes=5)
-#: Older recordings belong to an import, not to a log of how somebody is.
-OLDEST = timedelta(days=3653)
+#: Older moments are mistakes, most often of a clock that was never set: no phone recorded voice logs then.
+OLDEST_YEARS = 20
+OLDEST = timedelta(days=365.25 * OLDEST_YEARS)
+
+#: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,10 @@ class CaptureMetadata:
     #: IANA name of the zone the person was in.
     time_zone: str
     priority: Priority
+    #: How it was recorded, where that was said.
+    device: str | None = None
+    microphone: Microphone | None = None
+    app_version: str | None = None
 
     @property
     def recorded_on(self) -> date:
@@ -32,48 +46,86 @@ class CaptureMetadata:
         return self.recorded_at.astimezone(ZoneInfo(self.time_zone)).date()
 
 
-FIELDS = frozenset({"recorded_at", "prompt_ended_at", "time_zone", "priority"})
+FIELDS = frozenset(
+    {"recorded_at", "prompt_ended_at", "time_zone", "priority", "device", "microphone", "app_version"}
+)
 
 
 def capture_metadata(fields: Mapping[str, str], *, now: datetime) -> CaptureMetadata:
-    """Validate the form's fields. The defaults are now, UTC and interactive.
+    """Validate the fields. The defaults are now, UTC and interactive.
 
     Raises:
         InvalidRequestError: lists everything that is wrong at once.
 
     """
-    errors: list[FieldError] = []
-    recorded_at = _field(fields, "recorded_at", now, errors)
-    prompt_ended_at = _field(fields, "prompt_ended_at", now, errors)
-    time_zone = fields.get("time_zone", "UTC")
-    if time_zone not in _zones():
-        errors.append(FieldError(field="time_zone", detail="must be an IANA time zone such as Europe/Berlin"))
-    priority = fields.get("priority", Priority.INTERACTIVE)
-    if priority not in set(Priority):
-        errors.append(FieldError(field="priority", detail=f"must be one of {', '.join(Priority)}"))
-    if prompt_ended_at and "recorded_at" not in fields:
-        errors.append(FieldError(field="prompt_ended_at", detail="needs `recorded_at` to be counted from"))
-    if prompt_ended_at and recorded_at and prompt_ended_at < recorded_at:
-        errors.append(FieldError(field="prompt_ended_at", detail="must not lie before `recorded_at`"))
-    if errors:
-        raise InvalidRequestError(errors)
-    return CaptureMetadata(
-        recorded_at=recorded_at or now,
-        prompt_ended_at=prompt_ended_at,
-        time_zone=time_zone,
-        priority=Priority(priority),
-    )
+    return _Reading(fields, now).metadata()
 
 
-def _field(fields: Mapping[str, str], name: str, now: datetime, errors: list[FieldError]) -> datetime | None:
-    """Read a moment; what is wrong with it is added to `errors`."""
-    if name not in fields:
-        return None
-    try:
-        return _moment(fields[name], now=now)
-    except ValueError as error:
-        errors.append(FieldError(field=name, detail=str(error)))
-        return None
+class _Reading:
+    """Reads fields one by one, and collects what is wrong with them."""
+
+    def __init__(self, fields: Mapping[str, str], now: datetime) -> None:
+        self._fields = fields
+        self._now = now
+        self._errors: list[FieldError] = []
+
+    def metadata(self) -> CaptureMetadata:
+        recorded_at = self._moment("recorded_at")
+        prompt_ended_at = self._moment("prompt_ended_at")
+        self._compare(recorded_at, prompt_ended_at)
+        found = CaptureMetadata(
+            recorded_at=recorded_at or self._now,
+            prompt_ended_at=prompt_ended_at,
+            time_zone=self._time_zone(),
+            priority=self._choice("priority", Priority) or Priority.INTERACTIVE,
+            device=self._text("device", MAX_DEVICE),
+            microphone=self._choice("microphone", Microphone),
+            app_version=self._text("app_version", MAX_APP_VERSION),
+        )
+        if self._errors:
+            raise InvalidRequestError(self._errors)
+        return found
+
+    def _refuse(self, field: str, detail: str) -> None:
+        self._errors.append(FieldError(field=field, detail=detail))
+
+    def _compare(self, recorded_at: datetime | None, prompt_ended_at: datetime | None) -> None:
+        if prompt_ended_at and "recorded_at" not in self._fields:
+            self._refuse("prompt_ended_at", "needs `recorded_at` to be counted from")
+        if prompt_ended_at and recorded_at and prompt_ended_at < recorded_at:
+            self._refuse("prompt_ended_at", "must not lie before `recorded_at`")
+
+    def _moment(self, name: str) -> datetime | None:
+        if name not in self._fields:
+            return None
+        try:
+            return _moment(self._fields[name], now=self._now)
+        except ValueError as error:
+            self._refuse(name, str(error))
+            return None
+
+    def _time_zone(self) -> str:
+        name = self._fields.get("time_zone", "UTC")
+        if name not in _zones():
+            self._refuse("time_zone", "must be an IANA time zone such as Europe/Berlin")
+        return name
+
+    def _choice(self, name: str, choices: type[Choice]) -> Choice | None:
+        said = self._fields.get(name)
+        if said is None:
+            return None
+        if said not in set(choices):
+            self._refuse(name, f"must be one of {', '.join(choices)}")
+            return None
+        return choices(said)
+
+    def _text(self, name: str, most: int) -> str | None:
+        said = self._fields.get(name)
+        if said is not None and not 1 <= len(said) <= most:
+            self._refuse(name, f"must have 1 to {most} characters")
+        elif said is not None and any(category(character) in _CONTROL for character in said):
+            self._refuse(name, "must not hold control characters")
+        return said
 
 
 def _moment(text: str, *, now: datetime) -> datetime:
@@ -84,9 +136,11 @@ def _moment(text: str, *, now: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("needs an offset from UTC such as Z or +01:00")
     if moment > now + CLOCK_SLACK:
-        raise ValueError("must not lie in the future")
+        raise ValueError("must not lie in the future: is the phone's clock right?")
     if moment < now - OLDEST:
-        raise ValueError(f"must not lie more than {OLDEST.days} days in the past")
+        raise ValueError(
+            f"must not lie more than {OLDEST_YEARS} years in the past: is the phone's clock right?"
+        )
     return moment.astimezone(UTC)
 
 

@@ -1,0 +1,232 @@
+"""Uploads past the API: a URL first, the bytes to that URL, then `POST /v1/jobs` with the upload's id.
+
+An upload URL stays valid after its upload was submitted, so what lies there is never what is analysed. It is
+copied first, to a key that no URL leads to, and only the copy is looked at, hashed and committed: bytes that
+were checked cannot be exchanged any more, neither between check and commit nor afterwards. The object at the
+upload's key is removed after the commit; if it comes again through the URL, or cannot be removed, the
+scheduler's sweep removes it once the URL has expired.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from mindtrack_gateway.problems import (
+    NotFoundError,
+    ProblemError,
+    UploadMismatchError,
+    UploadMissingError,
+    UploadsNotConfiguredError,
+    UploadUrlInvalidError,
+    UploadUsedError,
+)
+from mindtrack_gateway.recordings import body
+from mindtrack_gateway.recordings.digest import ContentDigest
+from mindtrack_gateway.recordings.formats import contradicts
+from mindtrack_gateway.recordings.objects import Objects, StoredObject, limited, too_large
+from mindtrack_gateway.recordings.signing import UrlSigner
+from mindtrack_gateway.recordings.upload_schemas import UploadRequest
+from mindtrack_shared.db import jobs, uploads
+from mindtrack_shared.db.models import Job, Upload
+from mindtrack_shared.ids import new_id
+from mindtrack_shared.storage import ObjectMissingError
+
+
+class UploadTakenError(Exception):
+    """Another job has the upload, or it was swept meanwhile."""
+
+    def __init__(self, upload_id: UUID) -> None:
+        super().__init__(str(upload_id))
+        self.upload_id = upload_id
+
+
+class Uploads:
+    """Gives out upload URLs and takes what was put there.
+
+    Args:
+        objects: where recordings are kept.
+        sessions: of the database.
+        signer: of URLs that lead to the gateway; None if there is no secret.
+        presign: let the store sign its own URLs if it can.
+        expiry: how long a URL can be used.
+        idle: how long a `PUT` to the gateway may be silent.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - see above
+        self,
+        *,
+        objects: Objects,
+        sessions: async_sessionmaker[AsyncSession],
+        signer: UrlSigner | None,
+        presign: bool,
+        expiry: timedelta,
+        idle: timedelta,
+    ) -> None:
+        self._objects = objects
+        self._sessions = sessions
+        self._signer = signer
+        self._presigns = presign and objects.store.presigns
+        self._expiry = expiry
+        self._idle = idle
+
+    @property
+    def max_bytes(self) -> int:
+        return self._objects.max_bytes
+
+    async def declare(self, user_id: UUID, declared: UploadRequest, base_url: str) -> tuple[Upload, str]:
+        """Make a place for one recording; return it and its URL, under `base_url` if it leads here.
+
+        Raises:
+            UploadsNotConfiguredError: nobody can sign a URL.
+            RecordingTooLargeError: it is declared larger than a recording may be.
+            StorageUnavailableError: the store's credentials cannot be had.
+
+        """
+        if declared.size_bytes is not None and declared.size_bytes > self.max_bytes:
+            raise too_large(self.max_bytes)
+        upload_id = new_id()
+        expires = int(time.time() + self._expiry.total_seconds())
+        upload = Upload(
+            id=upload_id,
+            user_id=user_id,
+            object_key=f"uploads/{upload_id}",
+            size_bytes=declared.size_bytes,
+            content_type=declared.content_type,
+            content_digest=declared.content_digest,
+            expires_at=datetime.fromtimestamp(expires, UTC),
+        )
+        url = await self._url(upload, expires, base_url)
+        async with self._sessions.begin() as session:
+            session.add(upload)
+        return upload, url
+
+    async def _url(self, upload: Upload, expires: int, base_url: str) -> str:
+        if self._presigns:
+            return await self._objects.store.presign(upload.object_key, expires_in=self._expiry)
+        if self._signer is None:
+            raise UploadsNotConfiguredError("Send the recording to POST /v1/jobs itself.")
+        signature = self._signer.sign(upload.id, expires)
+        return f"{base_url}/v1/uploads/{upload.id}?expires={expires}&signature={signature}"
+
+    async def receive(self, request: Request, upload_id: UUID, *, expires: int, signature: str) -> None:
+        """Store what comes through a URL of ours; it is looked at when it is submitted.
+
+        Raises:
+            UploadUrlInvalidError: the URL is not ours, or has expired.
+            NotFoundError: the upload was swept.
+            UploadUsedError: a job has it.
+            ProblemError: the body is not acceptable; what was there before is still there.
+            StorageUnavailableError: the store is away; the same.
+
+        """
+        if self._signer is None or not self._signer.is_valid(upload_id, expires, signature, now=time.time()):
+            raise UploadUrlInvalidError("It was changed on the way, or it has expired.")
+        async with self._sessions() as session:
+            upload = await session.scalar(uploads.by_id(upload_id))
+        if upload is None:
+            raise NotFoundError("No such upload.")
+        if upload.job_id is not None:
+            raise UploadUsedError("A job has this upload. Ask for another to upload another recording.")
+        body.refuse_declared_size(request, self.max_bytes)
+        content = limited(body.chunks(request, idle=self._idle), self.max_bytes)
+        await self._objects.store.write(upload.object_key, content)
+
+    async def take(self, upload_id: UUID, user_id: UUID) -> StoredObject:
+        """Copy what was uploaded to where no URL leads, and check the copy.
+
+        Raises:
+            NotFoundError: there is no such upload, or it is somebody else's; the answer does not tell which.
+            UploadTakenError: a job has it.
+            UploadMissingError: nothing was uploaded yet.
+            ProblemError: what was uploaded is not acceptable; it was removed.
+            StorageUnavailableError: the store is away; the upload can be submitted again.
+
+        """
+        upload = await self._owned(upload_id, user_id)
+        if upload.job_id is not None:
+            raise UploadTakenError(upload_id)
+        try:
+            return await self._copied(upload)
+        except ObjectMissingError:
+            # Another request may have used it in the meantime.
+            if (await self._owned(upload_id, user_id)).job_id is not None:
+                raise UploadTakenError(upload_id) from None
+            raise UploadMissingError("PUT the recording to the upload's URL first.") from None
+        except ProblemError:
+            await self._objects.discard(upload.object_key)
+            raise
+
+    async def job(self, upload_id: UUID, user_id: UUID) -> Job:
+        """Return the job that has an upload.
+
+        Raises:
+            NotFoundError: there is none: the upload was swept meanwhile.
+
+        """
+        upload = await self._owned(upload_id, user_id)
+        async with self._sessions() as session:
+            found = upload.job_id and await session.scalars(jobs.owned(upload.job_id, user_id))
+            job = found.unique().one_or_none() if found else None
+        if job is None:
+            raise NotFoundError("No such upload.")
+        return job
+
+    async def clear(self, upload_id: UUID) -> None:
+        """Remove the object of an upload that a job has now."""
+        await self._objects.discard(f"uploads/{upload_id}")
+
+    async def _owned(self, upload_id: UUID, user_id: UUID) -> Upload:
+        async with self._sessions() as session:
+            upload = await session.scalar(uploads.owned(upload_id, user_id))
+        if upload is None:
+            raise NotFoundError("No such upload.")
+        return upload
+
+    async def _copied(self, upload: Upload) -> StoredObject:
+        size = await self._objects.store.size(upload.object_key)
+        if size > self.max_bytes:  # not worth a copy
+            raise too_large(self.max_bytes)
+        key = self._objects.new_key()
+        try:
+            await self._objects.store.copy(upload.object_key, key)
+            return await self._examined(key, upload)
+        except BaseException:
+            await self._objects.discard(key)
+            raise
+
+    async def _examined(self, key: str, upload: Upload) -> StoredObject:
+        """Read the copy, and compare it with what was declared."""
+        comparison = ContentDigest.parse([upload.content_digest or ""]).begin()
+        passing = self._objects.passing(self._objects.store.stream(key))
+        async for chunk in passing.checked():
+            comparison.update(chunk)
+        if upload.size_bytes not in {None, passing.size_bytes}:
+            raise _mismatch(f"{upload.size_bytes} bytes", f"{passing.size_bytes} bytes")
+        if upload.content_type is not None and contradicts(upload.content_type, passing.content_type):
+            raise _mismatch(upload.content_type, passing.content_type)
+        if not comparison.holds():
+            raise UploadMismatchError("It has another digest than was declared, and was removed.")
+        return passing.stored(key, upload.id)
+
+
+def _mismatch(declared: str, found: str) -> UploadMismatchError:
+    return UploadMismatchError(f"Declared were {declared}, uploaded were {found}; it was removed.")
+
+
+async def use(session: AsyncSession, stored: StoredObject, job: Job) -> None:
+    """Give the upload that an object was copied from, if there is one, to its job.
+
+    Raises:
+        UploadTakenError: another job has it, or it was swept.
+
+    """
+    if stored.upload_id is None:
+        return
+    if await session.scalar(uploads.use(stored.upload_id, job.id)) is None:
+        raise UploadTakenError(stored.upload_id)

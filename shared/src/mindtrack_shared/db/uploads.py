@@ -1,0 +1,48 @@
+"""Statements on uploads. Each function builds a query; whoever calls it runs and commits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Delete, Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.expression import cast
+
+from mindtrack_shared.db.models import Upload
+
+
+def by_id(upload_id: UUID) -> Select[Upload]:
+    return select(Upload).where(Upload.id == upload_id)
+
+
+def owned(upload_id: UUID, user_id: UUID) -> Select[Upload]:
+    """One upload, for its owner. A foreign one looks like an unknown one."""
+    return by_id(upload_id).where(Upload.user_id == user_id)
+
+
+def use(upload_id: UUID, job_id: UUID) -> ReturningUpdate[UUID]:
+    """Give an upload to a job. No row back means that another job has it, or that it was swept."""
+    unused = update(Upload).where(Upload.id == upload_id, Upload.job_id.is_(None))
+    return unused.values(job_id=job_id).returning(Upload.id)
+
+
+def expired(*, since: timedelta, limit: int) -> Select[UUID, str]:
+    """Ids and keys of uploads that expired that long ago, used or not, the oldest first.
+
+    Locked, so that sweeps share the work, and nobody uses an upload whose object is being removed.
+    """
+    ago = func.statement_timestamp() - cast(since, INTERVAL)
+    return (
+        select(Upload.id, Upload.object_key)
+        .where(Upload.expires_at < ago)
+        .order_by(Upload.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def forget(upload_ids: Sequence[UUID]) -> Delete:
+    return delete(Upload).where(Upload.id.in_(upload_ids))
