@@ -61,7 +61,12 @@ def engine(session_engine: Engine) -> Iterator[Engine]:
     """
     yield session_engine
     with session_engine.begin() as connection:
-        connection.execute(text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups"))
+        connection.execute(
+            text(
+                "TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups,"
+                " webhook_endpoints, webhook_deliveries, webhook_attempts"
+            )
+        )
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +95,7 @@ def gateway(infrastructure: Infrastructure, database: DatabaseSettings) -> Itera
         environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
         environment.setenv("MINDTRACK_GATEWAY_ANALYZE_WAIT", "1.5")
         environment.setenv("MINDTRACK_GATEWAY_UPLOAD_IDLE", "1")
+        environment.setenv("MINDTRACK_WEBHOOK_ALLOW_LOOPBACK", "true")
         environment.setenv("MINDTRACK_GATEWAY_MAX_RECORDING_BYTES", str(2 * 1024 * 1024))
         base_url = running.enter_context(serving(create_app()))
         environment.undo()  # settings are read at start; other tests must not inherit these

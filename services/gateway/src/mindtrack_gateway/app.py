@@ -28,8 +28,10 @@ from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
+from mindtrack_gateway.webhooks import routes as webhooks
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.observability.traces import open_traces
+from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -38,6 +40,7 @@ from mindtrack_shared.settings import (
     QueueSettings,
     StorageSettings,
     TracingSettings,
+    WebhookSettings,
 )
 from mindtrack_shared.storage import open_store
 
@@ -78,6 +81,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         ),
         traces=traces,
         finished=FinishedJobs(redis, finished_channel(queue)),
+        guard=Guard(WebhookSettings()),
     )
 
 
@@ -98,7 +102,14 @@ def create_app() -> FastAPI:
     app = FastAPIOffline(
         title="MindTrack", version=version("mindtrack-gateway"), description=DESCRIPTION, lifespan=lifespan
     )
-    for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
+    for router in (
+        recordings.router,
+        analyze.router,
+        jobs.router,
+        trends.router,
+        webhooks.router,
+        health.router,
+    ):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(RequestMetrics)

@@ -16,6 +16,7 @@ from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.users import People
 from mindtrack_shared.observability.traces import JobTraces
+from mindtrack_shared.outbound import Guard
 from mindtrack_shared.storage import RecordingStore
 
 
@@ -33,6 +34,8 @@ class Parts:
     intake: Intake
     finished: FinishedJobs
     traces: JobTraces
+    #: Says where webhooks may go.
+    guard: Guard
 
 
 def parts(request: Request) -> Parts:

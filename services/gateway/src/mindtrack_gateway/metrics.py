@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
-from mindtrack_shared.db import jobs
+from mindtrack_shared.db import jobs, webhooks
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
 REGISTRY = CollectorRegistry()
@@ -44,6 +44,14 @@ UNRUNG_JOBS = Gauge(
 OLDEST_UNRUNG_SECONDS = Gauge(
     "mindtrack_oldest_unrung_seconds", "For how long the first of them has been due.", registry=REGISTRY
 )
+DUE_WEBHOOKS = Gauge(
+    "mindtrack_due_webhooks",
+    "Webhooks that are due and that nobody is sending: the deliverer's backlog.",
+    registry=REGISTRY,
+)
+OLDEST_DUE_WEBHOOK_SECONDS = Gauge(
+    "mindtrack_oldest_due_webhook_seconds", "For how long the first of them has been due.", registry=REGISTRY
+)
 QUEUE_AUDIO_SECONDS = Gauge(
     "mindtrack_queue_audio_seconds",
     "Audio of jobs that have not ended, by priority; estimated from sizes.",
@@ -63,7 +71,7 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
     try:
         await _read_backlog(sessions)
     except DEPENDENCY_ERRORS:
-        for gauge in (UNRUNG_JOBS, OLDEST_UNRUNG_SECONDS):
+        for gauge in (UNRUNG_JOBS, OLDEST_UNRUNG_SECONDS, DUE_WEBHOOKS, OLDEST_DUE_WEBHOOK_SECONDS):
             gauge.set(math.nan)
         JOBS.clear()
         OLDEST_JOB_SECONDS.clear()
@@ -76,6 +84,9 @@ async def _read_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
         found = (await session.execute(jobs.backlog())).all()
         loads = (await session.execute(jobs.drain_load())).all()
         unrung, overdue = (await session.execute(jobs.unrung())).one()
+        due, late = (await session.execute(webhooks.due())).one()
+    DUE_WEBHOOKS.set(due)
+    OLDEST_DUE_WEBHOOK_SECONDS.set(late)
     UNRUNG_JOBS.set(unrung)
     OLDEST_UNRUNG_SECONDS.set(overdue)
     rows = {(status, priority): (count, age) for status, priority, count, age in found}

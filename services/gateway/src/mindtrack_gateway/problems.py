@@ -5,6 +5,8 @@ ProblemError
 ├── UnauthorizedError            401  no valid bearer token
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── UploadStalledError           408  the client stopped sending
+├── TooManyWebhooksError         409  each person may have a few
+├── WebhookDisabledError         409  nothing is sent to an endpoint that is disabled
 ├── RecordingTooLargeError       413
 ├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
@@ -115,6 +117,20 @@ class NotFoundError(ProblemError):
 
     status = HTTPStatus.NOT_FOUND
     slug = "not-found"
+
+
+class TooManyWebhooksError(ProblemError):
+    """There are as many webhooks as one person may have"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "too-many-webhooks"
+
+
+class WebhookDisabledError(ProblemError):
+    """The webhook is disabled"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "webhook-disabled"
 
 
 class UploadStalledError(ProblemError):
