@@ -117,16 +117,19 @@ class Deliverer:
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             driver = (await connection.get_raw_connection()).driver_connection
-            # Back in the pool it would keep listening, and hoard what it hears.
-            await connection.run_sync(lambda sync: sync.detach())
-            await connection.execute(webhooks.listen())
             if not isinstance(driver, psycopg.AsyncConnection):
                 raise TypeError(f"the deliverer listens through psycopg, got {type(driver)}")
-            while not stop.is_set():
-                self._life_sign.show()
-                self._start_drain(stop)
-                async for _ in driver.notifies(timeout=self._poll, stop_after=1):
-                    pass
+            # Back in the pool it would keep listening, and hoard what it hears.
+            await connection.run_sync(lambda sync: sync.detach())
+            try:
+                await connection.execute(webhooks.listen())
+                while not stop.is_set():
+                    self._life_sign.show()
+                    self._start_drain(stop)
+                    async for _ in driver.notifies(timeout=self._poll, stop_after=1):
+                        pass
+            finally:
+                await driver.close()
 
     def _start_drain(self, stop: asyncio.Event) -> None:
         if len(self._drains) < self._slots and not stop.is_set():

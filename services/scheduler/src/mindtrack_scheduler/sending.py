@@ -169,7 +169,7 @@ def _reason(error: Exception) -> AttemptError | None:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__
+        error = error.__cause__ or error.__context__  # httpcore raises "from None"
 
 
 async def _discard(response: httpcore2.Response) -> None:
