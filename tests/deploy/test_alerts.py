@@ -82,6 +82,11 @@ CASES = {
         {"mindtrack_oldest_unrung_seconds": "60x100"},
         {"severity": "critical"},
     ),
+    "MindTrackWebhooksWait": Case(
+        {"mindtrack_oldest_due_webhook_seconds": "301x100"},
+        {"mindtrack_oldest_due_webhook_seconds": "300x100"},
+        {"severity": "warning"},
+    ),
     "MindTrackDrainTakesLong": Case(  # 36 audio seconds per second
         {
             QUEUED: "10900x100",
