@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
@@ -39,7 +40,7 @@ from mindtrack_shared.db import jobs, webhooks
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.db.models import WebhookDelivery, WebhookEndpoint
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
-from mindtrack_shared.domain.webhooks import SCHEDULE, SUBSCRIBABLE, DeliveryState
+from mindtrack_shared.domain.webhooks import SCHEDULE, SUBSCRIBABLE, DeliveryState, DisabledReason
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import Wakeups
@@ -245,6 +246,27 @@ def test_a_worker_ahead_of_its_database_settles_all_the_same(engine: Engine, wak
             change(engine, f"alter table former_{table} rename to {table}")
 
     assert load_job(engine, job.id).status is JobStatus.SUCCEEDED
+
+
+def test_an_end_waits_for_whoever_disables_the_endpoint(engine: Engine) -> None:
+    """Or it would queue a delivery that nobody makes and nobody gives up."""
+    ada = add_user(engine)
+    endpoint = add_endpoint(engine, ada, "http://127.0.0.1/")
+    job_id = add_job(engine, ada)
+    change(engine, "update jobs set status = 'canceled', finished_at = now()")
+
+    def tell() -> list[UUID]:
+        with engine.begin() as connection:
+            return list(connection.scalars(webhooks.tell_ends([job_id])))
+
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(webhooks.disable(endpoint, DisabledReason.OWNER))
+            connection.execute(webhooks.give_up_pending(endpoint))
+            telling = pool.submit(tell)
+            time.sleep(0.3)
+            assert not telling.done()
+        assert telling.result(timeout=10) == []
 
 
 def test_deleting_a_job_deletes_what_was_told_of_it(engine: Engine) -> None:
