@@ -22,6 +22,7 @@ from mindtrack_shared.settings import (
     QueueSettings,
     StorageSettings,
     TracingSettings,
+    WebhookSettings,
     variable,
 )
 
@@ -35,6 +36,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     MetricsSettings,
     TracingSettings,
     IssuerSettings,
+    WebhookSettings,
     GatewaySettings,
     InferenceSettings,
     QualitySettings,

@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "deploy/airgap"))
 import build as airgap
 
 SERVERS = ("postgres", "valkey", "storage")
-SERVICES = ("gateway", "inference", "relay", "beat", "maintenance")
+SERVICES = ("gateway", "inference", "relay", "deliver", "beat", "maintenance")
 #: Megabytes that an image may have.
 BUDGETS = {"gateway": 350, "scheduler": 350, "inference": 700}
 FIRST_RESULT_WITHIN = 60.0  # seconds

@@ -98,6 +98,11 @@ CASES = {
     "MindTrackRelayFails": Case(
         {RELAY: "0+1.2x100"}, {RELAY: "0+0.9x100"}, {"severity": "warning", "dependency": "broker"}
     ),
+    "MindTrackWebhooksWait": Case(
+        {"mindtrack_oldest_due_webhook_seconds": "301x100"},
+        {"mindtrack_oldest_due_webhook_seconds": "300x100"},
+        {"severity": "warning"},
+    ),
     "MindTrackDrainTakesLong": Case(  # 36 audio seconds per second
         {
             QUEUED: "10900x100",

@@ -26,7 +26,17 @@ Document = dict[str, Any]
 COMPOSE: Document = yaml.safe_load(TEXT)
 AIRGAP: Document = yaml.safe_load((ROOT / "deploy/airgap/docker-compose.yml").read_text())
 
-OURS = {"migrate", "gateway", "inference", "relay", "beat", "maintenance", "inference-gpu", "trainer"}
+OURS = {
+    "migrate",
+    "gateway",
+    "inference",
+    "relay",
+    "deliver",
+    "beat",
+    "maintenance",
+    "inference-gpu",
+    "trainer",
+}
 #: Those that answer only once, or for a while.
 UNWATCHED = {"migrate", "trainer"}
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
@@ -89,6 +99,10 @@ def conditions(compose: Document) -> Iterator[str]:
             yield f"{name} may start before the tables are there"
 
 
+#: Networks besides the backend, by who has them.
+DOORS = {"gateway": {"frontend"}, "grafana": {"frontend"}, "deliver": {"outside"}}
+
+
 def one_door(compose: Document) -> Iterator[str]:
     """Only the gateway can be reached, and only from this machine unless somebody says so."""
     for name, service in services(compose):
@@ -97,7 +111,7 @@ def one_door(compose: Document) -> Iterator[str]:
             yield f"{name} can be reached from outside"
         if any(not port.startswith("${MINDTRACK_ADDRESS:-127.0.0.1}:") for port in ports):
             yield f"{name} listens for everybody"
-        if name not in {"gateway", "grafana"} and service.get("networks", ["backend"]) != ["backend"]:
+        if not set(service.get("networks", ["backend"])) <= {"backend", *DOORS.get(name, ())}:
             yield f"{name} can reach what is outside"
     if compose["networks"]["backend"] != {"internal": True}:
         yield "the backend has a way out"
@@ -125,7 +139,15 @@ def data_kept(compose: Document) -> Iterator[str]:
 
 
 def time_to_stop(compose: Document) -> Iterator[str]:
-    least = {"gateway": 30, "inference": 120, "relay": 10, "beat": 10, "maintenance": 10, "postgres": 30}
+    least = {
+        "gateway": 30,
+        "inference": 120,
+        "relay": 10,
+        "deliver": 20,
+        "beat": 10,
+        "maintenance": 10,
+        "postgres": 30,
+    }
     for name, seconds in least.items():
         grace = compose["services"][name].get("stop_grace_period", "10s")
         if int(grace.removesuffix("s")) < seconds:
@@ -206,6 +228,8 @@ BROKEN: list[tuple[Callable[[Document], Iterator[str]], Callable[[Document], Non
     (one_door, changed("postgres", ports=["5432:5432"]), "postgres can be reached from outside"),
     (one_door, changed("gateway", ports=["8000:8000"]), "gateway listens for everybody"),
     (one_door, changed("inference", networks=["backend", "frontend"]), "inference can reach what is outside"),
+    (one_door, changed("relay", networks=["backend", "outside"]), "relay can reach what is outside"),
+    (one_door, changed("deliver", networks=["backend", "frontend"]), "deliver can reach what is outside"),
     (one_door, lambda compose: compose["networks"].update(backend={}), "the backend has a way out"),
     (
         settings_known,
@@ -273,7 +297,7 @@ def test_prometheus_asks_services_of_this_file() -> None:
 
     assert set(prometheus["rule_files"]) <= mounted
     assert set(asked) <= OURS
-    assert set(asked) >= {"gateway", "inference", "inference-gpu", "relay", "maintenance"}
+    assert set(asked) >= {"gateway", "inference", "inference-gpu", "relay", "deliver", "maintenance"}
 
 
 def test_grafana_asks_services_of_this_file() -> None:

@@ -90,6 +90,7 @@ def test_network_policies_let_exactly_the_needed_flows_pass() -> None:
         "inference-interactive": storage | watched,
         "inference-bulk": storage | watched,
         "relay": {"to postgres:5432", "to valkey:6379"} | watched,
+        "deliver": {"to postgres:5432", "to 0.0.0.0/0:443", "to 2000::/3:443"} | watched,
         "beat": {"to valkey:6379"},
         "maintenance": storage | watched,
         "migrate": {"to postgres:5432"},
@@ -122,6 +123,9 @@ def flows(overlay: str) -> dict[str, set[str]]:
 def allowed(policy: Manifest, direction: str, peers: str) -> Iterator[str]:
     for rule in policy["spec"].get(direction, ()):
         for peer in rule[peers]:
+            if "ipBlock" in peer:
+                yield from (f"{peers} {peer['ipBlock']['cidr']}:{port['port']}" for port in rule["ports"])
+                continue
             selector = peer.get("podSelector", peer["namespaceSelector"])
             (who,) = selector["matchLabels"].values()
             yield from (f"{peers} {who}:{port['port']}" for port in rule["ports"])

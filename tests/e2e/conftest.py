@@ -18,7 +18,9 @@ METRICS_PORT = 9464
 @pytest.fixture(scope="session")
 def metrics_ports() -> Iterator[dict[str, int]]:
     """Where each service that has no port of its own tells what it counts."""
-    reservations = {name: reserve(name, METRICS_PORT) for name in ("inference", "relay", "maintenance")}
+    reservations = {
+        name: reserve(name, METRICS_PORT) for name in ("inference", "relay", "deliver", "maintenance")
+    }
     yield {name: reservation.port for name, reservation in reservations.items()}
     for reservation in reservations.values():
         reservation.release()

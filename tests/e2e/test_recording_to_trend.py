@@ -117,7 +117,7 @@ def test_what_cannot_be_analysed_is_rejected_with_advice(
 
 def test_serving_loads_no_torch(stack: Stack) -> None:
     """Every process of the stack, by the libraries it has mapped."""
-    for name in ("gateway", "inference", "relay", "beat", "maintenance"):
+    for name in ("gateway", "inference", "relay", "deliver", "beat", "maintenance"):
         process = psutil.Process(stack.process(name).pid)
         for member in (process, *process.children(recursive=True)):
             libraries = [mapped.path for mapped in member.memory_maps()]

@@ -9,7 +9,7 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import URL, Engine, make_url, text
 
-from integration_support import execute_outside_transactions, serving_gateway, settings_for
+from integration_support import EMPTY, execute_outside_transactions, serving_gateway, settings_for
 from mindtrack_local.config import StackConfig
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db import migrate
@@ -60,12 +60,7 @@ def engine(session_engine: Engine) -> Iterator[Engine]:
     """
     yield session_engine
     with session_engine.begin() as connection:
-        connection.execute(
-            text(
-                "TRUNCATE recordings, jobs, tombstones, idempotency_keys, analyses, analysis_windows,"
-                " day_rollups, uploads"
-            )
-        )
+        connection.execute(text(EMPTY))
 
 
 @pytest.fixture(scope="session")

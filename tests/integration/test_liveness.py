@@ -51,7 +51,7 @@ def variables(infrastructure: Infrastructure, database: DatabaseSettings, tmp_pa
 
 
 @pytest.mark.parametrize("broker", [None, NOBODY], ids=["", "without a broker"])
-@pytest.mark.parametrize("command", ["relay", "beat", "maintenance"])
+@pytest.mark.parametrize("command", ["relay", "deliver", "beat", "maintenance"])
 def test_a_process_shows_that_it_lives_again_and_again(
     command: str, broker: str | None, variables: dict[str, str], tmp_path: Path
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_process_shows_that_it_lives_again_and_again(
             assert appears(alive, within=SHOW_EVERY + 5)
 
 
-@pytest.mark.parametrize("command", ["relay", "beat", "maintenance"])
+@pytest.mark.parametrize("command", ["relay", "deliver", "beat", "maintenance"])
 def test_a_process_that_stands_still_shows_no_life_and_one_told_to_stop_stops(
     command: str, variables: dict[str, str], tmp_path: Path
 ) -> None:

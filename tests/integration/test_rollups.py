@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import add_job, add_user, analysis
+from integration_support import EMPTY
 from mindtrack_shared.db import analyses
 from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.indices import indices
@@ -38,12 +39,7 @@ group by r.recorded_on order by r.recorded_on
 @given(recordings)
 def test_rollups_equal_the_raw_aggregation(engine: Engine, recorded: list[tuple[int, list[float]]]) -> None:
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                "TRUNCATE recordings, jobs, tombstones, idempotency_keys, analyses, analysis_windows,"
-                " day_rollups"
-            )
-        )
+        connection.execute(text(EMPTY))
     user_id = add_user(engine)
     for offset, weights in recorded:
         day = MONDAY + timedelta(days=offset)

@@ -127,8 +127,8 @@ class LivenessSettings(BaseSettings):
     file: Annotated[
         Path | None,
         Field(
-            description="Touched every few seconds while relay, beat or a worker comes round; for the probe "
-            "`python -m mindtrack_shared.observability.liveness FILE SECONDS`."
+            description="Touched every few seconds while relay, deliverer, beat or a worker comes round; for "
+            "the probe `python -m mindtrack_shared.observability.liveness FILE SECONDS`."
         ),
     ] = None
 
@@ -143,7 +143,7 @@ class MetricsSettings(BaseSettings):
         Field(
             gt=0,
             lt=65536,
-            description="Port of a worker's or the relay's metrics; none if unset.",
+            description="Port of a worker's, the relay's or the deliverer's metrics; none if unset.",
         ),
     ] = None
     host: Annotated[str, Field(description="Address on which they are served.")] = "0.0.0.0"  # noqa: S104 - pods
@@ -220,3 +220,20 @@ class IssuerSettings(BaseSettings):
         if self.jwks_file is None:
             raise ValueError("keys come from jwks_url")
         return self.jwks_file
+
+
+class WebhookSettings(BaseSettings):
+    """Where webhooks may go. Gateway and deliverer must agree."""
+
+    model_config = group("WEBHOOK")
+
+    ports: Annotated[
+        tuple[int, ...], Field(min_length=1, description="Ports that endpoints may have, as a JSON list.")
+    ] = (443,)
+    allow_loopback: Annotated[
+        bool,
+        Field(
+            description="Lets endpoints be on this machine, over http and on any port: for the embedded "
+            "stack and tests. Never where others may register endpoints."
+        ),
+    ] = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-Service = Literal["gateway", "inference", "relay", "beat", "maintenance"]
+Service = Literal["gateway", "inference", "relay", "deliver", "beat", "maintenance"]
 Storage = Literal["folder", "s3"]
 
 #: In the order in which they are started.

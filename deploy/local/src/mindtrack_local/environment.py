@@ -52,6 +52,7 @@ class Environment:
             "MINDTRACK_AUTH_AUDIENCE": trusted.audience,
             "MINDTRACK_LOG_FORMAT": "console",
             "MINDTRACK_INFERENCE_CONCURRENCY": "1",
+            "MINDTRACK_WEBHOOK_ALLOW_LOOPBACK": "true",
             "MINDTRACK_SCHEDULER_BEAT_FILE": str(self.layout.run / "beat-schedule"),
             **self.overrides,
         }

@@ -49,7 +49,7 @@ def inference(variables: Mapping[str, str], ready_file: Path, name: str = "infer
 
 
 def scheduler(command: str, variables: Mapping[str, str]) -> ProcessSpec:
-    """The relay, beat or maintenance worker. Nothing waits for them: what they do is caught up on later."""
+    """The relay, deliverer, beat or maintenance worker. Nothing waits for them: they catch up later."""
     return ProcessSpec(name=command, command=_module("mindtrack_scheduler", command), environment=variables)
 
 

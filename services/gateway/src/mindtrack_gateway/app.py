@@ -39,8 +39,10 @@ from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
+from mindtrack_gateway.webhooks import routes as webhooks
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.observability.traces import open_traces
+from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
 from mindtrack_shared.settings import (
     DatabaseSettings,
@@ -49,6 +51,7 @@ from mindtrack_shared.settings import (
     QueueSettings,
     StorageSettings,
     TracingSettings,
+    WebhookSettings,
 )
 from mindtrack_shared.storage import open_store
 
@@ -95,6 +98,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         traces=traces,
         snapshots=snapshots,
         feeds=Feeds(sessions),
+        guard=Guard(WebhookSettings()),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
     )
 
@@ -139,6 +143,7 @@ def create_app() -> FastAPI:
         lifecycle.router,
         streams.router,
         trends.router,
+        webhooks.router,
         health.router,
     ):
         app.include_router(router)

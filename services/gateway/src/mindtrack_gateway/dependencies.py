@@ -20,6 +20,7 @@ from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_gateway.users import People
 from mindtrack_shared.observability.traces import JobTraces
+from mindtrack_shared.outbound import Guard
 from mindtrack_shared.storage import RecordingStore
 
 
@@ -40,6 +41,8 @@ class Parts:
     feeds: Feeds
     uploads: Uploads
     traces: JobTraces
+    #: Says where webhooks may go.
+    guard: Guard
 
 
 def parts(request: Request) -> Parts:

@@ -19,7 +19,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
-from mindtrack_shared.db import jobs
+from mindtrack_shared.db import jobs, webhooks
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
 Columns = TypeVarTuple("Columns")
@@ -53,6 +53,14 @@ UNRUNG_JOBS = Gauge(
 OLDEST_UNRUNG_SECONDS = Gauge(
     "mindtrack_oldest_unrung_seconds", "For how long the first of them has been due.", registry=REGISTRY
 )
+DUE_WEBHOOKS = Gauge(
+    "mindtrack_due_webhooks",
+    "Webhooks that are due and that nobody is sending: the deliverer's backlog.",
+    registry=REGISTRY,
+)
+OLDEST_DUE_WEBHOOK_SECONDS = Gauge(
+    "mindtrack_oldest_due_webhook_seconds", "For how long the first of them has been due.", registry=REGISTRY
+)
 QUEUE_AUDIO_SECONDS = Gauge(
     "mindtrack_queue_audio_seconds",
     "Audio of jobs that have not ended, by priority; estimated from sizes.",
@@ -76,16 +84,18 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
 
     It may be away, or a release behind.
     """
-    found = loads = unrung = None
+    found = loads = unrung = due = None
     with suppress(*DEPENDENCY_ERRORS):
         async with sessions() as session:
             found = await _rows(session, jobs.backlog())
             loads = await _rows(session, jobs.drain_load())
             unrung = await _rows(session, jobs.unrung())
+            due = await _rows(session, webhooks.due())
     # All at once, as pages may be asked for at the same time.
     _tell_jobs(found)
     _tell_load(loads)
-    _tell_unrung(unrung)
+    _tell_first(UNRUNG_JOBS, OLDEST_UNRUNG_SECONDS, unrung)
+    _tell_first(DUE_WEBHOOKS, OLDEST_DUE_WEBHOOK_SECONDS, due)
 
 
 async def _rows(
@@ -121,10 +131,10 @@ def _tell_load(loads: Sequence[Row[str, float, float]] | None) -> None:
         ARRIVING_AUDIO.labels(lane).set(arriving)
 
 
-def _tell_unrung(found: Sequence[Row[int, float]] | None) -> None:
-    ((unrung, overdue),) = found or ((math.nan, math.nan),)
-    UNRUNG_JOBS.set(unrung)
-    OLDEST_UNRUNG_SECONDS.set(overdue)
+def _tell_first(waiting: Gauge, oldest: Gauge, found: Sequence[Row[int, float]] | None) -> None:
+    ((count, seconds),) = found or ((math.nan, math.nan),)
+    waiting.set(count)
+    oldest.set(seconds)
 
 
 class RequestMetrics:

@@ -13,6 +13,8 @@ ProblemError
 ├── IdempotencyKeyInUseError     409  another request with this key is under way
 ├── UploadMissingError           409  nothing was put at the upload's URL yet
 ├── UploadUsedError              409  a job has the upload already
+├── TooManyWebhooksError         409  each person may have a few
+├── WebhookDisabledError         409  nothing is sent to an endpoint that is disabled
 ├── RecordingTooLargeError       413
 ├── UnsupportedMediaTypeError    415  no type that a recording is sent as, or not one we can decode
 ├── IdempotencyKeyReusedError    422  the key belongs to another request
@@ -162,6 +164,20 @@ class DeletedError(ProblemError):
 
     status = HTTPStatus.GONE
     slug = "deleted"
+
+
+class TooManyWebhooksError(ProblemError):
+    """There are as many webhooks as one person may have"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "too-many-webhooks"
+
+
+class WebhookDisabledError(ProblemError):
+    """The webhook is disabled"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "webhook-disabled"
 
 
 class UploadStalledError(ProblemError):

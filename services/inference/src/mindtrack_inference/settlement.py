@@ -16,7 +16,7 @@ from mindtrack_inference import metrics
 from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Retry, decide
-from mindtrack_shared.db import analyses, jobs
+from mindtrack_shared.db import analyses, jobs, webhooks
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.indices import deviations, indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -74,6 +74,7 @@ class Settlement:
         self._engine = engine
         self._wakeups = wakeups
         self._traces = traces
+        self._tells = False
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def settle(self, job: ClaimedJob, lane: Priority, outcome: Outcome | Exception) -> None:
@@ -146,6 +147,8 @@ class Settlement:
                         raise StaleAttemptError
                     if isinstance(outcome, Analysis):
                         _add_analysis(session, job, outcome)
+                    if _ending(outcome):
+                        self._tell(session, job.id)
             except OperationalError as error:
                 if pause is None:
                     raise
@@ -154,6 +157,12 @@ class Settlement:
             else:
                 break
         get_logger().info(event, **fields)
+
+    def _tell(self, session: Session, job_id: UUID) -> None:
+        """Queue webhooks about a job's end, where the database has them already."""
+        self._tells = self._tells or bool(session.scalar(webhooks.known()))
+        if self._tells and session.scalars(webhooks.tell_ends([job_id])).all():
+            session.execute(webhooks.announce())
 
 
 def _ending(outcome: Outcome) -> tuple[JobStatus, RejectionCode | FailureCode | None] | None:

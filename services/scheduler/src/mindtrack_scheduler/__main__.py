@@ -1,7 +1,8 @@
-"""`mindtrack-scheduler`: migrate the database, or run the relay, beat or the maintenance worker."""
+"""`mindtrack-scheduler`: migrate the database, or run relay, deliverer, beat or maintenance worker."""
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import closing
@@ -12,7 +13,7 @@ import typer
 
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import migrate as migrations
-from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.db.engine import async_engine, sync_engine
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.observability.logging import configure_logging, get_logger
@@ -27,6 +28,7 @@ from mindtrack_shared.settings import (
     QueueSettings,
     StorageSettings,
     TracingSettings,
+    WebhookSettings,
 )
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -61,6 +63,37 @@ def relay() -> None:
     )
     with served(MetricsSettings()), closing(traces):
         relay.run(stop)
+    get_logger().info(events.SERVICE_STOPPED)
+
+
+@app.command()
+def deliver() -> None:
+    """Send webhooks to whom people registered."""
+    import asyncio
+
+    from mindtrack_scheduler.deliveries import Deliverer
+    from mindtrack_scheduler.sending import Sender
+    from mindtrack_shared.outbound import Guard
+
+    settings = SchedulerSettings()
+    sender = Sender(Guard(WebhookSettings()), timeout=settings.deliver_timeout)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        engine = async_engine(DatabaseSettings(), application_name="mindtrack-deliver")
+        deliverer = Deliverer(engine=engine, sender=sender, settings=settings, life_sign=life_sign())
+        try:
+            await deliverer.run(stop)
+        finally:
+            await engine.dispose()
+
+    configure_logging(LogSettings(), service="deliver")
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would tell addresses and signatures
+    get_logger().info(events.SERVICE_STARTED)
+    with served(MetricsSettings()):
+        asyncio.run(run())
     get_logger().info(events.SERVICE_STOPPED)
 
 

@@ -1,8 +1,8 @@
-"""What operators watch of the relay and the maintenance worker."""
+"""What operators watch of the relay, the deliverer and the maintenance worker."""
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 RINGS = Counter("mindtrack_rings", "Jobs that the relay rang for.", ["priority"])
 RELAY_FAILURES = Counter(
@@ -11,4 +11,20 @@ RELAY_FAILURES = Counter(
 SWEPT_UPLOADS = Counter("mindtrack_swept_uploads", "Expired uploads that were removed, used or not.")
 RESCUED_JOBS = Counter(
     "mindtrack_rescued_jobs", "Jobs that were stuck, by what was done about them.", ["outcome"]
+)
+WEBHOOK_ATTEMPTS = Counter(
+    "mindtrack_webhook_attempts", "Attempts to deliver a webhook, by what came of them.", ["outcome"]
+)
+WEBHOOK_ATTEMPT_SECONDS = Histogram(
+    "mindtrack_webhook_attempt_seconds",
+    "Time that an attempt took, from the name to the answer.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20),
+)
+WEBHOOKS_DISABLED = Counter(
+    "mindtrack_webhooks_disabled", "Endpoints that were disabled for not taking deliveries.", ["reason"]
+)
+DELIVERER_FAILURES = Counter(
+    "mindtrack_deliverer_failures",
+    "Rounds of the deliverer that ended early, by who was away.",
+    ["dependency"],
 )

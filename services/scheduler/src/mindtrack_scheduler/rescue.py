@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from mindtrack_scheduler.metrics import RESCUED_JOBS
-from mindtrack_shared.db import jobs
+from mindtrack_shared.db import jobs, webhooks
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -33,6 +34,8 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings, traces: JobT
     """Look once for stuck jobs and move them on. Several at a time do no harm."""
     with engine.begin() as connection:
         failed = connection.execute(jobs.fail_exhausted()).all()
+        if failed:
+            _tell(connection, [job_id for job_id, _ in failed])
         requeued = connection.scalars(jobs.requeue_lapsed()).all()
         rung_again = [
             job_id
@@ -54,3 +57,9 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings, traces: JobT
         for outcome, count in asdict(rescued).items():
             RESCUED_JOBS.labels(outcome).inc(count)
     return rescued
+
+
+def _tell(connection: Connection, job_ids: list[UUID]) -> None:
+    """Queue webhooks about the ends of jobs, where the database has them already."""
+    if connection.scalar(webhooks.known()) and connection.scalars(webhooks.tell_ends(job_ids)).all():
+        connection.execute(webhooks.announce())

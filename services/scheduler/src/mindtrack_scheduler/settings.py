@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
 from mindtrack_shared.settings import Duration, group
@@ -20,6 +20,25 @@ class SchedulerSettings(BaseSettings):
         Field(description="The relay looks for jobs this often, should a notification get lost."),
     ] = timedelta(seconds=1)
     relay_batch: Annotated[int, Field(gt=0, description="Jobs the relay rings for in one transaction.")] = 500
+    deliver_poll: Annotated[
+        Duration,
+        Field(
+            description="The deliverer looks for webhooks this often: those that wait for another attempt."
+        ),
+    ] = timedelta(seconds=1)
+    deliver_concurrency: Annotated[
+        int, Field(gt=0, description="Webhooks that a deliverer sends at a time.")
+    ] = 32
+    deliver_per_endpoint: Annotated[
+        int, Field(gt=0, description="And to one endpoint, so that a slow one leaves room for others.")
+    ] = 4
+    deliver_timeout: Annotated[
+        Duration, Field(gt=timedelta(0), description="How long an endpoint may take to answer.")
+    ] = timedelta(seconds=15)
+    deliver_lease: Annotated[
+        Duration,
+        Field(description="What a deliverer took and did not settle within this time is sent again."),
+    ] = timedelta(seconds=60)
     rescue_every: Annotated[
         Duration,
         Field(description="How often beat asks for lapsed leases and silent messages to be repaired."),
@@ -39,3 +58,11 @@ class SchedulerSettings(BaseSettings):
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(
         "celerybeat-schedule",
     )
+
+    @model_validator(mode="after")
+    def _attempt_fits_lease(self) -> SchedulerSettings:
+        if self.deliver_timeout * 2 > self.deliver_lease:
+            raise ValueError(
+                "deliver_lease must be at least twice deliver_timeout, or messages are sent twice"
+            )
+        return self

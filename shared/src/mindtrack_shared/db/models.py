@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Date,
@@ -32,6 +33,15 @@ from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
+from mindtrack_shared.domain.webhooks import (
+    SECRET_BYTES,
+    SUBSCRIBABLE,
+    AttemptError,
+    DeliveryState,
+    DisabledReason,
+    WebhookEvent,
+    WebhookStatus,
+)
 from mindtrack_shared.ids import new_id
 
 SHA256_BYTES = 32
@@ -63,6 +73,12 @@ job_status = Enum(
 job_priority = Enum(
     Priority, name="job_priority", values_callable=lambda enum: [member.value for member in enum]
 )
+webhook_status = Enum(
+    WebhookStatus, name="webhook_status", values_callable=lambda enum: [member.value for member in enum]
+)
+delivery_state = Enum(
+    DeliveryState, name="delivery_state", values_callable=lambda enum: [member.value for member in enum]
+)
 emotion = Enum(Emotion, name="emotion", values_callable=lambda enum: [member.value for member in enum])
 
 #: Measurements by name. Absent as a whole is NULL, not JSON's null.
@@ -74,6 +90,14 @@ def _in_unit_interval(*columns: str) -> tuple[CheckConstraint, ...]:
     return tuple(
         CheckConstraint(f"{column} between 0 and 1", name=f"{column}_in_unit_interval") for column in columns
     )
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def _one_of(column: str, words: Iterable[str]) -> CheckConstraint:
+    return CheckConstraint(f"{column} in ({_quoted(words)})", name=f"{column}_known")
 
 
 def _is_object(column: str) -> CheckConstraint:
@@ -441,4 +465,122 @@ class Upload(Base):
         CheckConstraint("length(content_digest) between 1 and 255", name="content_digest_bounded"),
         Index("ix_uploads_expires_at", "expires_at"),
         Index("ix_uploads_job_id", "job_id", postgresql_where=text("job_id is not null")),
+    )
+
+
+class WebhookEndpoint(Base):
+    """Where a person wants to be told of the ends of their jobs."""
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    url: Mapped[str]
+    description: Mapped[str | None]
+    #: Values of `WebhookEvent` that can be subscribed to.
+    events: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    secret: Mapped[bytes]
+    #: Signs as well until then.
+    previous_secret: Mapped[bytes | None]
+    previous_secret_expires_at: Mapped[datetime | None]
+    status: Mapped[WebhookStatus] = mapped_column(webhook_status, default=WebhookStatus.ENABLED)
+    #: `DisabledReason`.
+    disabled_reason: Mapped[str | None]
+    #: When the first of the attempts failed that have failed ever since.
+    failing_since: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("id", "user_id"),  # lets deliveries prove that endpoint and job are one person's
+        CheckConstraint("length(url) between 1 and 2048", name="url_bounded"),
+        CheckConstraint("length(description) between 1 and 200", name="description_bounded"),
+        CheckConstraint(
+            f"cardinality(events) > 0 and events <@ array[{_quoted(SUBSCRIBABLE)}]",
+            name="events_known",
+        ),
+        CheckConstraint(
+            f"octet_length(secret) = {SECRET_BYTES} and octet_length(previous_secret) = {SECRET_BYTES}",
+            name="secret_length",
+        ),
+        CheckConstraint(
+            "(previous_secret is null) = (previous_secret_expires_at is null)", name="previous_secret_expires"
+        ),
+        CheckConstraint(
+            "(status = 'disabled') = (disabled_reason is not null)", name="disabled_for_a_reason"
+        ),
+        _one_of("disabled_reason", DisabledReason),
+        Index("ix_webhook_endpoints_user_id_id", "user_id", "id"),
+    )
+
+
+class WebhookDelivery(Base):
+    """One message to one endpoint; its own outbox, like a job."""
+
+    __tablename__ = "webhook_deliveries"
+
+    #: The message's `webhook-id`, the same in every attempt.
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    endpoint_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    #: The job that ended; null for a ping.
+    job_id: Mapped[UUID | None]
+    #: `WebhookEvent`.
+    event: Mapped[str]
+    state: Mapped[DeliveryState] = mapped_column(
+        delivery_state, default=DeliveryState.PENDING, server_default=DeliveryState.PENDING.value
+    )
+    #: Rises with every claim; a write that carries an older one changes nothing.
+    attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    #: Attempts of the schedule under way, which a redelivery begins anew.
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    next_attempt_at: Mapped[datetime | None]
+    #: A deliverer holds it until then.
+    lease_expires_at: Mapped[datetime | None]
+    #: When the event happened.
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+
+    attempts: Mapped[list[WebhookAttempt]] = relationship(lazy="raise", order_by="WebhookAttempt.number")
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["endpoint_id", "user_id"],
+            ["webhook_endpoints.id", "webhook_endpoints.user_id"],
+            ondelete="CASCADE",
+        ),
+        # Whoever deletes a job leaves no trace of it here.
+        ForeignKeyConstraint(["job_id", "user_id"], ["jobs.id", "jobs.user_id"], ondelete="CASCADE"),
+        UniqueConstraint("job_id", "endpoint_id"),  # a job ends once
+        _one_of("event", WebhookEvent),
+        CheckConstraint("(event = 'ping') = (job_id is null)", name="job_unless_ping"),
+        CheckConstraint("tries >= 0 and tries <= attempt", name="tries_are_attempts"),
+        CheckConstraint("(state = 'pending') = (next_attempt_at is not null)", name="due_while_pending"),
+        CheckConstraint("(state = 'pending') = (finished_at is null)", name="finished_when_terminal"),
+        CheckConstraint("state = 'pending' or lease_expires_at is null", name="leased_while_pending"),
+        Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+    )
+
+
+class WebhookAttempt(Base):
+    """What came of one attempt. A number that is missing: we ended before we could write it."""
+
+    __tablename__ = "webhook_attempts"
+
+    delivery_id: Mapped[UUID] = mapped_column(
+        ForeignKey("webhook_deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    at: Mapped[datetime]
+    #: Of the answer; else `AttemptError` says why there was none.
+    status_code: Mapped[int | None] = mapped_column(SmallInteger)
+    error: Mapped[str | None]
+    seconds: Mapped[float]
+
+    __table_args__ = (
+        CheckConstraint("number > 0", name="number_positive"),
+        CheckConstraint("(status_code is null) <> (error is null)", name="answered_or_not"),
+        CheckConstraint("status_code between 100 and 999", name="status_code_bounded"),
+        CheckConstraint("seconds >= 0", name="seconds_not_negative"),
+        _one_of("error", AttemptError),
     )

@@ -20,7 +20,7 @@ from mindtrack_gateway.problems import (
     NotFoundError,
     documented,
 )
-from mindtrack_shared.db import deletion, jobs
+from mindtrack_shared.db import deletion, jobs, webhooks
 from mindtrack_shared.db.models import Tombstone
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -64,6 +64,8 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView
     """Cancel a queued job: it will not be analysed. Its recording stays until the job is deleted."""
     async with parts.sessions.begin() as session:
         canceled = (await session.execute(deletion.cancel(job_id, user_id))).first() is not None
+        if canceled and (await session.execute(webhooks.tell_ends([job_id]))).first() is not None:
+            await session.execute(webhooks.announce())
         job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
     if job is None:
         raise await missing(parts, job_id, user_id)
