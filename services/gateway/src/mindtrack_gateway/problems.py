@@ -215,12 +215,29 @@ def problem_type(slug: str) -> str:
 def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Describe the problems a route may answer with, for OpenAPI."""
     titles: dict[int | str, list[str]] = {}
+    examples: dict[int | str, dict[str, Any]] = {}
     every: tuple[type[ProblemError], ...] = (UnauthorizedError, ForbiddenError, *problems)
     for problem in every:
         titles.setdefault(int(problem.status), []).append((problem.__doc__ or "").strip())
+        examples.setdefault(int(problem.status), {})[problem.slug] = {"value": _example(problem)}
     return {
-        status: {"model": Problem, "description": "; ".join(texts), "content": {MEDIA_TYPE: {}}}
+        status: {
+            "model": Problem,
+            "description": "; ".join(texts),
+            "content": {MEDIA_TYPE: {"examples": examples[status]}},
+        }
         for status, texts in titles.items()
+    }
+
+
+def _example(problem: type[ProblemError]) -> dict[str, Any]:
+    """Show a problem document; `detail` tells more where the problem occurs."""
+    title = (problem.__doc__ or "").strip()
+    return {
+        "type": problem_type(problem.slug),
+        "title": title,
+        "status": int(problem.status),
+        "detail": f"{title}.",
     }
 
 
