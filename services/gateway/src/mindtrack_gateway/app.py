@@ -18,6 +18,7 @@ from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
+from mindtrack_gateway.jobs import listing, statuses
 from mindtrack_gateway.jobs import routes as jobs
 from mindtrack_gateway.jobs.polling import ShortWay
 from mindtrack_gateway.jobs.queue import QueueBoard
@@ -103,7 +104,15 @@ def create_app() -> FastAPI:
     app = FastAPIOffline(
         title="MindTrack", version=version("mindtrack-gateway"), description=DESCRIPTION, lifespan=lifespan
     )
-    for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
+    for router in (
+        recordings.router,
+        analyze.router,
+        listing.router,
+        statuses.router,
+        jobs.router,
+        trends.router,
+        health.router,
+    ):
         app.include_router(router)
     problems.install(app)
     app.add_middleware(ShortWay, api=app, route=jobs.POLLED)
