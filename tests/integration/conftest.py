@@ -61,7 +61,9 @@ def engine(session_engine: Engine) -> Iterator[Engine]:
     """
     yield session_engine
     with session_engine.begin() as connection:
-        connection.execute(text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups"))
+        connection.execute(
+            text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups, feedback")
+        )
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,9 @@ group by r.recorded_on order by r.recorded_on
 @given(recordings)
 def test_rollups_equal_the_raw_aggregation(engine: Engine, recorded: list[tuple[int, list[float]]]) -> None:
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups"))
+        connection.execute(
+            text("TRUNCATE recordings, jobs, analyses, analysis_windows, day_rollups, feedback")
+        )
     user_id = add_user(engine)
     for offset, weights in recorded:
         day = MONDAY + timedelta(days=offset)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
+from mindtrack_gateway.feedback import routes as feedback
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import listing, statuses
@@ -110,6 +111,7 @@ def create_app() -> FastAPI:
         listing.router,
         statuses.router,
         jobs.router,
+        feedback.router,
         trends.router,
         health.router,
     ):

@@ -6,6 +6,7 @@ ProblemError
 ├── ForbiddenError               403  the caller's roles do not open this
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── UploadStalledError           408  the client stopped sending
+├── NothingToRateError           409  feedback on a job without an analysis
 ├── RecordingTooLargeError       413
 ├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
@@ -131,6 +132,13 @@ class UploadStalledError(ProblemError):
     status = HTTPStatus.REQUEST_TIMEOUT
     slug = "upload-stalled"
     headers: ClassVar[dict[str, str]] = {"Connection": "close"}
+
+
+class NothingToRateError(ProblemError):
+    """The job has no analysis that feedback could be about"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "nothing-to-rate"
 
 
 class RecordingTooLargeError(ProblemError):
