@@ -140,6 +140,16 @@ def test_words_said_at_once_leave_one_that_holds(ada: httpx.Client, engine: Engi
     assert given(ada, job_id)[0]["stress"] == last.stress
 
 
+def test_one_authors_word_leaves_anothers(ada: httpx.Client, engine: Engine, job_id: str) -> None:
+    insert(engine, job_id, CLINICAL)
+    assert give(ada, job_id, stress=7).status_code == 201
+    assert give(ada, job_id, stress=6).status_code == 200
+
+    heard, said = given(ada, job_id)
+    assert (heard["kind"], heard["label"], heard["stress"]) == ("clinician", "Sad", None)
+    assert (said["kind"], said["label"], said["stress"]) == ("self", None, 6)
+
+
 def test_each_job_has_its_own(ada: httpx.Client, engine: Engine) -> None:
     jobs = [analysed(engine) for _ in range(2)]
     for stress, job_id in enumerate(jobs):
@@ -449,6 +459,24 @@ def refused(engine: Engine, job_id: str, change: dict[str, str], constraint: str
 def test_every_label_may_be_kept(engine: Engine) -> None:
     for label in ClinicalLabel:
         insert(engine, analysed(engine), CLINICAL | {"label": f"'{label}'"})
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses"),
+    [
+        ("/v1/jobs", "get", {"200", "401", "403", "422", "503"}),
+        ("/v1/jobs/status", "post", {"200", "401", "403", "422", "503"}),
+        ("/v1/jobs/{job_id}/feedback", "get", {"200", "401", "403", "404", "422", "503"}),
+        ("/v1/jobs/{job_id}/feedback", "post", {"200", "201", "401", "403", "404", "409", "422", "503"}),
+    ],
+)
+def test_every_answer_has_an_example(gateway: str, path: str, method: str, statuses: set[str]) -> None:
+    answers = httpx.get(f"{gateway}/openapi.json").json()["paths"][path][method]["responses"]
+
+    assert statuses <= answers.keys()
+    for status, answer in answers.items():
+        media = "application/json" if status.startswith("2") else "application/problem+json"
+        assert {"example", "examples"} & answer["content"][media].keys(), status
 
 
 def test_the_examples_are_what_they_show() -> None:
