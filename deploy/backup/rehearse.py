@@ -33,7 +33,16 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import open_store
 
-TABLES = ("users", "recordings", "jobs", "analyses", "analysis_windows", "day_rollups", "alembic_version")
+TABLES = (
+    "users",
+    "recordings",
+    "jobs",
+    "analyses",
+    "analysis_windows",
+    "day_rollups",
+    "feedback",
+    "alembic_version",
+)
 PEOPLE = ("ada", "grace")
 DONE_WITHIN = 60.0  # seconds
 LOG_LINES = 20

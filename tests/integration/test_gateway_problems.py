@@ -168,7 +168,7 @@ def test_every_answer_carries_a_request_id(
     def bug(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("mindtrack_gateway.jobs.routes.jobs.page", bug)
+    monkeypatch.setattr("mindtrack_gateway.jobs.listing.jobs.page", bug)
 
     response = ada.get(path)
 

@@ -7,21 +7,22 @@ very words of an id that never was.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from mindtrack_gateway.identity import Principal, Role
 from mindtrack_gateway.problems import ForbiddenError, NotFoundError
 
 
-def require(principal: Principal, role: Role) -> None:
-    """Let a role pass.
+def require(principal: Principal, *roles: Role) -> None:
+    """Let any of some roles pass.
 
     Raises:
-        ForbiddenError: the caller does not have it.
+        ForbiddenError: the caller has none of them.
 
     """
-    if role not in principal.roles:
-        raise ForbiddenError(f"This needs the role `{role}`.")
+    if principal.roles.isdisjoint(roles):
+        raise ForbiddenError(f"This needs the role {' or '.join(f'`{role}`' for role in roles)}.")
 
 
 def readable_person(asked_for: UUID | None, caller: UUID) -> UUID:
@@ -34,3 +35,12 @@ def readable_person(asked_for: UUID | None, caller: UUID) -> UUID:
     if asked_for is not None and asked_for != caller:
         raise NotFoundError("No such person.")
     return caller
+
+
+def rated_people(roles: Collection[Role], caller: UUID) -> frozenset[UUID]:
+    """Return on whose recordings feedback may be given and read in these roles.
+
+    As somebody who records: on one's own. As a clinician: on those of who granted it. No way leads to a grant
+    in this release, so every job looks to a clinician like one that never was.
+    """
+    return frozenset({caller}) if Role.USER in roles else frozenset()

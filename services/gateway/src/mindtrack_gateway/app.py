@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
+from mindtrack_gateway.feedback import routes as feedback
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
-from mindtrack_gateway.jobs import lifecycle, streams
+from mindtrack_gateway.jobs import lifecycle, listing, statuses, streams
 from mindtrack_gateway.jobs import routes as jobs
 from mindtrack_gateway.jobs.feeds import Feeds
 from mindtrack_gateway.jobs.polling import ShortWay
@@ -139,9 +140,12 @@ def create_app() -> FastAPI:
         recordings.router,
         upload_routes.router,
         analyze.router,
+        listing.router,
+        statuses.router,
         jobs.router,
         lifecycle.router,
         streams.router,
+        feedback.router,
         trends.router,
         webhooks.router,
         health.router,

@@ -15,6 +15,7 @@ ProblemError
 ├── UploadUsedError              409  a job has the upload already
 ├── TooManyWebhooksError         409  each person may have a few
 ├── WebhookDisabledError         409  nothing is sent to an endpoint that is disabled
+├── NothingToRateError           409  feedback on a job without an analysis
 ├── RecordingTooLargeError       413
 ├── UnsupportedMediaTypeError    415  no type that a recording is sent as, or not one we can decode
 ├── IdempotencyKeyReusedError    422  the key belongs to another request
@@ -224,6 +225,13 @@ class UploadUsedError(ProblemError):
     headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the body is not wanted
 
 
+class NothingToRateError(ProblemError):
+    """The job has no analysis that feedback could be about"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "nothing-to-rate"
+
+
 class RecordingTooLargeError(ProblemError):
     """The recording is too large"""
 
@@ -325,11 +333,28 @@ def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]
 def documented_open(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Describe the problems of a route that wants no token."""
     titles: dict[int | str, list[str]] = {}
+    examples: dict[int | str, dict[str, Any]] = {}
     for problem in problems:
         titles.setdefault(int(problem.status), []).append((problem.__doc__ or "").strip())
+        examples.setdefault(int(problem.status), {})[problem.slug] = {"value": _example(problem)}
     return {
-        status: {"model": Problem, "description": "; ".join(texts), "content": {MEDIA_TYPE: {}}}
+        status: {
+            "model": Problem,
+            "description": "; ".join(texts),
+            "content": {MEDIA_TYPE: {"examples": examples[status]}},
+        }
         for status, texts in titles.items()
+    }
+
+
+def _example(problem: type[ProblemError]) -> dict[str, Any]:
+    """Show a problem document; `detail` tells more where the problem occurs."""
+    title = (problem.__doc__ or "").strip()
+    return {
+        "type": problem_type(problem.slug),
+        "title": title,
+        "status": int(problem.status),
+        "detail": f"{title}.",
     }
 
 

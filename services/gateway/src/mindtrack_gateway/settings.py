@@ -78,3 +78,10 @@ class GatewaySettings(BaseSettings):
         Duration,
         Field(description="How long open requests may take to finish after SIGTERM."),
     ] = timedelta(seconds=30)
+    support_url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Where people find somebody to talk to. Told to who answers item 9 of the PHQ-9 with "
+            "more than 0; nobody is alerted."
+        ),
+    ] = None

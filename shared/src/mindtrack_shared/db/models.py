@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     CheckConstraint,
     Date,
@@ -26,11 +25,21 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
+from mindtrack_shared.domain.feedback import (
+    GAD7,
+    LONGEST_NOTE,
+    MOST_ITEM,
+    MOST_RATING,
+    PHQ9,
+    ClinicalLabel,
+    FeedbackKind,
+    Questionnaire,
+)
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 from mindtrack_shared.domain.webhooks import (
@@ -110,11 +119,6 @@ def _is_short_text(column: str, most: int) -> CheckConstraint:
     return CheckConstraint(condition, name=f"{column}_bounded")
 
 
-def _is_one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    known = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} in ({known})", name=f"{column}_known")
-
-
 class User(Base):
     """A person who records. Known to us by the token's subject and nothing else."""
 
@@ -157,7 +161,7 @@ class Recording(Base):
         CheckConstraint("size_bytes > 0", name="size_positive"),
         CheckConstraint("prompt_ended_at >= recorded_at", name="prompt_ends_within"),
         _is_short_text("device", MAX_DEVICE),
-        _is_one_of("microphone", Microphone),
+        _one_of("microphone", Microphone),
         _is_short_text("app_version", MAX_APP_VERSION),
         Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
         # Finds what was sent before. Not unique: what failed may be sent again.
@@ -583,4 +587,76 @@ class WebhookAttempt(Base):
         CheckConstraint("status_code between 100 and 999", name="status_code_bounded"),
         CheckConstraint("seconds >= 0", name="seconds_not_negative"),
         _one_of("error", AttemptError),
+    )
+
+
+def _questionnaire_checks(asked: Questionnaire) -> tuple[CheckConstraint, ...]:
+    items, total = f"{asked.name}_items", f"{asked.name}_total"
+    summed = " + ".join(f"{items}[{position}]" for position in range(1, asked.items + 1))
+    return (
+        CheckConstraint(f"{total} between 0 and {asked.most}", name=f"{total}_bounded"),
+        CheckConstraint(
+            f"{items} is null or coalesce(array_dims({items}) = '[1:{asked.items}]'"
+            f" and 0 <= all ({items}) and {MOST_ITEM} >= all ({items}) and {total} = {summed}, false)",
+            name=f"{items}_make_the_total",
+        ),
+    )
+
+
+class Feedback(Base):
+    """What somebody said of a recording. What was replaced stays, superseded; all goes with the job."""
+
+    __tablename__ = "feedback"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    job_id: Mapped[UUID]
+    #: Whose recording it is.
+    user_id: Mapped[UUID]
+    #: `FeedbackKind`.
+    kind: Mapped[str]
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    stress: Mapped[int | None] = mapped_column(SmallInteger)
+    anxiety: Mapped[int | None] = mapped_column(SmallInteger)
+    mood: Mapped[int | None] = mapped_column(SmallInteger)
+    #: Null where only the total was told.
+    phq9_items: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
+    phq9_total: Mapped[int | None] = mapped_column(SmallInteger)
+    gad7_items: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
+    gad7_total: Mapped[int | None] = mapped_column(SmallInteger)
+    #: `ClinicalLabel`.
+    label: Mapped[str | None]
+    #: A person's own words, as they came.
+    note: Mapped[str | None]
+    answered_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    superseded_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "user_id"], ["jobs.id", "jobs.user_id"], ondelete="CASCADE"),
+        _one_of("kind", FeedbackKind),
+        _one_of("label", ClinicalLabel),
+        CheckConstraint("(kind = 'self') = (author_id = user_id)", name="self_is_the_owner"),
+        CheckConstraint(
+            "case kind when 'clinician' then label is not null"
+            " and num_nonnulls(stress, anxiety, mood, phq9_total, gad7_total, note) = 0"
+            " else label is null and num_nonnulls(stress, anxiety, mood, phq9_total, gad7_total) > 0 end",
+            name="says_what_its_kind_says",
+        ),
+        *(
+            CheckConstraint(f"{column} between 0 and {MOST_RATING}", name=f"{column}_bounded")
+            for column in ("stress", "anxiety", "mood")
+        ),
+        *_questionnaire_checks(PHQ9),
+        *_questionnaire_checks(GAD7),
+        CheckConstraint(f"length(note) between 1 and {LONGEST_NOTE}", name="note_bounded"),
+        CheckConstraint("superseded_at >= created_at", name="superseded_after"),
+        Index("ix_feedback_job_id", "job_id"),
+        Index(
+            "uq_feedback_current",
+            "job_id",
+            "kind",
+            "author_id",
+            unique=True,
+            postgresql_where=text("superseded_at is null"),
+        ),
     )

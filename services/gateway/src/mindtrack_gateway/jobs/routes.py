@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.cursor import decode, encode
 from mindtrack_gateway.jobs.lifecycle import missing
 from mindtrack_gateway.jobs.polling import Wishes, reply
-from mindtrack_gateway.jobs.schemas import JobPage, JobView
+from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.problems import (
     DeletedError,
     DependencyUnavailableError,
@@ -21,13 +20,8 @@ from mindtrack_gateway.problems import (
     NotFoundError,
     documented,
 )
-from mindtrack_shared.db import jobs
-from mindtrack_shared.domain.jobs import JobStatus
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[documented_bearer])
-
-MAX_PAGE = 100
-
 
 POLL_PARAMETERS = [
     {
@@ -83,28 +77,3 @@ async def get(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentU
 
 #: The route that most requests are for; they take a shorter way to the same answer.
 POLLED = next(route for route in router.routes if isinstance(route, APIRoute) and route.endpoint is get)
-
-
-@router.get(
-    "",
-    operation_id="listJobs",
-    summary="List your jobs, newest first",
-    responses=documented(InvalidRequestError),
-)
-async def page(
-    parts: PartsDep,
-    user_id: CurrentUser,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
-    status: JobStatus | None = None,
-) -> JobPage:
-    before = decode(cursor) if cursor else None
-    async with parts.sessions() as session:
-        # One row more than asked for tells whether another page follows.
-        query = jobs.page(user_id, before=before, limit=limit + 1, status=status)
-        rows = list((await session.scalars(query)).unique())
-        items = [JobView.of(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return JobPage(items=items, next_cursor=encode(items[-1].id) if more else None)

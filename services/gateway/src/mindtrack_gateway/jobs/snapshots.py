@@ -72,6 +72,8 @@ class Snapshot:
     read_at: float
     #: The document without what the queue adds to it.
     settled: bytes
+    #: Where it stands while it is queued.
+    queue: QueueView | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -186,7 +188,7 @@ class Snapshots:
         else:
             caching += ((b"retry-after", str(_retry_after(queue)).encode()),)
         headers = (*caching, (b"etag", etag), (b"vary", b"Authorization, Prefer"))
-        return Snapshot(user_id, version, body, etag, headers, read_at, settled)
+        return Snapshot(user_id, version, body, etag, headers, read_at, settled, queue)
 
     def _keep(self, job_id: UUID, snapshot: Snapshot) -> Snapshot:
         self.forget(job_id)

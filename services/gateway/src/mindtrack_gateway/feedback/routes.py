@@ -1,0 +1,149 @@
+"""Say how it was, and read what was said. None of it is logged."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Response
+
+from mindtrack_gateway import access
+from mindtrack_gateway.dependencies import CurrentPrincipal, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.feedback.schemas import (
+    SUPPORT,
+    FeedbackGiven,
+    FeedbackList,
+    FeedbackQuery,
+    FeedbackView,
+    SupportView,
+)
+from mindtrack_gateway.identity import Role
+from mindtrack_gateway.problems import (
+    DependencyUnavailableError,
+    InvalidRequestError,
+    NotFoundError,
+    NothingToRateError,
+    documented,
+)
+from mindtrack_shared.db import feedback
+from mindtrack_shared.domain.feedback import FeedbackKind, calls_for_support
+from mindtrack_shared.domain.jobs import JobStatus
+
+router = APIRouter(prefix="/v1/jobs", tags=["feedback"], dependencies=[documented_bearer])
+
+ROLES = {FeedbackKind.SELF: Role.USER, FeedbackKind.CLINICIAN: Role.CLINICIAN}
+#: What somebody said of themselves is kept nowhere on its way.
+CACHING = {"Cache-Control": "no-store"}
+NO_SUCH_JOB = "No such job."
+
+ASKED: dict[str, Any] = {
+    "ratings": {"value": {"stress": 7, "anxiety": 4, "mood": 3, "note": "The exam is on Friday."}},
+    "questionnaires": {
+        "value": {
+            "phq9": {"items": [1, 1, 0, 2, 0, 0, 1, 0, 0]},
+            "gad7": {"total": 8},
+            "answered_at": "2026-03-01T18:05:00+01:00",
+        }
+    },
+    "clinician": {"value": {"label": "Anxious"}},
+}
+SAID: dict[str, Any] = {
+    "kind": "self",
+    "stress": 7,
+    "anxiety": 4,
+    "mood": 3,
+    "phq9": {"items": [1, 1, 0, 2, 0, 0, 1, 0, 1], "total": 6},
+    "gad7": {"items": None, "total": 8},
+    "note": "The exam is on Friday.",
+    "label": None,
+    "answered_at": "2026-03-01T17:05:00Z",
+    "given_at": "2026-03-01T17:05:02Z",
+}
+GIVEN = SAID | {"support": {"notice": SUPPORT, "link": "https://support.example/"}}
+LISTED: dict[str, Any] = {"items": [SAID]}
+
+
+def _example(value: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": value}}}
+
+
+@router.post(
+    "/{job_id}/feedback",
+    operation_id="giveFeedback",
+    summary="Say how it was",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **documented(NotFoundError, NothingToRateError, InvalidRequestError, DependencyUnavailableError),
+        201: _example(GIVEN),
+        200: {
+            "model": FeedbackGiven,
+            "description": "It took the place of what you had said before.",
+            **_example(GIVEN),
+        },
+    },
+)
+async def give(
+    job_id: UUID,
+    said: Annotated[FeedbackQuery, Body(openapi_examples=ASKED)],
+    response: Response,
+    parts: PartsDep,
+    principal: CurrentPrincipal,
+) -> FeedbackGiven:
+    """Keep how somebody felt, or what a clinician heard; it replaces, as a whole, what they said before.
+
+    Only for jobs that ended with an analysis. Scores may be calibrated against it later; none changes now.
+    """
+    role = ROLES[said.kind]
+    access.require(principal, role)
+    author = await parts.people.user_id(principal.subject)
+    async with parts.sessions.begin() as session:
+        job = (
+            await session.execute(feedback.held(job_id, access.rated_people({role}, author)))
+        ).one_or_none()
+        if job is None:
+            raise NotFoundError(NO_SUCH_JOB)
+        if job.status is not JobStatus.SUCCEEDED:
+            raise _nothing_to_rate(job.status)
+        replaced = await session.scalar(feedback.supersede(job_id, said.kind, author))
+        kept = (
+            await session.scalars(feedback.give(job_id, job.user_id, said.kind, author, said=said.columns()))
+        ).one()
+    response.headers.update(CACHING)
+    response.status_code = HTTPStatus.CREATED if replaced is None else HTTPStatus.OK
+    return FeedbackGiven.of(kept, support=_support(parts, said))
+
+
+@router.get(
+    "/{job_id}/feedback",
+    operation_id="getFeedback",
+    summary="Read what was said",
+    responses={
+        **documented(NotFoundError, InvalidRequestError, DependencyUnavailableError),
+        200: _example(LISTED),
+    },
+)
+async def get(job_id: UUID, response: Response, parts: PartsDep, principal: CurrentPrincipal) -> FeedbackList:
+    """Return what holds of a job, whoever said it. What was replaced is not told."""
+    access.require(principal, *ROLES.values())
+    reader = await parts.people.user_id(principal.subject)
+    people = access.rated_people(principal.roles, reader)
+    async with parts.sessions() as session:
+        if (await session.execute(feedback.subject(job_id, people))).one_or_none() is None:
+            raise NotFoundError(NO_SUCH_JOB)
+        rows = (await session.scalars(feedback.given(job_id))).all()
+    response.headers.update(CACHING)
+    return FeedbackList(items=[FeedbackView.of(row) for row in rows])
+
+
+def _nothing_to_rate(status: JobStatus) -> NothingToRateError:
+    if status.is_terminal:
+        return NothingToRateError("The job ended without an analysis.")
+    return NothingToRateError("The job has not ended yet. Please say it once it has an analysis.")
+
+
+def _support(parts: Parts, said: FeedbackQuery) -> SupportView | None:
+    """Point to support where an answer calls for it."""
+    if said.phq9 is None or not calls_for_support(said.phq9.items):
+        return None
+    return SupportView(link=parts.settings.support_url)

@@ -1,0 +1,44 @@
+"""Moments as clients write them: RFC 3339, with an offset from UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+#: RFC 3339, section 5.6; the offset is looked at apart, to say so where it is missing.
+_FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(?P<offset>Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
+#: `+` in an address stands for a blank.
+_LOST_PLUS = re.compile(r".*:\d\d(\.\d+)? \d\d:\d\d")
+
+
+def moment(text: object) -> datetime:
+    """Read a moment, in UTC.
+
+    Raises:
+        PydanticCustomError: it is none, or it has no offset.
+
+    """
+    if not isinstance(text, str):
+        raise _refused("must be an RFC 3339 date and time such as 2026-03-01T18:00:00+01:00")
+    if _LOST_PLUS.fullmatch(text):
+        raise _refused("needs an offset such as Z or +01:00; in an address, write + as %2B")
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise _refused("must be an RFC 3339 date and time such as 2026-03-01T18:00:00+01:00")
+    if found["offset"] is None:
+        raise _refused("needs an offset from UTC such as Z or +01:00")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _refused("is no moment that there is") from error
+
+
+def _refused(why: str) -> PydanticCustomError:
+    return PydanticCustomError("moment", why)
+
+
+Moment = Annotated[datetime, BeforeValidator(moment)]
