@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import URL, create_engine, text
 
+from mindtrack_gateway.protocol import BoundedHeads
 from mindtrack_shared.settings import DatabaseSettings
 
 
@@ -30,7 +31,16 @@ def settings_for(url: URL) -> DatabaseSettings:
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application from a thread; yields its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=BoundedHeads,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -16,15 +16,17 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
+from mindtrack_gateway.edge import Edge
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import routes as jobs
 from mindtrack_gateway.jobs.waiting import FinishedJobs
+from mindtrack_gateway.limits import Limiter, ValkeyLedger, hash_key
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
 from mindtrack_gateway.recordings.intake import Intake
-from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
@@ -59,6 +61,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_keepalive=True,
     )
+    limits = LimitSettings()
     traces = open_traces(TracingSettings(), service="gateway")
     return Parts(
         settings=settings,
@@ -77,6 +80,8 @@ def build_parts(settings: GatewaySettings) -> Parts:
             traces=traces,
         ),
         traces=traces,
+        limits=limits,
+        limiter=Limiter(limits, ValkeyLedger(queue), key=hash_key(limits, queue), prefix=queue.key_prefix),
         finished=FinishedJobs(redis, finished_channel(queue)),
     )
 
@@ -90,6 +95,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cleanup.push_async_callback(parts.redis.aclose)
         cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
         await cleanup.enter_async_context(parts.finished.listening())
+        await cleanup.enter_async_context(parts.limiter.settling())
         yield
 
 
@@ -101,6 +107,7 @@ def create_app() -> FastAPI:
     for router in (recordings.router, analyze.router, jobs.router, trends.router, health.router):
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(Edge)
     app.add_middleware(RequestMetrics)
     app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
     return app

@@ -10,10 +10,12 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from mindtrack_gateway.edge import ADMISSION, Admission
 from mindtrack_gateway.identity import TokenVerifier, bearer, bearer_token
 from mindtrack_gateway.jobs.waiting import FinishedJobs
+from mindtrack_gateway.limits import Limiter
 from mindtrack_gateway.recordings.intake import Intake
-from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.users import People
 from mindtrack_shared.observability.traces import JobTraces
 from mindtrack_shared.storage import RecordingStore
@@ -33,10 +35,18 @@ class Parts:
     intake: Intake
     finished: FinishedJobs
     traces: JobTraces
+    limits: LimitSettings
+    limiter: Limiter
 
 
 def parts(request: Request) -> Parts:
     found: Parts = request.app.state.parts
+    return found
+
+
+def admission(request: Request) -> Admission:
+    """Return what the request has been charged; every limited one has it."""
+    found: Admission = request.scope[ADMISSION]
     return found
 
 
@@ -45,9 +55,13 @@ async def current_user(request: Request, parts: PartsDep) -> UUID:
 
     Raises:
         UnauthorizedError: there is no valid token.
+        TooManyRequestsError: the caller has asked for too much.
+        TooManyUploadsError: or for too much at a time.
+        OverloadedError: everybody has.
 
     """
     principal = parts.verifier.verify(bearer_token(request))
+    await admission(request).admit(principal.subject)
     return await parts.people.user_id(principal.subject)
 
 

@@ -6,13 +6,17 @@ ProblemError
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── UploadStalledError           408  the client stopped sending
 ├── RecordingTooLargeError       413
+├── RequestTooLargeError         413  a body that is no recording
 ├── UnsupportedMediaTypeError    415  not a multipart form, or not a recording we can decode
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
 ├── RecordingEmptyError          422
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
+├── TooManyRequestsError         429  faster than the rate limits allow
+├── TooManyUploadsError          429  too many of one person's at a time
 ├── InternalError                500  a bug of ours; the log knows more
 ├── AnalysisFailedError          500  accepted, and we could not do our part
-└── DependencyUnavailableError   503  database or storage is away
+├── DependencyUnavailableError   503  database or storage is away
+└── OverloadedError              503  too many uploads at a time
 """
 
 from __future__ import annotations
@@ -79,6 +83,9 @@ class ProblemError(Exception):
         self.code = code
         self.errors = errors
 
+    def answer_headers(self) -> dict[str, str]:
+        return dict(self.headers)
+
     def document(self, instance: str | None = None) -> Problem:
         return Problem(
             type=problem_type(self.slug),
@@ -130,6 +137,14 @@ class RecordingTooLargeError(ProblemError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     slug = "recording-too-large"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the rest of the body is not wanted
+
+
+class RequestTooLargeError(ProblemError):
+    """The request is too large"""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "request-too-large"
     headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the rest of the body is not wanted
 
 
@@ -186,6 +201,28 @@ class RecordingRejectedError(ProblemError):
         return super().document(instance).model_copy(update=figures)
 
 
+class TooManyRequestsError(ProblemError):
+    """Too many requests"""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-requests"
+
+    def __init__(self, detail: str, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+    def answer_headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.seconds)}
+
+
+class TooManyUploadsError(ProblemError):
+    """Too many uploads at a time"""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-uploads"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
 class AnalysisFailedError(ProblemError):
     """The analysis failed"""
 
@@ -200,6 +237,14 @@ class DependencyUnavailableError(ProblemError):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 
+class OverloadedError(ProblemError):
+    """The service is busy"""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "overloaded"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
 def problem_type(slug: str) -> str:
     return f"urn:mindtrack:problem:{slug}"
 
@@ -207,7 +252,7 @@ def problem_type(slug: str) -> str:
 def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Describe the problems a route may answer with, for OpenAPI."""
     titles: dict[int | str, list[str]] = {}
-    every: tuple[type[ProblemError], ...] = (UnauthorizedError, *problems)
+    every: tuple[type[ProblemError], ...] = (UnauthorizedError, TooManyRequestsError, *problems)
     for problem in every:
         titles.setdefault(int(problem.status), []).append((problem.__doc__ or "").strip())
     return {
@@ -238,7 +283,7 @@ def install(app: FastAPI) -> None:
 
 def _expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for nothing else
-    return answer(error.document(request.url.path), error.headers)
+    return answer(error.document(request.url.path), error.answer_headers())
 
 
 def _validation(request: Request, error: Exception) -> JSONResponse:

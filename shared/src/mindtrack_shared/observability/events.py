@@ -21,6 +21,9 @@ DATABASE_UNAVAILABLE = "database_unavailable"
 KEYS_CHANGED = "keys_changed"
 #: Their file changed and cannot be used; the last good keys stay.
 KEYS_REFUSED = "keys_refused"
+#: Valkey is away, and each gateway limits by its own count; later, that it is back.
+LIMITS_ALONE = "limits_alone"
+LIMITS_SHARED = "limits_shared"
 REQUEST_FAILED = "request_failed"
 UPLOAD_ABANDONED = "upload_abandoned"
 OBJECT_ORPHANED = "object_orphaned"

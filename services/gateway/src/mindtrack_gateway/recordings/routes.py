@@ -13,8 +13,10 @@ from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
     MalformedRequestError,
+    OverloadedError,
     RecordingEmptyError,
     RecordingTooLargeError,
+    TooManyUploadsError,
     UnsupportedMediaTypeError,
     UploadStalledError,
     documented,
@@ -30,7 +32,9 @@ UPLOAD_PROBLEMS = documented(
     InvalidRequestError,
     RecordingEmptyError,
     UploadStalledError,
+    TooManyUploadsError,
     DependencyUnavailableError,
+    OverloadedError,
 )
 
 
