@@ -2,8 +2,9 @@
 
 A bucket is one number, the time at which it will be full again (GCRA). Valkey holds the number that all
 gateways share; a process holds a copy of it and decides by that. What it has given away it tells Valkey
-behind the request, for many buckets at once. It may be ahead by a bucket's `credit`; beyond it, and for every
-upload, a request waits for Valkey's word: one round trip. Without Valkey the copy decides alone (decision 22).
+behind the request, for many buckets at once. It may be ahead by a bucket's `credit`; beyond it, and for
+every upload, a request waits for Valkey's word: one round trip. Without Valkey the copy decides alone
+(decision 22).
 
 Valkey sees keyed hashes, never a subject or an address.
 """
@@ -77,6 +78,8 @@ SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 class Kind(StrEnum):
     """Classes of requests, each with buckets of its own."""
 
+    __hash__ = str.__hash__  # Enum's own is Python, and every request is looked up by it
+
     UPLOADS = "uploads"
     POLLS = "polls"
     OTHERS = "others"
@@ -84,6 +87,8 @@ class Kind(StrEnum):
 
 class Scope(StrEnum):
     """Whose bucket it is."""
+
+    __hash__ = str.__hash__
 
     SUBJECT = "subject"
     ADDRESS = "address"
@@ -417,8 +422,9 @@ class Limiter:
             get_logger().info(events.LIMITS_SHARED)
 
     def _settle_later(self, bucket: Bucket) -> None:
+        if not self._dirty:
+            self._work.set()
         self._dirty.add(bucket)
-        self._work.set()
 
     def _go_alone(self, error: LedgerAwayError) -> None:
         if not self._alone:
