@@ -16,6 +16,7 @@ from sqlalchemy import URL, Engine, create_engine, text
 
 from factories import TENSE, ScriptedAnalyzer, analysis
 from mindtrack_gateway.app import create_app
+from mindtrack_gateway.protocol import BoundedHeads
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
@@ -74,7 +75,16 @@ def settings_for(url: URL) -> DatabaseSettings:
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application from a thread; yields its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=BoundedHeads,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -39,6 +39,11 @@ VARIABLES = (
     ),
     Variable("MINDTRACK_AUTH_AUDIENCE", "The `aud` claim of tokens for this service.", AUDIENCE),
     Variable("MINDTRACK_ADDRESS", "Where the gateway listens. Put a proxy with TLS before it.", "127.0.0.1"),
+    Variable(
+        "MINDTRACK_LIMIT_TRUSTED_PROXIES",
+        'That proxy\'s networks, a JSON list such as ["172.16.0.0/12"]; else addresses are not limited.',
+        "",
+    ),
     Variable("MINDTRACK_PORT", "The gateway's port.", "8000"),
     Variable(
         "MINDTRACK_GATEWAY_PUBLIC_URL",

@@ -22,6 +22,18 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 #: uvicorn's default lets open requests take longer than the supervisor's grace.
 GATEWAY_SHUTDOWN_GRACE = "PT5S"
 
+#: One machine is one person's, who may upload a year at once. The limits work; nobody reaches them.
+UNREACHABLE_LIMITS = {
+    "MINDTRACK_LIMIT_UPLOADS_PER_MINUTE": "6000000",
+    "MINDTRACK_LIMIT_UPLOADS_BURST": "100000",
+    "MINDTRACK_LIMIT_POLLS_PER_SECOND": "100000",
+    "MINDTRACK_LIMIT_POLLS_BURST": "100000",
+    "MINDTRACK_LIMIT_OTHERS_PER_SECOND": "100000",
+    "MINDTRACK_LIMIT_OTHERS_BURST": "100000",
+    "MINDTRACK_LIMIT_CONCURRENT_UPLOADS": "1000",
+    "MINDTRACK_LIMIT_CONCURRENT_UPLOADS_PER_SUBJECT": "1000",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class S3Access:
@@ -51,6 +63,7 @@ class Environment:
             "MINDTRACK_AUTH_ISSUER": trusted.issuer,
             "MINDTRACK_AUTH_AUDIENCE": trusted.audience,
             "MINDTRACK_LOG_FORMAT": "console",
+            **UNREACHABLE_LIMITS,
             "MINDTRACK_INFERENCE_CONCURRENCY": "1",
             "MINDTRACK_WEBHOOK_ALLOW_LOOPBACK": "true",
             "MINDTRACK_SCHEDULER_BEAT_FILE": str(self.layout.run / "beat-schedule"),

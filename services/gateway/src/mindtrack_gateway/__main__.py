@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mindtrack_gateway.app import create_app, release
+from mindtrack_gateway.protocol import BoundedHeads
 from mindtrack_gateway.settings import GatewaySettings
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.settings import LogSettings
@@ -38,9 +39,11 @@ def main() -> None:
         api,
         host=settings.host,
         port=settings.port,
+        http=BoundedHeads,
         log_config=None,  # our logging, which leaves people's data out
         access_log=False,  # metrics count requests; paths carry ids
         server_header=False,
+        proxy_headers=False,  # MINDTRACK_LIMIT_TRUSTED_PROXIES says whom to believe
         timeout_graceful_shutdown=int(settings.shutdown_grace.total_seconds()),
     )
     server = Server(config, api)

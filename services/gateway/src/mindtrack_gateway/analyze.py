@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, admission, documented_bearer
 from mindtrack_gateway.jobs.schemas import JobView, ending
 from mindtrack_gateway.problems import (
     DEPENDENCY_ERRORS,
@@ -76,6 +76,7 @@ async def analyze_stress(
     """Queue the recording like `POST /v1/jobs` and wait for its job; answer 202 if that takes too long."""
     accepted = await parts.intake.accept(request, user_id)
     accepted.put_headers(response)
+    admission(request).release()  # waiting is no upload
     job = accepted.job
     # The promise is given: from here on, a dependency that is away must not read as a refusal.
     with suppress(*DEPENDENCY_ERRORS):

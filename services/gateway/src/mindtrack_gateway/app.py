@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.dependencies import Parts
+from mindtrack_gateway.edge import Edge
 from mindtrack_gateway.feedback import routes as feedback
 from mindtrack_gateway.health import routes as health
 from mindtrack_gateway.identity import TokenVerifier
@@ -26,6 +27,7 @@ from mindtrack_gateway.jobs.polling import ShortWay
 from mindtrack_gateway.jobs.queue import QueueBoard
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
+from mindtrack_gateway.limits import Limiter, ValkeyLedger, hash_key
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
@@ -36,7 +38,7 @@ from mindtrack_gateway.recordings.objects import Objects
 from mindtrack_gateway.recordings.readers import Readers
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.uploads import Uploads
-from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
@@ -75,6 +77,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         socket_keepalive=True,
     )
     snapshots = Snapshots(sessions, QueueBoard(sessions))
+    limits = LimitSettings()
     traces = open_traces(TracingSettings(), service="gateway")
     objects = Objects(store, max_bytes=settings.max_recording_bytes)
     uploads = build_uploads(settings, objects, sessions)
@@ -100,6 +103,8 @@ def build_parts(settings: GatewaySettings) -> Parts:
         snapshots=snapshots,
         feeds=Feeds(sessions),
         guard=Guard(WebhookSettings()),
+        limits=limits,
+        limiter=Limiter(limits, ValkeyLedger(queue), key=hash_key(limits, queue), prefix=queue.key_prefix),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
     )
 
@@ -128,6 +133,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
         await cleanup.enter_async_context(parts.watch.listening())
         await cleanup.enter_async_context(parts.feeds.running())
+        await cleanup.enter_async_context(parts.limiter.settling())
         yield
 
 
@@ -152,7 +158,8 @@ def create_app() -> FastAPI:
     ):
         app.include_router(router)
     problems.install(app)
-    app.add_middleware(ShortWay, api=app, route=jobs.POLLED)
+    app.add_middleware(Edge)
+    app.add_middleware(ShortWay, route=jobs.POLLED)
     app.add_middleware(RequestMetrics)
     app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
     return app

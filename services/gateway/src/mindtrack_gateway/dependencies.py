@@ -11,13 +11,15 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import access
+from mindtrack_gateway.edge import ADMISSION, Admission
 from mindtrack_gateway.identity import Principal, Role, TokenVerifier, bearer, bearer_token
 from mindtrack_gateway.jobs.feeds import Feeds
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
+from mindtrack_gateway.limits import Limiter
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
-from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.users import People
 from mindtrack_shared.observability.traces import JobTraces
 from mindtrack_shared.outbound import Guard
@@ -43,6 +45,8 @@ class Parts:
     traces: JobTraces
     #: Says where webhooks may go.
     guard: Guard
+    limits: LimitSettings
+    limiter: Limiter
 
 
 def parts(request: Request) -> Parts:
@@ -50,14 +54,25 @@ def parts(request: Request) -> Parts:
     return found
 
 
+def admission(request: Request) -> Admission:
+    """Return what the request has been charged; every limited one has it."""
+    found: Admission = request.scope[ADMISSION]
+    return found
+
+
 async def principal(request: Request, parts: PartsDep) -> Principal:
-    """Identify the caller.
+    """Identify the caller, and charge them for the request.
 
     Raises:
         UnauthorizedError: there is no valid token.
+        TooManyRequestsError: the caller has asked for too much.
+        TooManyUploadsError: or for too much at a time.
+        OverloadedError: everybody has.
 
     """
-    return await parts.verifier.verify(bearer_token(request))
+    found = await parts.verifier.verify(bearer_token(request))
+    await admission(request).admit(found.subject)
+    return found
 
 
 async def current_user(principal: CurrentPrincipal, parts: PartsDep) -> UUID:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from itertools import product
 from typing import TypeVarTuple
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Row
 from sqlalchemy.exc import ProgrammingError
@@ -32,6 +32,12 @@ REQUEST_SECONDS = Histogram(
     ["method", "route", "status"],
     registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+LIMITED_REQUESTS = Counter(
+    "mindtrack_limited_requests",
+    "Requests refused by a limit: by class, and whose limit it was (subject, address, process).",
+    ["class", "scope"],
+    registry=REGISTRY,
 )
 JOBS = Gauge(
     "mindtrack_jobs",

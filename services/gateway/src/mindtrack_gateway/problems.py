@@ -17,16 +17,20 @@ ProblemError
 ├── WebhookDisabledError         409  nothing is sent to an endpoint that is disabled
 ├── NothingToRateError           409  feedback on a job without an analysis
 ├── RecordingTooLargeError       413
+├── RequestTooLargeError         413  a body that is no recording
 ├── UnsupportedMediaTypeError    415  no type that a recording is sent as, or not one we can decode
 ├── IdempotencyKeyReusedError    422  the key belongs to another request
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
 ├── RecordingEmptyError          422
 ├── UploadMismatchError          422  what was put there is not what was declared
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
+├── TooManyRequestsError         429  faster than the rate limits allow
+├── TooManyUploadsError          429  too many of one person's at a time
 ├── InternalError                500  a bug of ours; the log knows more
 ├── AnalysisFailedError          500  accepted, and we could not do our part
 ├── UploadsNotConfiguredError    501  nobody can sign an upload URL here
-└── DependencyUnavailableError   503  database or storage is away
+├── DependencyUnavailableError   503  database or storage is away
+└── OverloadedError              503  too many uploads at a time
 """
 
 from __future__ import annotations
@@ -92,6 +96,9 @@ class ProblemError(Exception):
         self.detail = detail
         self.code = code
         self.errors = errors
+
+    def answer_headers(self) -> dict[str, str]:
+        return dict(self.headers)
 
     def document(self, instance: str | None = None) -> Problem:
         return Problem(
@@ -240,6 +247,14 @@ class RecordingTooLargeError(ProblemError):
     headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the rest of the body is not wanted
 
 
+class RequestTooLargeError(ProblemError):
+    """The request is too large"""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "request-too-large"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the rest of the body is not wanted
+
+
 class UnsupportedMediaTypeError(ProblemError):
     """The content is of a type this service cannot analyse"""
 
@@ -300,6 +315,28 @@ class RecordingRejectedError(ProblemError):
         return super().document(instance).model_copy(update=figures)
 
 
+class TooManyRequestsError(ProblemError):
+    """Too many requests"""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-requests"
+
+    def __init__(self, detail: str, *, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+    def answer_headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.seconds)}
+
+
+class TooManyUploadsError(ProblemError):
+    """Too many uploads at a time"""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "too-many-uploads"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
 class AnalysisFailedError(ProblemError):
     """The analysis failed"""
 
@@ -321,13 +358,21 @@ class DependencyUnavailableError(ProblemError):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 
+class OverloadedError(ProblemError):
+    """The service is busy"""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "overloaded"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
 def problem_type(slug: str) -> str:
     return f"urn:mindtrack:problem:{slug}"
 
 
 def documented(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Describe the problems a route may answer with, besides one without a token, for OpenAPI."""
-    return documented_open(UnauthorizedError, ForbiddenError, *problems)
+    return documented_open(UnauthorizedError, ForbiddenError, TooManyRequestsError, *problems)
 
 
 def documented_open(*problems: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
@@ -380,7 +425,7 @@ def install(app: FastAPI) -> None:
 
 def _expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for nothing else
-    return answer(error.document(request.url.path), error.headers)
+    return answer(error.document(request.url.path), error.answer_headers())
 
 
 def _validation(request: Request, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import Field, HttpUrl, SecretStr
@@ -10,7 +11,8 @@ from pydantic_settings import BaseSettings
 
 from mindtrack_shared.settings import Duration, group
 
-MEBIBYTE = 1024 * 1024
+KIBIBYTE = 1024
+MEBIBYTE = 1024 * KIBIBYTE
 
 
 class GatewaySettings(BaseSettings):
@@ -85,3 +87,60 @@ class GatewaySettings(BaseSettings):
             "more than 0; nobody is alerted."
         ),
     ] = None
+
+
+class LimitSettings(BaseSettings):
+    """How much one person, and one address, may ask for. 0 turns a limit off."""
+
+    model_config = group("LIMIT")
+
+    uploads_per_minute: Annotated[
+        float, Field(ge=0, description="Uploads that one person may begin, on average; 0 is no limit.")
+    ] = 30
+    uploads_burst: Annotated[int, Field(gt=0, description="Uploads that may be begun at once.")] = 10
+    polls_per_second: Annotated[
+        float,
+        Field(ge=0, description="GET /v1/jobs/... of one person, on average; 0 is no limit."),
+    ] = 20
+    polls_burst: Annotated[int, Field(gt=0, description="Of which this many may come at once.")] = 60
+    others_per_second: Annotated[
+        float, Field(ge=0, description="All other requests of one person, on average; 0 is no limit.")
+    ] = 10
+    others_burst: Annotated[int, Field(gt=0, description="Of which this many may come at once.")] = 40
+    address_factor: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="What one public address may ask for, in multiples of one person; 0 is no limit. "
+            "Private addresses are proxies and neighbours, and not limited.",
+        ),
+    ] = 10
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Field(
+            description="Networks of proxies whose X-Forwarded-For is believed, as a JSON list. List every "
+            "proxy with a public address: else all who come through it share one budget."
+        ),
+    ] = ()
+    secret: Annotated[
+        SecretStr | None,
+        Field(
+            min_length=16,
+            description="Key under which subjects and addresses are hashed in Valkey, the same for all "
+            "gateways; derived from MINDTRACK_QUEUE_URL if unset.",
+        ),
+    ] = None
+    concurrent_uploads: Annotated[
+        int, Field(ge=0, description="Uploads a process receives at a time; more are answered 503. 0: any.")
+    ] = 64
+    concurrent_uploads_per_subject: Annotated[
+        int, Field(ge=0, description="Of one person, in each process; more are answered 429. 0: any.")
+    ] = 4
+    body_bytes: Annotated[
+        int,
+        Field(gt=0, description="Larger bodies are refused with 413, unless they are recordings."),
+    ] = 64 * KIBIBYTE
+    valkey_timeout: Annotated[
+        Duration,
+        Field(description="A request waits this long for Valkey; then the process counts by itself."),
+    ] = timedelta(milliseconds=50)

@@ -33,6 +33,9 @@ KEYS_CHANGED = "keys_changed"
 #: Their file changed and cannot be used; the last good keys stay.
 KEYS_REFUSED = "keys_refused"
 STORAGE_UNAVAILABLE = "storage_unavailable"
+#: Valkey is away, and each gateway limits by its own count; later, that it is back.
+LIMITS_ALONE = "limits_alone"
+LIMITS_SHARED = "limits_shared"
 REQUEST_FAILED = "request_failed"
 UPLOAD_ABANDONED = "upload_abandoned"
 UPLOADS_SWEPT = "uploads_swept"

@@ -13,20 +13,25 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.dependencies import Parts
-from mindtrack_gateway.identity import Role
+from mindtrack_gateway.edge import Admission, client_name
+from mindtrack_gateway.identity import Principal, Role
 from mindtrack_gateway.jobs.snapshots import Header, Snapshot
-from mindtrack_gateway.problems import DEPENDENCY_ERRORS
+from mindtrack_gateway.limits import Kind
+from mindtrack_gateway.problems import DEPENDENCY_ERRORS, TooManyRequestsError
+from mindtrack_gateway.problems import answer as problem_answer
 
 #: The longest that a request may ask to be held, seconds; proxies cut what is silent for a minute.
 MAX_WAIT = 30
 PREFIX = "/v1/jobs/"
 #: Of an id as we write it.
 ID_LENGTH = 36
+
+#: Status, headers and body.
+Reply = tuple[HTTPStatus, list[Header], bytes]
 
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 
@@ -58,9 +63,7 @@ def _wait(preferences: bytes) -> int | None:
     return min(MAX_WAIT, int(found[1])) if found else None
 
 
-async def reply(
-    parts: Parts, job_id: UUID, snapshot: Snapshot, wishes: Wishes
-) -> tuple[HTTPStatus, list[Header], bytes]:
+async def reply(parts: Parts, job_id: UUID, snapshot: Snapshot, wishes: Wishes) -> Reply:
     """Answer for a job, once it has ended or as long after as the caller wishes to wait."""
     applied: list[Header] = []
     if wishes.wait is not None:
@@ -77,9 +80,8 @@ async def reply(
 class ShortWay:
     """ASGI middleware that answers usual polls. What it does not know, it leaves to the application."""
 
-    def __init__(self, app: ASGIApp, *, api: FastAPI, route: APIRoute) -> None:
+    def __init__(self, app: ASGIApp, *, route: APIRoute) -> None:
         self._app = app
-        self._api = api
         self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,21 +94,34 @@ class ShortWay:
                 return
         await self._app(scope, receive, send)
 
-    async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes]
-    ) -> tuple[HTTPStatus, list[Header], bytes] | None:
-        parts: Parts = self._api.state.parts
+    async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Reply | None:
+        parts: Parts = scope["app"].state.parts
         job_id = _id(scope["path"])
-        user_id = _caller(parts, headers.get(b"authorization", b""))
-        if job_id is None or user_id is None:
+        principal = _caller(parts, headers.get(b"authorization", b""))
+        if job_id is None or principal is None:
             return None
+        user_id = parts.people.recall(principal.subject)
         try:
             snapshot = parts.snapshots.recall(job_id) or await parts.snapshots.look(job_id)
             if snapshot is None or snapshot.user_id != user_id:
                 return None
-            return await reply(parts, job_id, snapshot, Wishes.of(headers))
+            # Charged here, since nothing else will charge for it.
+            admission = Admission(parts.limiter, Kind.POLLS)
+            address = client_name(scope, parts.limits.trusted_proxies)
+            try:
+                await admission.admit_both(address, principal.subject)
+            except TooManyRequestsError as error:
+                status, told, body = _refusal(error, scope["path"])
+            else:
+                status, told, body = await reply(parts, job_id, snapshot, Wishes.of(headers))
+            return status, [*told, *admission.fields()], body
         except DEPENDENCY_ERRORS:
             return None
+
+
+def _refusal(error: TooManyRequestsError, path: str) -> Reply:
+    response = problem_answer(error.document(path), error.answer_headers())
+    return HTTPStatus(response.status_code), response.raw_headers, bytes(response.body)
 
 
 def _id(path: str) -> UUID | None:
@@ -119,14 +134,12 @@ def _id(path: str) -> UUID | None:
         return None
 
 
-def _caller(parts: Parts, authorization: bytes) -> UUID | None:
-    """Return who asks, if we know without asking anybody."""
+def _caller(parts: Parts, authorization: bytes) -> Principal | None:
+    """Return who asks, if we know without asking anybody, and if they may."""
     if authorization[:7].lower() != b"bearer ":
         return None
     principal = parts.verifier.recall(authorization[7:].decode("latin-1"))
-    if principal is None or Role.USER not in principal.roles:
-        return None
-    return parts.people.recall(principal.subject)
+    return principal if principal is not None and Role.USER in principal.roles else None
 
 
 async def _send(send: Send, status: HTTPStatus, headers: list[Header], body: bytes) -> None:

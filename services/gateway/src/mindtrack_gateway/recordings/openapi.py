@@ -12,8 +12,10 @@ from mindtrack_gateway.problems import (
     InvalidRequestError,
     MalformedRequestError,
     NotFoundError,
+    OverloadedError,
     RecordingEmptyError,
     RecordingTooLargeError,
+    TooManyUploadsError,
     UnsupportedMediaTypeError,
     UploadMismatchError,
     UploadMissingError,
@@ -40,6 +42,8 @@ SUBMISSION_PROBLEMS = documented(
     UploadMismatchError,
     IdempotencyKeyInUseError,
     IdempotencyKeyReusedError,
+    TooManyUploadsError,
+    OverloadedError,
     DependencyUnavailableError,
 )
 
