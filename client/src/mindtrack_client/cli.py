@@ -13,7 +13,7 @@ import typer
 
 from mindtrack_client import batch, exits, progress, render
 from mindtrack_client.batch import Capture, Outcome
-from mindtrack_client.client import WAIT_TIMEOUT
+from mindtrack_client.core import WAIT_TIMEOUT
 from mindtrack_client.exits import MEANINGS
 from mindtrack_client.invocation import Globals, Invocation, invocation
 from mindtrack_client.models import JobStatus, Priority

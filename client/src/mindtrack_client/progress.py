@@ -17,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mindtrack_client.client import JobChange
+from mindtrack_client.core import JobChange
 from mindtrack_client.models import Job
 from mindtrack_client.upload import UploadProgress
 
