@@ -16,6 +16,8 @@ from mindtrack_client.errors import (
 
 #: Answers that say "not now" rather than "no".
 TRANSIENT_STATUSES = frozenset({408, 429, 502, 503, 504})
+#: How often one request is tried unless told otherwise.
+ATTEMPTS = 5
 #: What is added at most to a pause that a server asks for, as a share of it, lest all come back at once.
 SPREAD = 0.1
 
@@ -29,7 +31,7 @@ class Retry:
     """
 
     #: Including the first; 1 never asks again.
-    attempts: int = 5
+    attempts: int = ATTEMPTS
     #: A pause that would end later than this after the first attempt is not made.
     total_seconds: float = 120.0
     first_seconds: float = 0.5

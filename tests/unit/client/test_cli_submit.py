@@ -210,7 +210,7 @@ def test_nobody_listens(recording: Path) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound but not listening: refused, and nobody else gets it
         url = f"http://127.0.0.1:{held.getsockname()[1]}"
-        result = run("--url", url, "--token", TOKEN, "submit", str(recording))
+        result = run("--url", url, "--token", TOKEN, "--attempts", "1", "submit", str(recording))
     assert result.exit_code == 4
     assert f"today.m4a: no answer from {url}" in result.stderr
     assert TOKEN not in result.output
