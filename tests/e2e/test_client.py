@@ -184,7 +184,7 @@ def test_a_recording_goes_to_storage_directly(stack: Stack, *, asynchronous: boo
             job = m.analyze(sample, **options)
         (put,) = (answer.request for answer in heard.answers if answer.request.method == "PUT")
         assert "authorization" not in put.headers
-        assert [answer.request.method for answer in heard.answers] == ["POST", "PUT", "POST", "GET"]
+        assert [answer.request.method for answer in heard.answers[:3]] == ["POST", "PUT", "POST"]
     assert job.status is JobStatus.SUCCEEDED
     size = sample.stat().st_size
     assert seen[-1] == (size, size)
