@@ -49,12 +49,13 @@ class Output:
 
     def complain(self, error: MindTrackError | OSError, label: str | None = None) -> None:
         """One line, whatever happened."""
-        parts = [f"{label}: {error}" if label else str(error)]
-        if isinstance(error, ProblemError):
-            parts += map(str, error.errors)
+        notes = list(map(str, error.errors)) if isinstance(error, ProblemError) else []
         if isinstance(error, ServerError) and error.request_id is not None:
-            parts.append(f"request {error.request_id}")
-        self.err.print("; ".join(" ".join(part.split()) for part in parts), soft_wrap=True)
+            notes.append(f"request {error.request_id}")
+        text = f"{label}: {error}" if label else str(error)
+        if notes:
+            text += f" ({'; '.join(notes)})"
+        self.err.print(" ".join(text.split()), soft_wrap=True)
 
     def hint_resume(self, job_id: UUID) -> None:
         self.err.print(f"Resume with: mindtrack watch {job_id}", soft_wrap=True)

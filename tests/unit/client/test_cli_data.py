@@ -145,7 +145,7 @@ class TestExport:
         )
         result = command("export", "--force", str(target))
         assert result.exit_code == 3
-        assert result.stderr == "Oops (500): Because.; request r1\n"
+        assert result.stderr == "Oops (500): Because. (request r1)\n"
         assert target.read_text() == "old"
         assert list(tmp_path.iterdir()) == [target]
 

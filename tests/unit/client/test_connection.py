@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from uuid import UUID
 
 import httpx2
@@ -19,7 +24,7 @@ from unit.client import documents
 from unit.client.bridge import Connect
 from unit.client.documents import JOB_ID
 from unit.client.fake_clock import Pauses
-from unit.client.fake_gateway import TOKEN, FakeGateway, Reply
+from unit.client.fake_gateway import TOKEN, FakeGateway, Reply, serve
 
 JOB_PATH = f"/v1/jobs/{JOB_ID}"
 
@@ -202,3 +207,50 @@ def test_a_bad_token_is_refused_and_not_quoted(token: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         MindTrack("http://gateway.test", token)
     assert not token or token not in str(caught.value)
+
+
+class SlowHandler(BaseHTTPRequestHandler):
+    """Takes most of a second, as a server does that was asked to hold its answer."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        time.sleep(0.8)
+        content = Reply(200, documents.job("succeeded")).content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_held_answer_may_take_longer_than_any_other() -> None:
+    with (
+        serve(SlowHandler) as url,
+        MindTrack(url, TOKEN, request_timeout=0.2, retry=Retry(attempts=1)) as mindtrack,
+    ):
+        assert mindtrack.wait(JOB_ID, timeout=2).is_finished
+        with pytest.raises(ConnectionFailedError, match="timed out"):
+            mindtrack.job(JOB_ID)
+
+
+async def test_a_call_that_is_cancelled_leaves_no_file_open(gateway: FakeGateway, recording: Path) -> None:
+    def open_files() -> int:
+        return sum(path.resolve() == recording for path in Path("/proc/self/fd").iterdir())
+
+    during = []
+
+    async def sleep(_: float) -> None:
+        during.append(open_files())
+        await asyncio.sleep(60)
+
+    gateway.on("POST", "/v1/jobs", Reply(503, documents.problem(503)))
+    transport = gateway.transport()
+    async with AsyncMindTrack("http://gateway.test", TOKEN, transport=transport, sleep=sleep) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.submit(recording), 0.2)
+    assert during == [1]
+    assert open_files() == 0

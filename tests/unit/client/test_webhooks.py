@@ -12,6 +12,7 @@ import base64
 import hmac
 import shutil
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_the_vector_is_what_openssl_says() -> None:
         command, input=f"{ID}.{TIMESTAMP}.".encode() + BODY, capture_output=True, check=True
     )
     assert base64.b64encode(signed.stdout).decode() == SIGNATURE
+
+
+def test_the_reference_implementation_agrees() -> None:
+    reference = pytest.importorskip("standardwebhooks", reason="needs the package standardwebhooks")
+    now = datetime.now(UTC)
+    signature = reference.Webhook(SECRET).sign(msg_id=ID, timestamp=now, data=BODY.decode())
+    headers = {
+        "webhook-id": ID,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signature,
+    }
+    assert webhooks.verify(BODY, headers, SECRET).id == ID
+    with pytest.raises(WebhookVerificationError):
+        webhooks.verify(BODY + b" ", headers, SECRET)
 
 
 @pytest.mark.parametrize(
