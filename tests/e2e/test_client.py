@@ -204,8 +204,11 @@ def test_cancel_and_delete(stack: Stack, sign_in: Callable[[str], MindTrack]) ->
     job = m.analyze(SAMPLES / "day-1.wav")
     with pytest.raises(ConflictError):
         m.cancel(job.id)
-    assert m.delete(job.id).model_dump() != {}
-    m.delete(job.id)
+    receipt = m.delete(job.id)
+    assert receipt.job_id == job.id
+    assert receipt.audio_deleted_at is not None
+    assert m.delete(job.id) == receipt
+    assert m.trends().days == ()
     with pytest.raises(GoneError):
         m.job(job.id)
 

@@ -190,7 +190,7 @@ class MindTrack:
         return self._run(self._core.cancel(job_id))
 
     def delete(self, job_id: UUID | str) -> Receipt:
-        """Delete a job, its recording and its analysis. Deleting it again is no error."""
+        """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
         return self._run(self._core.delete(job_id))
 
     def trends(self, user_id: UUID | str = "me", days: int = 7) -> Trend:

@@ -24,7 +24,6 @@ from mindtrack_client.clock import Clock, Deadline
 from mindtrack_client.errors import (
     ConfigurationError,
     ConnectionFailedError,
-    GoneError,
     MindTrackError,
     NotFoundError,
     ProblemError,
@@ -306,11 +305,7 @@ class Core:
         return parsed((yield from self._exchange(request)), Job)
 
     def delete(self, job_id: UUID | str) -> Flow[Receipt]:
-        try:
-            reply = yield from self._exchange(Request("DELETE", job_path(job_id)))
-        except GoneError:  # by another request, or by this one, whose answer got lost
-            return Receipt()
-        return parsed(reply, Receipt) if reply.body else Receipt()
+        return parsed((yield from self._exchange(Request("DELETE", job_path(job_id)))), Receipt)
 
     def trends(self, user_id: UUID | str, days: int) -> Flow[Trend]:
         who = user_id if user_id == "me" else UUID(str(user_id))

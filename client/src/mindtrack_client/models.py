@@ -230,9 +230,13 @@ class Standing(Model):
 
 
 class Receipt(Model):
-    """What a server says of a deletion. Empty if the job was gone already."""
+    """That a job, its recording, its analysis and its part of the trend are gone."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    job_id: UUID
+    receipt_id: UUID
+    deleted_at: datetime
+    #: None while storage is away: nobody reaches the audio any more, and it is deleted soon.
+    audio_deleted_at: datetime | None = None
 
 
 class LatestScore(Model):

@@ -72,19 +72,22 @@ class TestHistory:
 
 
 class TestDelete:
-    RECEIPT = {"job_id": JOB_ID, "deleted_at": "2026-11-22T08:00:00Z"}  # noqa: RUF012 - read only
-
     def test_asks_first(self, command: Command, gateway: FakeGateway) -> None:
-        gateway.on("DELETE", JOB_PATH, Reply(200, self.RECEIPT))
+        gateway.on("DELETE", JOB_PATH, Reply(200, documents.receipt()))
         result = command("delete", JOB_ID)  # nobody answers
         assert result.exit_code == 1
         assert "its recording and its analysis?" in result.stderr
         assert gateway.asked == []
 
     def test_tells_people_and_programs(self, command: Command, gateway: FakeGateway) -> None:
-        gateway.on("DELETE", JOB_PATH, Reply(200, self.RECEIPT))
-        assert command("delete", "--yes", JOB_ID).stdout == f"Deleted {JOB_ID}.\n"
-        assert json_lines(command("delete", "-y", "--json", JOB_ID)) == [self.RECEIPT]
+        gateway.on("DELETE", JOB_PATH, Reply(200, documents.receipt()))
+        told = f"Deleted {JOB_ID}; receipt {documents.receipt()['receipt_id']}.\n"
+        assert command("delete", "--yes", JOB_ID).stdout == told
+        assert json_lines(command("delete", "-y", "--json", JOB_ID)) == [documents.receipt()]
+
+    def test_tells_of_audio_that_is_deleted_later(self, command: Command, gateway: FakeGateway) -> None:
+        gateway.on("DELETE", JOB_PATH, Reply(200, documents.receipt(audio_deleted_at=None)))
+        assert "deleted as soon as storage answers" in command("delete", "--yes", JOB_ID).stdout
 
     def test_of_what_is_not_there(self, command: Command, gateway: FakeGateway) -> None:
         gateway.on("DELETE", JOB_PATH, Reply(404, documents.problem(404, "Not Found")))

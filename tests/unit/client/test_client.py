@@ -259,12 +259,10 @@ def test_cancel(mindtrack: MindTrack, gateway: FakeGateway) -> None:
         mindtrack.cancel(JOB_ID)
 
 
-def test_deleting_what_is_gone_is_no_error(mindtrack: MindTrack, gateway: FakeGateway) -> None:
-    receipt = {"job_id": JOB_ID, "deleted_at": "2026-11-22T08:00:00Z"}
-    gateway.on("DELETE", JOB_PATH, Reply(200, receipt), Reply(204, b""), Reply(410, documents.problem(410)))
-    assert mindtrack.delete(JOB_ID).model_dump() == receipt
-    assert mindtrack.delete(JOB_ID).model_dump() == {}
-    assert mindtrack.delete(JOB_ID).model_dump() == {}
+def test_delete(mindtrack: MindTrack, gateway: FakeGateway) -> None:
+    gateway.on("DELETE", JOB_PATH, Reply(503, documents.problem(503)), Reply(200, documents.receipt()))
+    receipt = mindtrack.delete(JOB_ID)
+    assert receipt.model_dump(mode="json") == documents.receipt()
     gateway.on("DELETE", JOB_PATH, Reply(404, documents.problem(404)))
     with pytest.raises(NotFoundError):
         mindtrack.delete(JOB_ID)

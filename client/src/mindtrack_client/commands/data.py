@@ -63,7 +63,9 @@ def delete(
         if run.as_json:
             run.print_json(receipt)
         else:
-            run.out.print(f"Deleted {job_id}.", soft_wrap=True)
+            run.out.print(f"Deleted {job_id}; receipt {receipt.receipt_id}.", soft_wrap=True)
+            if receipt.audio_deleted_at is None:
+                run.out.print("Its audio is out of reach, and is deleted as soon as storage answers.")
 
 
 def export(
