@@ -35,7 +35,7 @@ TokenSource = str | Callable[[], str | Awaitable[str]]
 
 
 class AsyncMindTrack:
-    """`MindTrack` for asyncio and trio: the same calls, awaited. Close it, or use `async with`.
+    """`MindTrack` for asyncio: the same calls, awaited. Close it, or use `async with`.
 
     Args:
         base_url: where the server is, such as `https://mindtrack.example`.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mindtrack_client import microphone
+from mindtrack_client import batch, microphone
 from mindtrack_client.microphone import SILENCE, level_of
 from unit.client import documents
 from unit.client.command import Command, json_lines, run
@@ -105,14 +105,31 @@ def test_a_muted_microphone_and_gaps_are_told(command: Command, accepted: FakeGa
     assert "The recording has 2 gaps" in result.stderr
 
 
-def test_what_could_not_be_submitted_is_kept(
-    command: Command, gateway: FakeGateway, plug: Plug, temporary: Path
+@pytest.mark.parametrize(("trouble", "code"), [("refusal", 3), ("interruption", 130)])
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_could_not_be_submitted_is_kept(  # noqa: PLR0913 - fixtures
+    command: Command,
+    gateway: FakeGateway,
+    plug: Plug,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    trouble: str,
+    code: int,
+    saved: bool,
 ) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
     plug(FakePortAudio(sound=tone(1)))
     gateway.on("POST", "/v1/jobs", Reply(500, documents.problem(500, "Internal Server Error")))
-    result = command("record", "--seconds", "1")
-    assert result.exit_code == 3
-    (path,) = temporary.glob("*/*.wav")
+    if trouble == "interruption":
+        monkeypatch.setattr(batch, "upload", interrupt)
+    options = ("--save", str(tmp_path / "kept.wav")) if saved else ()
+    result = command("record", "--seconds", "1", *options)
+    assert result.exit_code == code
+    (path,) = tmp_path.glob("kept.wav" if saved else "temporary/*/*.wav")
+    assert len(list(tmp_path.glob("temporary/*"))) == (not saved)
     assert f"The recording is kept: {path}" in result.stderr
     with wave.open(str(path)) as file:
         assert file.readframes(20_000) == tone(1)

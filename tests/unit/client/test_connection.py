@@ -241,16 +241,18 @@ async def test_a_call_that_is_cancelled_leaves_no_file_open(gateway: FakeGateway
     def open_files() -> int:
         return sum(path.resolve() == recording for path in Path("/proc/self/fd").iterdir())
 
-    during = []
+    during = asyncio.get_running_loop().create_future()
 
     async def sleep(_: float) -> None:
-        during.append(open_files())
+        during.set_result(open_files())
         await asyncio.sleep(60)
 
     gateway.on("POST", "/v1/jobs", Reply(503, documents.problem(503)))
     transport = gateway.transport()
     async with AsyncMindTrack("http://gateway.test", TOKEN, transport=transport, sleep=sleep) as client:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.submit(recording), 0.2)
-    assert during == [1]
+        call = asyncio.create_task(client.submit(recording))
+        assert await during == 1
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
     assert open_files() == 0

@@ -64,9 +64,10 @@ def record(  # noqa: PLR0913 - one parameter per option
         finally:
             if not made:
                 path.unlink(missing_ok=True)
-            if made and outcome.job is None:
+            kept = made and outcome.job is None
+            if kept:
                 run.err.print(f"The recording is kept: {path}", soft_wrap=True)
-            else:
+            if save is not None or not kept:
                 shutil.rmtree(folder)
         raise typer.Exit(outcome.exit_code)
 
