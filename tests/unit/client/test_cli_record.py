@@ -84,9 +84,9 @@ def test_a_device_that_cannot_do_16_khz_records_at_its_own_rate(
 ) -> None:
     plug(FakePortAudio(sound=tone(1, rate=48_000), rates=(48_000,)))
     kept = tmp_path / "kept.wav"
-    assert command("record", "--no-wait", "--seconds", "0.5", "--save", str(kept)).exit_code == 0
+    assert command("record", "--no-wait", "--seconds", "0.25", "--save", str(kept)).exit_code == 0
     with wave.open(str(kept)) as file:
-        assert (file.getframerate(), file.getnframes()) == (48_000, 24_000)
+        assert (file.getframerate(), file.getnframes()) == (48_000, 12_000)
 
 
 @pytest.mark.parametrize(("device", "opened"), [("1", 1), ("USB", "USB")])
