@@ -27,7 +27,7 @@ $(VENV)/.serving: $(PROJECTS)
 # Everything: the trainer (torch), S3 for the embedded stack, tools.
 $(VENV)/.everything: $(VENV)/.serving tests/requirements.txt
 	@echo "Installing the trainer and the developers' tools into $(VENV) ..."
-	@$(PIP) --no-build-isolation $(SERVING:%=--editable %) --editable './shared[tracing]' --editable './deploy/local[s3]' \
+	@$(PIP) --no-build-isolation $(SERVING:%=--editable %) --editable './shared[tracing]' --editable './deploy/local[s3]' --editable './client[record]' \
 		--editable ./services/trainer --requirement tests/requirements.txt
 	@touch $@
 

@@ -1,19 +1,47 @@
 """MindTrack from Python: send a voice log, get its stress indices.
 
-with MindTrack(base_url, token) as mindtrack:
-    job = mindtrack.submit("today.m4a", wait=True)
+with MindTrack(url, token) as m:
+    job = m.analyze("log.m4a")
+    print(job.analysis.stress_score)
 
-The numbers are wellness decision support, not a diagnosis.
+`AsyncMindTrack` has the same calls for `await`. The numbers are wellness decision support, not a diagnosis.
 """
 
+from mindtrack_client import webhooks
+from mindtrack_client.aio import AsyncMindTrack
 from mindtrack_client.client import MindTrack
 from mindtrack_client.errors import (
     ConfigurationError,
+    ConflictError,
     ConnectionFailedError,
+    DigestMismatchError,
+    ForbiddenError,
+    GoneError,
+    IdempotencyKeyInUseError,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    MalformedRequestError,
+    MicrophoneError,
     MindTrackError,
+    NotFoundError,
     ProblemError,
+    RateLimitedError,
+    RecordingEmptyError,
+    RecordingTooLargeError,
+    ServerError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
     UnexpectedAnswerError,
+    UnsupportedMediaTypeError,
+    UploadMismatchError,
+    UploadMissingError,
+    UploadsNotConfiguredError,
+    UploadStalledError,
+    UploadUrlInvalidError,
+    UploadUsedError,
     WaitTimeoutError,
+    WebhookVerificationError,
 )
 from mindtrack_client.models import (
     Analysis,
@@ -23,37 +51,70 @@ from mindtrack_client.models import (
     Job,
     JobProblem,
     JobStatus,
+    Place,
     Priority,
     Problem,
     Quality,
+    Receipt,
     Recording,
     Trend,
     TrendDay,
     Window,
 )
+from mindtrack_client.retry import Retry
 from mindtrack_client.version import __version__
 
 __all__ = [
     "Analysis",
+    "AsyncMindTrack",
     "Biomarker",
     "ConfigurationError",
+    "ConflictError",
     "ConnectionFailedError",
+    "DigestMismatchError",
     "Emotion",
+    "ForbiddenError",
+    "GoneError",
+    "IdempotencyKeyInUseError",
+    "IdempotencyKeyReusedError",
     "Indices",
+    "InvalidRequestError",
     "Job",
     "JobProblem",
     "JobStatus",
+    "MalformedRequestError",
+    "MicrophoneError",
     "MindTrack",
     "MindTrackError",
+    "NotFoundError",
+    "Place",
     "Priority",
     "Problem",
     "ProblemError",
     "Quality",
+    "RateLimitedError",
+    "Receipt",
     "Recording",
+    "RecordingEmptyError",
+    "RecordingTooLargeError",
+    "Retry",
+    "ServerError",
+    "TooLargeError",
     "Trend",
     "TrendDay",
+    "UnauthorizedError",
+    "UnavailableError",
     "UnexpectedAnswerError",
+    "UnsupportedMediaTypeError",
+    "UploadMismatchError",
+    "UploadMissingError",
+    "UploadStalledError",
+    "UploadUrlInvalidError",
+    "UploadUsedError",
+    "UploadsNotConfiguredError",
     "WaitTimeoutError",
+    "WebhookVerificationError",
     "Window",
     "__version__",
+    "webhooks",
 ]

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from mindtrack_client import batch, exits, progress, render
+from mindtrack_client import batch, exits, progress, render, report
 from mindtrack_client.batch import Capture, Outcome
-from mindtrack_client.client import WAIT_TIMEOUT
+from mindtrack_client.commands import data, record, webhook
+from mindtrack_client.commands.data import PAGE_SIZE
+from mindtrack_client.core import WAIT_TIMEOUT
 from mindtrack_client.exits import MEANINGS
-from mindtrack_client.invocation import Globals, Invocation, invocation
+from mindtrack_client.invocation import Globals, invocation
 from mindtrack_client.models import JobStatus, Priority
+from mindtrack_client.options import AsJson, Timeout, TimeZone, moment
+from mindtrack_client.retry import ATTEMPTS
 from mindtrack_client.version import __version__
 
 EPILOG = "\n".join(["Exit codes", *(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())])
-#: The largest page we ask the server for.
-PAGE_SIZE = 100
 
 app = typer.Typer(
     name="mindtrack",
@@ -30,9 +30,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one document a line.")]
-Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait for results; 0 looks once.")]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature for callbacks
@@ -50,13 +47,19 @@ def main(
         str | None,
         typer.Option(envvar="MINDTRACK_TOKEN", help="Your bearer token; the variable keeps it out of `ps`."),
     ] = None,
+    attempts: Annotated[
+        int,
+        typer.Option(
+            envvar="MINDTRACK_ATTEMPTS", min=1, help="How often to try when the server is away or busy."
+        ),
+    ] = ATTEMPTS,
     as_json: AsJson = False,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    context.obj = Globals(url=url, token=token, as_json=as_json)
+    context.obj = Globals(url=url, token=token, as_json=as_json, attempts=attempts)
 
 
 @app.command()
@@ -79,14 +82,7 @@ def submit(  # noqa: PLR0913 - one parameter per option
             help="When the prompt had ended, like --recorded-at: how long the answer took is then measured.",
         ),
     ] = None,
-    time_zone: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MINDTRACK_TIME_ZONE",
-            metavar="NAME",
-            help="IANA name, e.g. Asia/Tokyo: it decides the day a recording counts for. UTC otherwise.",
-        ),
-    ] = None,
+    time_zone: TimeZone = None,
     priority: Annotated[
         Priority | None,
         typer.Option(help="`bulk` lets recordings go first whose result somebody waits for."),
@@ -100,8 +96,8 @@ def submit(  # noqa: PLR0913 - one parameter per option
     if prompt_ended_at is not None and recorded_at is None:
         raise typer.BadParameter("needs --recorded-at to be counted from", param_hint="--prompt-ended-at")
     capture = Capture(
-        recorded_at=_moment(recorded_at, time_zone, "--recorded-at"),
-        prompt_ended_at=_moment(prompt_ended_at, time_zone, "--prompt-ended-at"),
+        recorded_at=moment(recorded_at, time_zone, "--recorded-at"),
+        prompt_ended_at=moment(prompt_ended_at, time_zone, "--prompt-ended-at"),
         time_zone=time_zone,
     )
     with invocation(context, as_json=as_json) as run:
@@ -111,9 +107,9 @@ def submit(  # noqa: PLR0913 - one parameter per option
             if wait:
                 batch.wait(run.mindtrack, outcomes, timeout=timeout, console=run.err)
         except KeyboardInterrupt:
-            _hint_unfinished(run, outcomes)
+            report.hint_unfinished(run, outcomes)
             raise
-        _report(run, outcomes)
+        report.outcomes(run, outcomes)
         raise typer.Exit(max(outcome.exit_code for outcome in outcomes))
 
 
@@ -184,39 +180,6 @@ def trends(
             render.print_trend(run.out, trend)
 
 
-def _report(run: Invocation, outcomes: list[Outcome]) -> None:
-    """Results on stdout: as JSON every accepted job, for people those that need no word of trouble."""
-    for outcome in outcomes:
-        if outcome.job is not None and run.as_json:
-            run.print_json(outcome.job)
-        elif outcome.job is not None and outcome.error is None:
-            render.print_job(run.out, outcome.job, outcome.path.name)
-    if not run.as_json and any(outcome.job and outcome.job.analysis for outcome in outcomes):
-        render.print_notice(run.out)
-    for outcome in outcomes:
-        if outcome.error is not None:
-            run.complain(outcome.error, outcome.path.name)
-    _hint_unfinished(run, outcomes)
-
-
-def _hint_unfinished(run: Invocation, outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        if outcome.job is not None and not outcome.job.is_finished:
-            run.hint_resume(outcome.job.id)
-
-
-def _moment(text: str | None, time_zone: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"not an ISO 8601 time: {text}", param_hint=option) from None
-    if moment.utcoffset() is not None:
-        return moment
-    if time_zone is None:
-        return moment.astimezone()
-    try:
-        return moment.replace(tzinfo=ZoneInfo(time_zone))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise typer.BadParameter(f"unknown time zone: {time_zone}", param_hint="--time-zone") from None
+app.add_typer(webhook.app, name="webhook")
+for _command in (record.record, data.history, data.delete, data.export):
+    app.command()(_command)

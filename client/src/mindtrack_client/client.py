@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar, Unpack
 from uuid import UUID
 
 import httpx2
 
-from mindtrack_client.clock import SYSTEM_CLOCK, Clock, Deadline
-from mindtrack_client.connection import Connection
-from mindtrack_client.errors import MindTrackError, WaitTimeoutError
-from mindtrack_client.models import Job, JobPage, JobStatus, Priority, Trend
-from mindtrack_client.upload import RecordingFile, UploadProgress, form_fields
+from mindtrack_client import wire
+from mindtrack_client.clock import SYSTEM_CLOCK, Clock
+from mindtrack_client.core import (
+    DIRECT_FROM_BYTES,
+    WAIT_TIMEOUT,
+    Core,
+    JobChange,
+    Options,
+    Submission,
+    checked_token,
+    checked_url,
+)
+from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
+from mindtrack_client.models import Job, JobStatus, Receipt, Trend
+from mindtrack_client.retry import Retry
 
-#: Seconds that `submit(wait=True)` and `wait` allow unless told otherwise.
-WAIT_TIMEOUT = 600.0
-#: Seconds between polls when the server names no pause, and the shortest pause whatever it says.
-POLL_SECONDS = 1.0
-SHORTEST_POLL_SECONDS = 0.1
-#: Pauses of up to 32 s in all: whoever waits for a job also waits out a server's restart.
-WAIT_RETRIES = 8
-
-JobChange = Callable[[Job], None]
+T = TypeVar("T")
 
 
 class MindTrack:
@@ -34,36 +36,39 @@ class MindTrack:
 
     Args:
         base_url: where the server is, such as `https://mindtrack.example`.
-        token: the bearer token that says who you are.
+        token: the bearer token that says who you are, or what returns one: it is asked at the first request,
+            and once more whenever the server does not accept the token it gave.
         request_timeout: seconds for each network step (connecting, sending a piece, hearing an answer).
+        retry: how persistent to be when the server is away or busy.
+        direct_from: recordings of so many bytes and more go to storage directly, where the server offers it.
         transport: another way to send requests, for tests and unusual networks.
         clock: another source of time, for tests.
 
-    Every method may raise what `mindtrack_client.errors` lists. Reading calls are repeated a few times on
-    connection errors and on 429, 502, 503 and 504, honouring Retry-After; an upload is never sent twice.
+    Every method may raise what `mindtrack_client.errors` lists. Requests are repeated on connection errors
+    and on 408, 429, 502, 503 and 504; a submission under the same `Idempotency-Key`: it stays one job.
 
     Raises:
         ConfigurationError: the base URL or the token cannot be used.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword per setting
         self,
         base_url: str,
-        token: str,
+        token: str | Callable[[], str],
         *,
         request_timeout: float = 30.0,
+        retry: Retry | None = None,
+        direct_from: int = DIRECT_FROM_BYTES,
         transport: httpx2.BaseTransport | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._base_url = checked_url(base_url)
+        self._tokens = _Tokens(token)
         self._clock = clock
-        self._connection = Connection(
-            base_url,
-            token,
-            timeout=request_timeout,
-            clock=clock,
-            transport=transport,
-        )
+        self._timeout = request_timeout
+        self._core = Core(clock, retry or Retry(), direct_from)
+        self._http = httpx2.Client(transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -77,56 +82,55 @@ class MindTrack:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
+        self._http.close()
 
-    def submit(  # noqa: PLR0913 - one keyword per part of the request
+    def analyze(
         self,
         path: str | PathLike[str],
         *,
-        recorded_at: datetime | None = None,
-        time_zone: str | None = None,
-        prompt_ended_at: datetime | None = None,
-        priority: Priority | str | None = None,
+        on_change: JobChange | None = None,
+        timeout: float | None = WAIT_TIMEOUT,
+        **options: Unpack[Options],
+    ) -> Job:
+        """Upload a recording and return its job once that is finished, well or not: `submit`, then `wait`."""
+        submission = Submission.of(path, options)
+        return self._run(self._core.analyze(submission, timeout, on_change))
+
+    def submit(
+        self,
+        path: str | PathLike[str],
+        *,
         wait: bool = False,
         timeout: float | None = WAIT_TIMEOUT,
-        on_upload_progress: UploadProgress | None = None,
+        **options: Unpack[Options],
     ) -> Job:
         """Upload a recording, streamed from disk, and return its job.
 
         Args:
             path: the recording.
-            recorded_at: when it began, with a UTC offset; the server takes the time of upload otherwise.
-            time_zone: IANA name of the speaker's time zone: it decides the day the recording counts for.
-                UTC otherwise.
-            prompt_ended_at: when the prompt that the speaker answers had ended, by the clock of
-                `recorded_at`; no response latency is measured without it.
-            priority: `bulk` lets recordings go first whose result somebody waits for.
-                `interactive` otherwise.
-            wait: return the finished job instead of the accepted one, whether it went well or not.
+            wait: return the finished job instead of the accepted one, as `analyze` does.
             timeout: seconds to wait once the upload is done; None waits as long as it takes.
-            on_upload_progress: called with (bytes so far, bytes in all).
+            **options: what is said of it, and how it is sent; see `Options`.
 
         Raises:
             OSError: the recording cannot be read.
-            ValueError: a time has no UTC offset, `prompt_ended_at` comes without `recorded_at`, or there is
-                no such priority.
+            ValueError: a time has no UTC offset, `prompt_ended_at` comes without `recorded_at`, there is no
+                such priority, or the key is none.
             WaitTimeoutError: `timeout` is over; the job goes on and `wait(error.job_id)` resumes.
 
         """
-        path = Path(path)
-        fields = form_fields(recorded_at, time_zone, prompt_ended_at, priority)
-        with RecordingFile(path, on_upload_progress) as file:
-            accepted = self._connection.post("v1/jobs", Job, file=file, name=path.name, fields=fields)
-        job = accepted.body
-        if not wait or job.is_finished:
-            return job
-        deadline = self._clock.deadline(timeout)
-        self._pause(accepted.retry_after, deadline)
-        return self._follow(job.id, timeout, deadline)
+        submission = Submission.of(path, options)
+        if wait:
+            return self._run(self._core.analyze(submission, timeout, None))
+        return self._run(self._core.submit(submission))
 
     def job(self, job_id: UUID | str) -> Job:
         """The job as it stands, with the windows of its analysis."""
-        return self._connection.get(_job_path(UUID(str(job_id))), Job).body
+        return self._run(self._core.job(job_id))
+
+    def document(self, job_id: UUID | str) -> dict[str, Any]:
+        """The job as the server wrote it, with what this version has no name for."""
+        return self._run(self._core.document(job_id))
 
     def wait(
         self,
@@ -145,59 +149,98 @@ class MindTrack:
             WaitTimeoutError: `timeout` is over; the job goes on and another `wait` resumes.
 
         """
-        return self._follow(UUID(str(job_id)), timeout, self._clock.deadline(timeout), on_change)
+        return self._run(self._core.wait(job_id, timeout, on_change))
 
-    def jobs(self, *, status: JobStatus | str | None = None, page_size: int = 50) -> Iterator[Job]:
+    def jobs(
+        self,
+        *,
+        status: JobStatus | str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        page_size: int = 50,
+    ) -> Iterator[Job]:
         """Your jobs, newest first, fetched page by page as you go. Their analyses come without windows."""
-        params: dict[str, str | int] = {"limit": page_size}
-        if status is not None:
-            params["status"] = JobStatus(status).value
+        cursor = None
         while True:
-            page = self._connection.get("v1/jobs", JobPage, params=params).body
+            page = self._run(
+                self._core.jobs(
+                    status=status,
+                    created_after=created_after,
+                    created_before=created_before,
+                    page_size=page_size,
+                    cursor=cursor,
+                )
+            )
             yield from page.items
-            if page.next_cursor is None:
+            cursor = page.next_cursor
+            if cursor is None:
                 return
-            params["cursor"] = page.next_cursor
+
+    def statuses(self, job_ids: Iterable[UUID | str]) -> dict[UUID, JobStatus | None]:
+        """How many jobs stand, a hundred in one request; None for those that are unknown or not yours."""
+        return self._run(self._core.statuses(list(job_ids)))
+
+    def cancel(self, job_id: UUID | str) -> Job:
+        """Withdraw a job.
+
+        Raises:
+            ConflictError: a worker has taken it.
+
+        """
+        return self._run(self._core.cancel(job_id))
+
+    def delete(self, job_id: UUID | str) -> Receipt:
+        """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
+        return self._run(self._core.delete(job_id))
 
     def trends(self, user_id: UUID | str = "me", days: int = 7) -> Trend:
         """The last `days` days of your stress history, or of someone who granted you access to theirs."""
-        who = user_id if user_id == "me" else UUID(str(user_id))
-        return self._connection.get(f"v1/users/{who}/trends", Trend, params={"days": days}).body
+        return self._run(self._core.trends(user_id, days))
 
-    def _follow(
-        self,
-        job_id: UUID,
-        timeout: float | None,
-        deadline: Deadline,
-        on_change: JobChange | None = None,
-    ) -> Job:
-        seen: tuple[JobStatus, int] | None = None
-        while True:
-            try:
-                answer = self._connection.get(
-                    _job_path(job_id),
-                    Job,
-                    retries=WAIT_RETRIES,
-                    deadline=deadline,
-                )
-            except MindTrackError as error:
-                error.job_id = job_id
-                raise
-            job = answer.body
-            if on_change is not None and seen != (job.status, job.attempt):
-                on_change(job)
-            seen = (job.status, job.attempt)
-            if job.is_finished:
-                return job
-            if timeout is not None and deadline.remaining() <= 0:
-                raise WaitTimeoutError(job, timeout)
-            self._pause(answer.retry_after, deadline)
+    def _run(self, flow: Flow[T]) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - the flow decides
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            flow.close()
 
-    def _pause(self, retry_after: float | None, deadline: Deadline) -> None:
-        """Let the server's pause pass, but wake at the deadline for one last look."""
-        wanted = POLL_SECONDS if retry_after is None else max(retry_after, SHORTEST_POLL_SECONDS)
-        self._clock.sleep(max(0.0, min(wanted, deadline.remaining())))
+    def _perform(self, effect: Effect) -> object:
+        match effect:
+            case Send():
+                return self._send(effect)
+            case Authorize(stale):
+                return self._tokens.get(stale)
+            case Sleep(seconds):
+                self._clock.sleep(seconds)
+                return None
+            case Blocking(run):
+                return run()
+
+    def _send(self, effect: Send) -> Reply:
+        outgoing = wire.request(self._base_url, effect, timeout=self._timeout)
+        with wire.connection_errors(outgoing):
+            return wire.reply(self._http.send(outgoing))
 
 
-def _job_path(job_id: UUID) -> str:
-    return f"v1/jobs/{job_id}"
+class _Tokens:
+    def __init__(self, source: str | Callable[[], str]) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._current = None if callable(source) else checked_token(source)
+
+    def get(self, stale: str | None) -> str:
+        """Return the token; a new one if this one is stale, unless another thread got one meanwhile."""
+        with self._lock:
+            if callable(self._source) and (self._current is None or self._current == stale):
+                self._current = checked_token(self._source())
+            assert self._current is not None  # noqa: S101 - a string was checked when it was given
+            return self._current

@@ -7,10 +7,12 @@ from enum import IntEnum
 from mindtrack_client.errors import (
     ConfigurationError,
     ConnectionFailedError,
+    MicrophoneError,
     MindTrackError,
     ProblemError,
     UnexpectedAnswerError,
     WaitTimeoutError,
+    WebhookVerificationError,
 )
 from mindtrack_client.models import Job, JobStatus
 
@@ -24,15 +26,17 @@ class ExitCode(IntEnum):
     PROBLEM = 3
     NO_CONNECTION = 4
     WAIT_TIMEOUT = 5
+    NO_MICROPHONE = 6
 
 
 MEANINGS = {
     ExitCode.OK: "done",
-    ExitCode.NO_ANALYSIS: "a job was rejected, failed or canceled",
+    ExitCode.NO_ANALYSIS: "a job was rejected, failed or canceled, or a webhook does not verify",
     ExitCode.USAGE: "wrong usage, such as a missing file, URL or token",
     ExitCode.PROBLEM: "the server said no",
     ExitCode.NO_CONNECTION: "could not connect to a MindTrack server",
     ExitCode.WAIT_TIMEOUT: "the wait timed out; the job goes on",
+    ExitCode.NO_MICROPHONE: "nothing to record with: the extra, PortAudio or a microphone is missing",
 }
 
 _ERRORS: dict[type[Exception], ExitCode] = {
@@ -42,6 +46,8 @@ _ERRORS: dict[type[Exception], ExitCode] = {
     ConnectionFailedError: ExitCode.NO_CONNECTION,
     UnexpectedAnswerError: ExitCode.NO_CONNECTION,
     WaitTimeoutError: ExitCode.WAIT_TIMEOUT,
+    WebhookVerificationError: ExitCode.NO_ANALYSIS,
+    MicrophoneError: ExitCode.NO_MICROPHONE,
 }
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import typer
@@ -15,8 +16,9 @@ from rich.console import Console
 
 from mindtrack_client import exits
 from mindtrack_client.client import MindTrack
-from mindtrack_client.errors import MindTrackError, ProblemError
+from mindtrack_client.errors import MindTrackError, ProblemError, ServerError
 from mindtrack_client.models import Model
+from mindtrack_client.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,12 @@ class Globals:
     url: str | None
     token: str | None = field(repr=False)
     as_json: bool
+    #: At most, of each request.
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
-    mindtrack: MindTrack
+class Output:
     #: Results, and nothing else.
     out: Console
     #: Progress, errors and hints.
@@ -38,14 +41,30 @@ class Invocation:
     as_json: bool
 
     def print_json(self, model: Model) -> None:
+        self.print_document(model.model_dump(mode="json"))
+
+    def print_document(self, document: dict[str, Any]) -> None:
         """One line of ASCII, so that no pipe's encoding can break it."""
-        sys.stdout.write(json.dumps(model.model_dump(mode="json")) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
 
     def complain(self, error: MindTrackError | OSError, label: str | None = None) -> None:
-        complain(self.err, error, label)
+        """One line, whatever happened."""
+        notes = list(map(str, error.errors)) if isinstance(error, ProblemError) else []
+        if isinstance(error, ServerError) and error.request_id is not None:
+            notes.append(f"request {error.request_id}")
+        text = f"{label}: {error}" if label else str(error)
+        if notes:
+            text += f" ({'; '.join(notes)})"
+        self.err.print(" ".join(text.split()), soft_wrap=True)
 
     def hint_resume(self, job_id: UUID) -> None:
         self.err.print(f"Resume with: mindtrack watch {job_id}", soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation(Output):
+    mindtrack: MindTrack
+    url: str
 
 
 @contextmanager
@@ -57,26 +76,34 @@ def invocation(context: typer.Context, *, as_json: bool) -> Iterator[Invocation]
         typer.Exit: an expected error was reported.
 
     """
-    options = context.find_object(Globals)
-    assert options is not None  # noqa: S101 - the app's callback always sets it
+    options = _globals(context)
     url = _required(options.url, "--url", "MINDTRACK_URL", "the server's address")
     token = _required(options.token, "--token", "MINDTRACK_TOKEN", "your bearer token")
+    with (
+        local(context, as_json=as_json) as output,
+        MindTrack(url, token, retry=Retry(attempts=options.attempts)) as mindtrack,
+    ):
+        yield Invocation(output.out, output.err, output.as_json, mindtrack, url)
+
+
+@contextmanager
+def local(context: typer.Context, *, as_json: bool) -> Iterator[Output]:
+    """As `invocation`, for what needs no server."""
     _tolerate_narrow_encodings()
-    out, err = _console(), _console(stderr=True)
+    output = Output(_console(), _console(stderr=True), as_json or _globals(context).as_json)
     try:
-        with MindTrack(url, token) as mindtrack:
-            yield Invocation(mindtrack, out, err, as_json or options.as_json)
-    except MindTrackError as error:
-        complain(err, error)
+        yield output
+    except BrokenPipeError:
+        raise
+    except (MindTrackError, OSError) as error:
+        output.complain(error)
         raise typer.Exit(exits.for_error(error)) from error
 
 
-def complain(console: Console, error: MindTrackError | OSError, label: str | None = None) -> None:
-    prefix = f"{label}: " if label else ""
-    console.print(f"{prefix}{error}", soft_wrap=True)
-    parts = error.problem.errors if isinstance(error, ProblemError) else ()
-    for part in parts:
-        console.print(f"  {part}", soft_wrap=True)
+def _globals(context: typer.Context) -> Globals:
+    options = context.find_object(Globals)
+    assert options is not None  # noqa: S101 - the app's callback always sets it
+    return options
 
 
 def _required(value: str | None, option: str, variable: str, meaning: str) -> str:

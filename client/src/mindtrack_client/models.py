@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -165,6 +166,15 @@ class JobProblem(Model):
     unit: str | None = None
 
 
+class Place(Model):
+    """Where a queued job stands."""
+
+    #: 1 is next.
+    position: int
+    #: When it may have ended, seconds from now; None while nobody can tell.
+    eta_seconds: float | None = None
+
+
 class Job(Model):
     """One recording's way through the service."""
 
@@ -184,6 +194,8 @@ class Job(Model):
     analysis: Analysis | None = None
     #: Set when the status is `rejected` or `failed`.
     problem: JobProblem | None = None
+    #: While it is queued, from servers that say so.
+    queue: Place | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -193,6 +205,38 @@ class Job(Model):
 class JobPage(Model):
     items: tuple[Job, ...]
     next_cursor: str | None = None
+
+
+class Upload(Model):
+    """Where storage takes one recording: whoever has the URL may put it there."""
+
+    id: UUID
+    url: str
+    method: Literal["PUT"] = "PUT"
+    headers: Mapping[str, str] = {}
+    expires_at: datetime
+    max_bytes: int
+
+
+class StandingItem(Model):
+    id: UUID
+    status: JobStatus
+
+
+class Standing(Model):
+    """How several jobs stand."""
+
+    items: tuple[StandingItem, ...]
+
+
+class Receipt(Model):
+    """That a job, its recording, its analysis and its part of the trend are gone."""
+
+    job_id: UUID
+    receipt_id: UUID
+    deleted_at: datetime
+    #: None while storage is away: nobody reaches the audio any more, and it is deleted soon.
+    audio_deleted_at: datetime | None = None
 
 
 class LatestScore(Model):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -17,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mindtrack_client.client import JobChange
+from mindtrack_client.core import JobChange
 from mindtrack_client.models import Job
 from mindtrack_client.upload import UploadProgress
 
@@ -56,6 +57,38 @@ def waits(console: Console) -> Iterator[NewWait]:
             return changed
 
         yield start
+
+
+@contextmanager
+def counted(console: Console, label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of things done, of things in all."""
+    with _live(console, _label(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
+        row = progress.add_task(label, total=None)
+
+        def step(done: int, total: int) -> None:
+            progress.update(row, completed=done, total=total)
+
+        yield step
+
+
+#: The quietest and loudest level that a meter shows, dBFS.
+METER = (-60.0, 0.0)
+
+
+@contextmanager
+def recording(console: Console, seconds: float) -> Iterator[Callable[[float, float], None]]:
+    """How long it goes on, and how loud it is."""
+    note = TextColumn("{task.fields[note]}", markup=False)
+    with _live(console, _label(), BarColumn(), note) as progress:
+        clock = progress.add_task("Recording", total=seconds, note="")
+        least, most = METER
+        meter = progress.add_task("Level", total=most - least, note="")
+
+        def heard(so_far: float, level: float) -> None:
+            progress.update(clock, completed=so_far, note=f"{seconds - so_far:4.1f} s left")
+            progress.update(meter, completed=min(max(level, least), most) - least, note=f"{level:5.0f} dBFS")
+
+        yield heard
 
 
 def _label() -> ProgressColumn:

@@ -90,6 +90,32 @@ def print_jobs(console: Console, jobs: Iterable[Job]) -> None:
     print_notice(console)
 
 
+def print_history(console: Console, jobs: Iterable[Job]) -> None:
+    """Recordings and their scores; ids are in `print_jobs`, for which there is no room here."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("Recorded", "Status", "Emotion"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("Stress", "Anxiety", "Depressive", "Baseline"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for job in jobs:
+        emotion, stress = _in_brief(job.analysis)
+        table.add_row(
+            f"{_local(job.recording):%Y-%m-%d %H:%M}", job.status, emotion, stress, *_indices(job.analysis)
+        )
+    if table.row_count == 0:
+        console.print("No recordings.")
+        return
+    console.print(table)
+    print_notice(console)
+
+
+def _indices(analysis: Analysis | None) -> tuple[str, ...]:
+    if analysis is None:
+        return ()
+    indices = (analysis.indices.anxiety, analysis.indices.depressive, analysis.indices.baseline)
+    return tuple("-" if analysis.indeterminate else _score(index, "-") for index in indices)
+
+
 def print_trend(console: Console, trend: Trend) -> None:
     period = f"{trend.first_day} to {trend.last_day}"
     if not trend.days:

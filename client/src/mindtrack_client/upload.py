@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
-from collections.abc import Callable
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
 
 from mindtrack_client.models import Priority
 
-#: Called with (bytes read so far, bytes in all) as a recording goes out.
+#: Called with (bytes read so far, bytes in all) as a recording goes out; from the start again in a retry.
 UploadProgress = Callable[[int, int], None]
+
+#: Bytes read from disk at a time.
+PIECE = 256 * 1024
+UNTYPED = "application/octet-stream"
 
 # `mimetypes` depends on the machine, calls .webm a video and does not know some of what phones send.
 _CONTENT_TYPES = {
@@ -32,7 +41,7 @@ _CONTENT_TYPES = {
 
 
 def content_type(name: str) -> str:
-    return _CONTENT_TYPES.get(PurePath(name).suffix.lower(), "application/octet-stream")
+    return _CONTENT_TYPES.get(PurePath(name).suffix.lower(), UNTYPED)
 
 
 class RecordingFile(io.FileIO):
@@ -51,10 +60,71 @@ class RecordingFile(io.FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         # A recording that still grows must not outgrow the Content-Length already announced.
         left = max(0, self.size_bytes - self.tell())
-        chunk = super().read(left if size is None or size < 0 else min(size, left)) or b""
-        if chunk and self._on_progress is not None:
-            self._on_progress(self.tell(), self.size_bytes)
-        return chunk
+        return super().read(left if size is None or size < 0 else min(size, left)) or b""
+
+    def pieces(self, *, silent: bool = False) -> Iterator[bytes]:
+        """Read it from its start; progress is told unless `silent`."""
+        self.seek(0)
+        while piece := self.read(PIECE):
+            yield piece
+            if self._on_progress is not None and not silent:
+                self._on_progress(self.tell(), self.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A request's content: a recording, and what a form puts around it."""
+
+    file: RecordingFile
+    content_type: str
+    head: bytes = b""
+    tail: bytes = b""
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.head) + self.file.size_bytes + len(self.tail)
+
+    def pieces(self, *, silent: bool = False) -> Iterator[bytes]:
+        if self.head:
+            yield self.head
+        yield from self.file.pieces(silent=silent)
+        if self.tail:
+            yield self.tail
+
+    def digest(self) -> str:
+        """Return its `Content-Digest` (RFC 9530), which takes one reading of the file."""
+        running = hashlib.sha256()
+        for piece in self.pieces(silent=True):
+            running.update(piece)
+        return f"sha-256=:{base64.b64encode(running.digest()).decode()}:"
+
+
+def form(file: RecordingFile, name: str, fields: Mapping[str, str]) -> FileContent:
+    """Frame a recording and its fields as multipart/form-data (RFC 7578)."""
+    boundary = secrets.token_hex(16)
+    # The fields first: who refuses them need not receive the recording.
+    head = b"".join(
+        b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+        % (boundary.encode(), field.encode(), value.encode())
+        for field, value in fields.items()
+    )
+    head += (
+        b'--%b\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\nContent-Type: %b\r\n\r\n'
+        % (
+            boundary.encode(),
+            _quotable(name),
+            content_type(name).encode(),
+        )
+    )
+    return FileContent(
+        file, f"multipart/form-data; boundary={boundary}", head, b"\r\n--%b--\r\n" % boundary.encode()
+    )
+
+
+def _quotable(name: str) -> bytes:
+    """Escape what would end a quoted name, as browsers do. Names need not be valid text."""
+    escaped = re.sub(r'["\r\n]', lambda found: f"%{ord(found[0]):02X}", name)
+    return escaped.encode("utf-8", "replace")
 
 
 def form_fields(

@@ -19,6 +19,8 @@ def run(*arguments: str, env: dict[str, str | None] | None = None) -> Result:
         "MINDTRACK_URL": None,
         "MINDTRACK_TOKEN": None,
         "MINDTRACK_TIME_ZONE": None,
+        "MINDTRACK_ATTEMPTS": None,
+        "MINDTRACK_WEBHOOK_SECRET": None,
         "COLUMNS": "80",
     }
     return CliRunner(env=clean | (env or {})).invoke(app, list(arguments), catch_exceptions=False)

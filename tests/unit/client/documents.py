@@ -137,3 +137,12 @@ def trend(*days: dict[str, Any]) -> dict[str, Any]:
 
 def problem(status: int, title: str = "Nope", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
     return {"type": "about:blank", "title": title, "status": status, "detail": "Because."} | changes
+
+
+def receipt(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    return {
+        "job_id": JOB_ID,
+        "receipt_id": "01890a5d-0000-7000-8000-00000000000b",
+        "deleted_at": "2026-11-22T08:00:00Z",
+        "audio_deleted_at": "2026-11-22T08:00:01Z",
+    } | changes

@@ -12,3 +12,6 @@ class Pauses(list[float]):
         return Clock(
             now=lambda: sum(self), sleep=self.append, today=lambda: datetime(2026, 11, 22, tzinfo=UTC)
         )
+
+    async def sleep(self, seconds: float) -> None:
+        self.append(seconds)

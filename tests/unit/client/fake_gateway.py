@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,8 @@ class Reply:
     status: int = 200
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds.
+    takes: float = 0
 
     @property
     def content(self) -> bytes:
@@ -40,6 +42,8 @@ class FakeGateway:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        #: Lets the time pass that a reply takes.
+        self.passing: Callable[[float], object] | None = None
         self._script: dict[tuple[str, str], list[Reply | Exception]] = {}
 
     def on(self, method: str, path: str, *replies: Reply | Exception) -> None:
@@ -53,6 +57,8 @@ class FakeGateway:
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if isinstance(reply, Exception):
             raise reply
+        if self.passing is not None:
+            self.passing(reply.takes)
         return reply
 
     def transport(self) -> httpx2.MockTransport:
@@ -89,7 +95,7 @@ class FakeGateway:
                 self.end_headers()
                 self.wfile.write(reply.content)
 
-            do_GET = do_POST = respond  # noqa: N815 - http.server's names
+            do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815 - http.server's names
 
             def log_message(self, *_: object) -> None:
                 pass

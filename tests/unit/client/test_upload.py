@@ -1,18 +1,31 @@
 from __future__ import annotations
 
+import base64
 import email.policy
+import hashlib
+import json
 import tracemalloc
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from mindtrack_client import MindTrack, Priority, ProblemError
+from mindtrack_client import (
+    AsyncMindTrack,
+    ForbiddenError,
+    MindTrack,
+    Priority,
+    ProblemError,
+    UnexpectedAnswerError,
+)
 from mindtrack_client.upload import RecordingFile, content_type
 from unit.client import documents
+from unit.client.bridge import Bridge, Connect
 from unit.client.fake_gateway import TOKEN, Asked, FakeGateway, Reply, serve
 
 MEBIBYTE = 1024 * 1024
@@ -113,6 +126,123 @@ def test_a_growing_recording_keeps_its_announced_size(recording: Path) -> None:
         assert file.read(1024) + file.read(1024) == b"not really audio"
 
 
+def digest_of(content: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+def test_the_content_is_sent_with_its_digest(
+    mindtrack: MindTrack, gateway: FakeGateway, recording: Path
+) -> None:
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
+    mindtrack.submit(recording)
+    asked = gateway.asked[0]
+    assert asked.headers["content-digest"] == digest_of(asked.body)
+    assert asked.headers["content-length"] == str(len(asked.body))
+    assert "transfer-encoding" not in asked.headers
+
+
+def test_any_name_of_a_file_fits_into_the_form(
+    mindtrack: MindTrack, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
+    path = tmp_path / 'a "quoted"\r\nname: é.wav'
+    path.write_bytes(b"x")
+    mindtrack.submit(path)
+    parts = parts_of(gateway.asked[0])
+    assert parts["file"].get_filename() == "a %22quoted%22%0D%0Aname: é.wav"
+    assert parts["file"].get_payload(decode=True) == b"x"
+
+
+UPLOAD_ID = "01890a5d-0000-7000-8000-00000000000a"
+
+
+def upload(url: str) -> Reply:
+    return Reply(
+        201,
+        {
+            "id": UPLOAD_ID,
+            "url": url,
+            "method": "PUT",
+            "headers": {"Content-Type": "audio/mp4", "x-store": "yes"},
+            "expires_at": "2026-11-22T08:15:00Z",
+            "max_bytes": 1 << 27,
+        },
+    )
+
+
+def test_a_direct_upload_tells_storage_nothing_but_the_recording(
+    connect: Connect, gateway: FakeGateway, recording: Path
+) -> None:
+    gateway.on("POST", "/v1/uploads", upload("http://store.test/bucket/key?signature=s"))
+    gateway.on("PUT", "/bucket/key", Reply(503, b"<Error>SlowDown</Error>"), Reply(200, b""))
+    gateway.on("POST", "/v1/jobs", Reply(503, documents.problem(503)), Reply(202, documents.job()))
+    seen: list[tuple[int, int]] = []
+    connect().submit(
+        recording, time_zone="Asia/Tokyo", direct=True, on_upload_progress=lambda *step: seen.append(step)
+    )
+    declared, refused, put, first, second = gateway.asked
+    content = recording.read_bytes()
+    assert json.loads(declared.body) == {
+        "size_bytes": len(content),
+        "content_type": "audio/mp4",
+        "content_digest": digest_of(content),
+    }
+    assert refused.body == put.body == content
+    assert put.query == {"signature": "s"}
+    assert put.headers["content-type"] == "audio/mp4"
+    assert put.headers["x-store"] == "yes"
+    assert put.headers["content-length"] == str(len(content))
+    for asked in (refused, put):
+        assert not {"authorization", "cookie", "idempotency-key"} & set(asked.headers)
+        assert TOKEN not in str(dict(asked.headers))
+    assert json.loads(first.body) == {"upload_id": UPLOAD_ID, "time_zone": "Asia/Tokyo"}
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert seen == [(len(content), len(content))] * 2, "told again in the second attempt"
+
+
+def test_the_size_decides_unless_somebody_does(
+    connect: Connect, gateway: FakeGateway, recording: Path
+) -> None:
+    gateway.on("POST", "/v1/uploads", upload("http://store.test/key"))
+    gateway.on("PUT", "/key", Reply(200, b""))
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
+    size = recording.stat().st_size
+    for threshold, direct, methods in (
+        (size + 1, None, ["POST"]),
+        (size, None, ["POST", "PUT", "POST"]),
+        (size + 1, True, ["POST", "PUT", "POST"]),
+        (size, False, ["POST"]),
+    ):
+        gateway.asked.clear()
+        connect(direct_from=threshold).submit(recording, direct=direct)
+        assert [asked.method for asked in gateway.asked] == methods
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_direct_uploads_gets_the_form(
+    connect: Connect, gateway: FakeGateway, recording: Path, status: int
+) -> None:
+    kind = "urn:mindtrack:problem:uploads-not-configured" if status == 501 else "about:blank"
+    gateway.on("POST", "/v1/uploads", Reply(status, documents.problem(status, type=kind)))
+    gateway.on("POST", "/v1/jobs", Reply(202, documents.job()))
+    connect(direct_from=1).submit(recording)
+    assert parts_of(gateway.asked[1]).keys() == {"file"}
+    with pytest.raises(ProblemError):
+        connect().submit(recording, direct=True)
+
+
+def test_storage_that_refuses_is_an_error_like_any(
+    connect: Connect, gateway: FakeGateway, recording: Path
+) -> None:
+    gateway.on("POST", "/v1/uploads", upload("http://store.test/key"))
+    gateway.on("PUT", "/key", Reply(403, b"<Error>Expired</Error>"))
+    with pytest.raises(ForbiddenError):
+        connect().submit(recording, direct=True)
+    gateway.on("PUT", "/key", Reply(307, b"", {"Location": "http://elsewhere.test/"}))
+    with pytest.raises(UnexpectedAnswerError, match=r"redirects to http://elsewhere\.test"):
+        connect().submit(recording, direct=True)
+
+
 class CountingHandler(BaseHTTPRequestHandler):
     """Swallows an upload piece by piece and answers with its size as the recording's."""
 
@@ -135,15 +265,21 @@ class CountingHandler(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_large_recording_is_streamed_with_progress(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [MindTrack, AsyncMindTrack])
+def test_a_large_recording_is_streamed_with_progress(
+    tmp_path: Path, kind: type[MindTrack | AsyncMindTrack]
+) -> None:
     path = tmp_path / "long.wav"
     size = 32 * MEBIBYTE
     with path.open("wb") as file:
         file.truncate(size)
     seen: list[tuple[int, int]] = []
-    with serve(CountingHandler) as url, MindTrack(url, TOKEN) as mindtrack:
+    with serve(CountingHandler) as url, ExitStack() as open_clients:
+        client = kind(url, TOKEN)
+        opened = client if isinstance(client, MindTrack) else Bridge(client)
+        mindtrack = cast("MindTrack", open_clients.enter_context(opened))
         tracemalloc.start()
-        job = mindtrack.submit(path, on_upload_progress=lambda done, total: seen.append((done, total)))
+        job = mindtrack.submit(path, direct=False, on_upload_progress=lambda *step: seen.append(step))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 4 * MEBIBYTE

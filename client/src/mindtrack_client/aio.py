@@ -1,0 +1,229 @@
+"""The SDK for programs with an event loop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+from uuid import UUID
+
+import anyio
+import anyio.to_thread
+import httpx2
+
+from mindtrack_client import wire
+from mindtrack_client.clock import SYSTEM_CLOCK, Clock
+from mindtrack_client.core import (
+    DIRECT_FROM_BYTES,
+    WAIT_TIMEOUT,
+    Core,
+    JobChange,
+    Options,
+    Submission,
+    checked_token,
+    checked_url,
+)
+from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
+from mindtrack_client.models import Job, JobStatus, Receipt, Trend
+from mindtrack_client.retry import Retry
+
+T = TypeVar("T")
+TokenSource = str | Callable[[], str | Awaitable[str]]
+
+
+class AsyncMindTrack:
+    """`MindTrack` for asyncio: the same calls, awaited. Close it, or use `async with`.
+
+    Args:
+        base_url: where the server is, such as `https://mindtrack.example`.
+        token: the bearer token that says who you are, or what returns one or a promise of one: it is asked at
+            the first request, and once more whenever the server does not accept the token it gave.
+        request_timeout: seconds for each network step (connecting, sending a piece, hearing an answer).
+        retry: how persistent to be when the server is away or busy.
+        direct_from: recordings of so many bytes and more go to storage directly, where the server offers it.
+        transport: another way to send requests, for tests and unusual networks.
+        clock: another source of time, for tests.
+        sleep: lets time pass, for tests.
+
+    Every method may raise what `mindtrack_client.errors` lists. Requests are repeated on connection errors
+    and on 408, 429, 502, 503 and 504; a submission under the same `Idempotency-Key`: it stays one job.
+
+    Raises:
+        ConfigurationError: the base URL or the token cannot be used.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword per setting
+        self,
+        base_url: str,
+        token: TokenSource,
+        *,
+        request_timeout: float = 30.0,
+        retry: Retry | None = None,
+        direct_from: int = DIRECT_FROM_BYTES,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._base_url = checked_url(base_url)
+        self._tokens = _Tokens(token)
+        self._sleep = sleep
+        self._timeout = request_timeout
+        self._core = Core(clock, retry or Retry(), direct_from)
+        self._http = httpx2.AsyncClient(transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def analyze(
+        self,
+        path: str | PathLike[str],
+        *,
+        on_change: JobChange | None = None,
+        timeout: float | None = WAIT_TIMEOUT,  # noqa: ASYNC109 - answers with the job as it stood
+        **options: Unpack[Options],
+    ) -> Job:
+        """Upload a recording and return its job once that is finished, well or not: `submit`, then `wait`."""
+        submission = Submission.of(path, options)
+        return await self._run(self._core.analyze(submission, timeout, on_change))
+
+    async def submit(
+        self,
+        path: str | PathLike[str],
+        *,
+        wait: bool = False,
+        timeout: float | None = WAIT_TIMEOUT,  # noqa: ASYNC109 - answers with the job as it stood
+        **options: Unpack[Options],
+    ) -> Job:
+        """Upload a recording, streamed from disk, and return its job: see `MindTrack.submit`."""
+        submission = Submission.of(path, options)
+        if wait:
+            return await self._run(self._core.analyze(submission, timeout, None))
+        return await self._run(self._core.submit(submission))
+
+    async def job(self, job_id: UUID | str) -> Job:
+        """The job as it stands, with the windows of its analysis."""
+        return await self._run(self._core.job(job_id))
+
+    async def document(self, job_id: UUID | str) -> dict[str, Any]:
+        """The job as the server wrote it, with what this version has no name for."""
+        return await self._run(self._core.document(job_id))
+
+    async def wait(
+        self,
+        job_id: UUID | str,
+        timeout: float | None = WAIT_TIMEOUT,  # noqa: ASYNC109 - answers with the job as it stood
+        on_change: JobChange | None = None,
+    ) -> Job:
+        """Return the job once it is finished, well or not: see `MindTrack.wait`."""
+        return await self._run(self._core.wait(job_id, timeout, on_change))
+
+    async def jobs(
+        self,
+        *,
+        status: JobStatus | str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        page_size: int = 50,
+    ) -> AsyncIterator[Job]:
+        """Your jobs, newest first, fetched page by page as you go. Their analyses come without windows."""
+        cursor = None
+        while True:
+            page = await self._run(
+                self._core.jobs(
+                    status=status,
+                    created_after=created_after,
+                    created_before=created_before,
+                    page_size=page_size,
+                    cursor=cursor,
+                )
+            )
+            for job in page.items:
+                yield job
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def statuses(self, job_ids: Iterable[UUID | str]) -> dict[UUID, JobStatus | None]:
+        """How many jobs stand, a hundred in one request; None for those that are unknown or not yours."""
+        return await self._run(self._core.statuses(list(job_ids)))
+
+    async def cancel(self, job_id: UUID | str) -> Job:
+        """Withdraw a job.
+
+        Raises:
+            ConflictError: a worker has taken it.
+
+        """
+        return await self._run(self._core.cancel(job_id))
+
+    async def delete(self, job_id: UUID | str) -> Receipt:
+        """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
+        return await self._run(self._core.delete(job_id))
+
+    async def trends(self, user_id: UUID | str = "me", days: int = 7) -> Trend:
+        """The last `days` days of your stress history, or of someone who granted you access to theirs."""
+        return await self._run(self._core.trends(user_id, days))
+
+    async def _run(self, flow: Flow[T]) -> T:
+        try:
+            effect = next(flow)
+            while True:
+                try:
+                    outcome = await self._perform(effect)
+                except Exception as error:  # noqa: BLE001 - the flow decides
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(outcome)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            flow.close()
+
+    async def _perform(self, effect: Effect) -> object:
+        match effect:
+            case Send():
+                return await self._send(effect)
+            case Authorize(stale):
+                return await self._tokens.get(stale)
+            case Sleep(seconds):
+                await self._sleep(seconds)
+                return None
+            case Blocking(run):
+                return await anyio.to_thread.run_sync(run)
+
+    async def _send(self, effect: Send) -> Reply:
+        outgoing = wire.request(self._base_url, effect, timeout=self._timeout, asynchronous=True)
+        with wire.connection_errors(outgoing):
+            return wire.reply(await self._http.send(outgoing))
+
+
+class _Tokens:
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+        self._lock = anyio.Lock()
+        self._current = None if callable(source) else checked_token(source)
+
+    async def get(self, stale: str | None) -> str:
+        """Return the token; a new one if this one is stale, unless another task got one meanwhile."""
+        async with self._lock:
+            if callable(self._source) and (self._current is None or self._current == stale):
+                given = self._source()
+                self._current = checked_token(await given if inspect.isawaitable(given) else given)
+            assert self._current is not None  # noqa: S101 - a string was checked when it was given
+            return self._current

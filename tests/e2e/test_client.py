@@ -1,0 +1,262 @@
+"""Both SDKs and the command against the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+import wave
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from e2e.losing_proxy import LosingProxy
+from e2e.routes import skip_without
+from mindtrack_client import (
+    AsyncMindTrack,
+    ConflictError,
+    GoneError,
+    Job,
+    JobStatus,
+    MindTrack,
+    NotFoundError,
+    Retry,
+    UnauthorizedError,
+    WaitTimeoutError,
+)
+from mindtrack_client.core import DIRECT_FROM_BYTES
+from mindtrack_local.config import StackConfig
+from mindtrack_local.stack import Stack
+
+SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
+
+
+class Heard(httpx2.HTTPTransport):
+    """Sends requests as usual and remembers the answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[httpx2.Response] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = super().handle_request(request)
+        self.answers.append(answer)
+        return answer
+
+
+def test_three_lines(stack: Stack) -> None:
+    with MindTrack(stack.base_url, stack.token("three-lines")) as m:
+        job = m.analyze(SAMPLES / "day-7.m4a")
+    assert job.analysis is not None
+    assert job.analysis.stress_score is not None
+    assert job.analysis.stress_score > 0.5
+
+
+async def test_three_lines_awaited(stack: Stack) -> None:
+    async with AsyncMindTrack(stack.base_url, stack.token("three-lines-awaited")) as m:
+        jobs = await asyncio.gather(*(m.analyze(SAMPLES / f"day-{day}") for day in ("1.wav", "7.m4a")))
+        assert [job.status for job in jobs] == [JobStatus.SUCCEEDED] * 2
+        assert [job.id async for job in m.jobs(page_size=1)] == sorted((job.id for job in jobs), reverse=True)
+        trend = await m.trends()
+        assert trend.count == 2
+        assert await m.job(jobs[0].id) == jobs[0]
+
+
+def test_the_server_holds_the_answer_until_there_is_one(stack: Stack) -> None:
+    heard = Heard()
+    with MindTrack(stack.base_url, stack.token("held"), transport=heard) as m:
+        started = time.monotonic()
+        job = m.analyze(SAMPLES / "day-2.m4a")
+        took = time.monotonic() - started
+    assert job.status is JobStatus.SUCCEEDED
+    _, *polls = heard.answers
+    assert 1 <= len(polls) <= 1 + took // 25
+    assert [poll.headers["preference-applied"] for poll in polls] == ["wait=25"] * len(polls)
+
+
+def test_a_token_is_renewed_when_it_expires(stack: Stack) -> None:
+    expired = stack.token("renewed", life=timedelta(seconds=-3600))
+    tokens = iter([expired, stack.token("renewed")])
+    with MindTrack(stack.base_url, lambda: next(tokens)) as m:
+        assert m.submit(SAMPLES / "day-3.webm", wait=True).status is JobStatus.SUCCEEDED
+    with MindTrack(stack.base_url, expired) as m, pytest.raises(UnauthorizedError):
+        m.trends()
+
+
+def test_errors_carry_what_the_server_said(stack: Stack) -> None:
+    with MindTrack(stack.base_url, stack.token("errors")) as m, pytest.raises(NotFoundError) as caught:
+        m.job(uuid4())
+    assert caught.value.type == "urn:mindtrack:problem:not-found"
+    assert caught.value.status == 404
+    assert caught.value.request_id
+
+
+@pytest.mark.timeout(240)
+def test_a_wait_that_is_over_can_be_resumed(tmp_path: Path) -> None:
+    with Stack(StackConfig(var=tmp_path / "var", durable=False)) as stack:
+        stack.process("inference").stop()
+        heard = Heard()
+        with MindTrack(stack.base_url, stack.token("ada"), transport=heard) as m:
+            started = time.monotonic()
+            with pytest.raises(WaitTimeoutError) as caught:
+                m.analyze(SAMPLES / "day-1.wav", timeout=3)
+            assert 2.5 < time.monotonic() - started < 6
+            assert len(heard.answers) <= 4, "the server waited, not the client"
+            assert caught.value.job.status is JobStatus.QUEUED
+            assert caught.value.job.queue is not None
+
+            job_id = caught.value.job_id
+            quick = httpx2.get(
+                f"{stack.base_url}/v1/jobs/{job_id}",
+                headers={"Authorization": f"Bearer {stack.token('ada')}"},
+            )
+            known = {"If-None-Match": quick.headers["etag"], **quick.request.headers}
+            assert httpx2.get(str(quick.url), headers=known).status_code == 304
+
+            with pytest.raises(WaitTimeoutError):
+                asyncio.run(_wait(stack, job_id, timeout=1))
+            stack.add_inference("inference-2")
+            assert m.wait(job_id, timeout=60).status is JobStatus.SUCCEEDED
+            assert asyncio.run(_wait(stack, job_id, timeout=60)).analysis is not None
+
+
+async def _wait(stack: Stack, job_id: UUID, *, timeout: float) -> Job:  # noqa: ASYNC109 - the client's own
+    async with AsyncMindTrack(stack.base_url, stack.token("ada")) as m:
+        return await m.wait(job_id, timeout)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_reading_survives_lost_answers(stack: Stack, *, asynchronous: bool) -> None:
+    proxy = LosingProxy(lose=2)
+    token = stack.token("lossy")
+
+    async def read(url: str) -> int:
+        async with AsyncMindTrack(url, token, retry=Retry(first_seconds=0.05)) as m:
+            return (await m.trends()).count
+
+    with proxy.before(stack.base_url) as url:
+        if asynchronous:
+            assert asyncio.run(read(url)) == 0
+        else:
+            with MindTrack(url, token, retry=Retry(first_seconds=0.05)) as m:
+                assert m.trends().count == 0
+    assert len(proxy.passed) == 3
+
+
+def test_a_submission_whose_answer_was_lost_is_one_job(stack: Stack) -> None:
+    skip_without(stack.base_url, "POST", "/v1/jobs", header="Idempotency-Key")
+    proxy = LosingProxy(lose=2)
+    token = stack.token(f"lost-{uuid4()}")
+    with (
+        proxy.before(stack.base_url) as url,
+        MindTrack(url, token, retry=Retry(first_seconds=0.05)) as m,
+    ):
+        job = m.submit(SAMPLES / "day-4.mp3")
+        assert [path for _, path in proxy.passed] == ["/v1/jobs"] * 3
+        assert [found.id for found in m.jobs()] == [job.id]
+        assert m.wait(job.id, timeout=60).status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_recording_goes_to_storage_directly(stack: Stack, *, asynchronous: bool) -> None:
+    skip_without(stack.base_url, "POST", "/v1/uploads")
+    token, seen = stack.token(f"direct-{uuid4()}"), list[tuple[int, int]]()
+    sample = SAMPLES / ("day-5.ogg" if asynchronous else "day-6.flac")
+    options: dict[str, Any] = {"direct": True, "on_upload_progress": lambda *step: seen.append(step)}
+
+    async def direct() -> Job:
+        async with AsyncMindTrack(stack.base_url, token) as m:
+            return await m.analyze(sample, **options)
+
+    if asynchronous:
+        job = asyncio.run(direct())
+    else:
+        heard = Heard()
+        with MindTrack(stack.base_url, token, transport=heard) as m:
+            job = m.analyze(sample, **options)
+        (put,) = (answer.request for answer in heard.answers if answer.request.method == "PUT")
+        assert "authorization" not in put.headers
+        assert [answer.request.method for answer in heard.answers[:3]] == ["POST", "PUT", "POST"]
+    assert job.status is JobStatus.SUCCEEDED
+    size = sample.stat().st_size
+    assert seen[-1] == (size, size)
+    assert job.recording.size_bytes == size
+
+
+def test_a_large_recording_goes_to_storage_by_itself(stack: Stack, tmp_path: Path) -> None:
+    skip_without(stack.base_url, "POST", "/v1/uploads")
+    path, heard = tmp_path / "long.wav", Heard()
+    with wave.open(str(SAMPLES / "day-1.wav")) as sample, wave.open(str(path), "wb") as long:
+        long.setparams(sample.getparams())
+        samples = sample.readframes(sample.getnframes())
+        for _ in range(DIRECT_FROM_BYTES // len(samples) + 1):
+            long.writeframesraw(samples)
+    with MindTrack(stack.base_url, stack.token(f"large-{uuid4()}"), transport=heard) as m:
+        job = m.submit(path)
+        assert [answer.request.method for answer in heard.answers] == ["POST", "PUT", "POST"]
+        assert job.recording.size_bytes == path.stat().st_size > DIRECT_FROM_BYTES
+        m.delete(job.id)  # spares the worker a quarter of an hour of speech
+
+
+def test_cancel_and_delete(stack: Stack, sign_in: Callable[[str], MindTrack]) -> None:
+    skip_without(stack.base_url, "POST", "/v1/jobs/{job_id}/cancel")
+    skip_without(stack.base_url, "DELETE", "/v1/jobs/{job_id}")
+    m = sign_in(f"deletes-{uuid4()}")
+    job = m.analyze(SAMPLES / "day-1.wav")
+    with pytest.raises(ConflictError):
+        m.cancel(job.id)
+    receipt = m.delete(job.id)
+    assert receipt.job_id == job.id
+    assert receipt.audio_deleted_at is not None
+    assert m.delete(job.id) == receipt
+    assert m.trends().days == ()
+    with pytest.raises(GoneError):
+        m.job(job.id)
+
+
+def test_how_several_jobs_stand(stack: Stack, sign_in: Callable[[str], MindTrack]) -> None:
+    skip_without(stack.base_url, "POST", "/v1/jobs/status")
+    m, unknown = sign_in(f"statuses-{uuid4()}"), uuid4()
+    job = m.analyze(SAMPLES / "day-1.wav")
+    assert m.statuses([job.id, unknown]) == {job.id: JobStatus.SUCCEEDED, unknown: None}
+
+
+def test_history_and_export_on_the_command_line(stack: Stack, tmp_path: Path) -> None:
+    subject = f"keeps-{uuid4()}"
+    environment = os.environ | {"MINDTRACK_URL": stack.base_url, "MINDTRACK_TOKEN": stack.token(subject)}
+
+    def mindtrack(*arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("mindtrack")), *arguments]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with MindTrack(stack.base_url, stack.token(subject)) as m:
+        jobs = [m.analyze(SAMPLES / name) for name in ("day-1.wav", "day-7.m4a")]
+        whole = [m.document(job.id) for job in reversed(jobs)]
+    today = datetime.now(UTC).date()
+    tomorrow = today + timedelta(days=1)
+    assert len(mindtrack("history").splitlines()) == 4
+    lines = mindtrack("history", "--json", "--since", str(today), "--time-zone", "UTC").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [job["id"] for job in whole]
+    assert mindtrack("history", "--since", str(tomorrow), "--time-zone", "UTC") == "No recordings.\n"
+
+    target = tmp_path / "mine.zip"
+    assert mindtrack("export", str(target)).startswith("2 jobs, 2 analyses")
+    with zipfile.ZipFile(target) as archive:
+        exported = [json.loads(line) for line in archive.read("jobs.jsonl").splitlines()]
+        assert json.loads(archive.read("manifest.json"))["by_status"] == {"succeeded": 2}
+    assert exported == whole
+    assert all(job["analysis"]["windows"] for job in exported)
