@@ -57,7 +57,6 @@ def main() -> int:
             var=Path(folder) / "var",
             services=("gateway",),
             durable=False,
-            settings_overrides={"MINDTRACK_LIMIT_ENABLED": "false"},
         )
         stack = running.enter_context(Stack(config))
         engine = sync_engine(stack.infrastructure.settings(DatabaseSettings), application_name="bench")

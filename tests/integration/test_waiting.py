@@ -219,6 +219,30 @@ async def test_a_process_that_stops_lets_everybody_go(
         assert not (await asyncio.wait_for(watching.watch.ended(job_id, known, within=30), 1)).has_ended
 
 
+async def test_what_is_forgotten_while_it_is_read_is_read_again(
+    listening: Listening, engine: Engine, person: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The news of a change may overtake a read that began before it."""
+    job_id = add_job(engine, person)
+    async with listening() as watching:
+        known = await watching.known(job_id)
+        refresh = QueueBoard.refresh
+
+        async def late(board: QueueBoard) -> None:
+            end_jobs(engine, job_id)
+            watching.snapshots.forget(job_id)
+            await refresh(board)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(QueueBoard, "refresh", late)
+            old = await watching.snapshots.look(job_id)
+
+        assert old is not None
+        assert old.version == known.version
+        assert watching.snapshots.recall(job_id) is None
+        assert (await watching.known(job_id)).has_ended
+
+
 async def test_a_job_that_is_gone_is_waited_for_no_longer(
     listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups
 ) -> None:

@@ -140,7 +140,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app() -> FastAPI:
     # Offline: the docs pages bring their own scripts, and a visit to them tells no third party.
     app = FastAPIOffline(
-        title="MindTrack", version=version("mindtrack-gateway"), description=DESCRIPTION, lifespan=lifespan
+        title="MindTrack",
+        version=version("mindtrack-gateway"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # It would put paths with ids into spans; what we tell, we say ourselves.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in (
         recordings.router,
@@ -159,9 +164,10 @@ def create_app() -> FastAPI:
         app.include_router(router)
     problems.install(app)
     app.add_middleware(Edge)
-    app.add_middleware(ShortWay, route=jobs.POLLED)
     app.add_middleware(RequestMetrics)
     app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
+    # Before all middleware: what it adds takes longer than the answer to a poll.
+    app.middleware_stack = ShortWay(app.build_middleware_stack(), route=jobs.POLLED)
     return app
 
 

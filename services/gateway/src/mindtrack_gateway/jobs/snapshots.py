@@ -12,7 +12,7 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,9 +67,11 @@ class Snapshot:
     body: bytes
     #: Quoted.
     etag: bytes
-    #: Of a full answer and of one that says that nothing changed.
+    #: Of an answer that says that nothing changed, and of a full one.
     headers: tuple[Header, ...]
-    read_at: float
+    full_headers: tuple[Header, ...]
+    #: By the monotonic clock.
+    fresh_until: float
     #: The document without what the queue adds to it.
     settled: bytes
     #: Where it stands while it is queued.
@@ -92,16 +94,20 @@ class Snapshots:
         self._board = board
         self._known: OrderedDict[UUID, Snapshot] = OrderedDict()
         self._bytes = 0
+        #: Being looked at, and not forgotten since.
+        self._reading: set[UUID] = set()
+        #: Told since the last look: who asked so often asks again.
+        self._asked: set[UUID] = set()
         self._wanted: dict[UUID, asyncio.Future[Snapshot | None]] = {}
         self._reader: asyncio.Task[None] | None = None
 
     def recall(self, job_id: UUID) -> Snapshot | None:
         """Return what is known about a job if it may still be told."""
         known = self._known.get(job_id)
-        if known is None:
+        if known is None or time.monotonic() >= known.fresh_until:
             return None
-        fresh = FRESH_ENDED_SECONDS if known.has_ended else FRESH_SECONDS
-        return known if time.monotonic() - known.read_at < fresh else None
+        self._asked.add(job_id)
+        return known
 
     async def get(self, job_id: UUID) -> Snapshot | None:
         """Return a job as it stands, or None if there is no such row."""
@@ -122,8 +128,21 @@ class Snapshots:
         found = await asyncio.gather(*(self.look(job_id) for job_id in asked))
         return {job_id: snapshot for job_id, snapshot in zip(asked, found, strict=True) if snapshot}
 
+    async def versions(self, job_ids: Sequence[UUID]) -> AsyncIterator[tuple[UUID, Version | None]]:
+        """Glance at many rows without writing answers: their versions now, None for a row that is gone."""
+        for together in batched(job_ids, MOST_TOGETHER):
+            async with self._sessions() as session:
+                rows = (await session.execute(jobs.glances(together))).all()
+            now = {row.id: Version.of(row) for row in rows}
+            for job_id in together:
+                yield job_id, now.get(job_id)
+
     def forget(self, job_id: UUID) -> None:
-        """Have the next who asks look at the row."""
+        """Have the next who asks look at the row; what is being read at the moment may be old already."""
+        self._reading.discard(job_id)
+        self._drop(job_id)
+
+    def _drop(self, job_id: UUID) -> None:
         known = self._known.pop(job_id, None)
         if known is not None:
             self._bytes -= len(known.body)
@@ -132,8 +151,9 @@ class Snapshots:
         while self._wanted:
             # Taken out first: who asks from now on may know of something that this query is too early for.
             wanted = {job_id: self._wanted.pop(job_id) for job_id in list(self._wanted)[:MOST_TOGETHER]}
+            also = self._asked_again(MOST_TOGETHER - len(wanted))
             try:
-                found = await self._read(list(wanted))
+                found = await self._read([*wanted, *also])
             except Exception as error:  # noqa: BLE001 - each who asked decides what it means
                 for waiting in wanted.values():
                     waiting.set_exception(error)
@@ -142,30 +162,39 @@ class Snapshots:
                 for job_id, waiting in wanted.items():
                     waiting.set_result(found.get(job_id))
 
+    def _asked_again(self, most: int) -> list[UUID]:
+        """Take along, up to so many, what is asked for over and over and will have to be looked at soon."""
+        soon = time.monotonic() + FRESH_SECONDS / 2
+        asked = [job_id for job_id in self._asked if job_id not in self._wanted]
+        self._asked.clear()
+        known = ((job_id, self._known.get(job_id)) for job_id in asked)
+        return [job_id for job_id, snapshot in known if snapshot and snapshot.fresh_until < soon][:most]
+
     async def _read(self, job_ids: list[UUID]) -> dict[UUID, Snapshot]:
         found: dict[UUID, Snapshot] = {}
-        changed: dict[UUID, Version] = {}
+        changed: list[UUID] = []
+        settled: dict[UUID, bytes] = {}
+        self._reading = set(job_ids)
         read_at = time.monotonic()
         async with self._sessions() as session:
             rows = (await session.execute(jobs.glances(job_ids))).all()
             for row in rows:
-                job_id, now = row.id, Version.of(row)
-                known = self._known.get(job_id)
-                if known is None or known.version != now:
-                    changed[job_id] = now
-            settled = {
-                job.id: JobView.of(job, windows=True).model_dump_json(exclude={"queue"}).encode()
-                for job in await self._load(session, list(changed))
-            }
+                known = self._known.get(row.id)
+                if known is None or known.version != Version.of(row):
+                    changed.append(row.id)
+                else:
+                    settled[row.id] = known.settled
+            for job in await self._load(session, changed):
+                settled[job.id] = JobView.of(job, windows=True).model_dump_json(exclude={"queue"}).encode()
         if any(row.status is JobStatus.QUEUED for row in rows):
             await self._board.refresh()
         for row in rows:
-            job_id, user_id, now = row.id, row.user_id, Version.of(row)
-            text = settled[job_id] if job_id in changed else self._known[job_id].settled
-            found[job_id] = self._keep(job_id, self._snapshot(job_id, user_id, now, text, read_at))
+            if row.id in settled:  # else it was deleted between the two queries
+                found[row.id] = self._snapshot(row.id, row.user_id, Version.of(row), settled[row.id], read_at)
         for job_id in job_ids:
-            if job_id not in found:
-                self.forget(job_id)
+            self._drop(job_id)
+            if job_id in found and job_id in self._reading:
+                self._keep(job_id, found[job_id])
         return found
 
     async def _load(self, session: AsyncSession, job_ids: list[UUID]) -> Iterable[Job]:
@@ -188,16 +217,20 @@ class Snapshots:
         else:
             caching += ((b"retry-after", str(_retry_after(queue)).encode()),)
         headers = (*caching, (b"etag", etag), (b"vary", b"Authorization, Prefer"))
-        return Snapshot(user_id, version, body, etag, headers, read_at, settled, queue)
+        full = (
+            *headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        )
+        fresh = FRESH_ENDED_SECONDS if version.status.is_terminal else FRESH_SECONDS
+        return Snapshot(user_id, version, body, etag, headers, full, read_at + fresh, settled, queue)
 
-    def _keep(self, job_id: UUID, snapshot: Snapshot) -> Snapshot:
-        self.forget(job_id)
+    def _keep(self, job_id: UUID, snapshot: Snapshot) -> None:
         self._known[job_id] = snapshot
         self._bytes += len(snapshot.body)
         while self._bytes > KEPT_BYTES:
             _, dropped = self._known.popitem(last=False)
             self._bytes -= len(dropped.body)
-        return snapshot
 
 
 def _retry_after(queue: QueueView | None) -> int:
@@ -206,3 +239,7 @@ def _retry_after(queue: QueueView | None) -> int:
     if queue is None or queue.eta_seconds is None:
         return least
     return min(most, max(least, math.ceil(queue.eta_seconds)))
+
+
+def batched(job_ids: Sequence[UUID], most: int) -> Iterator[Sequence[UUID]]:
+    return (job_ids[first : first + most] for first in range(0, len(job_ids), most))

@@ -140,11 +140,10 @@ class JobWatch:
         while True:
             await asyncio.sleep(self._check_every)
             with suppress(*DEPENDENCY_ERRORS):
-                found = await self._snapshots.look_at_all(self._waiting)
-                for job_id, waiting in self._waiting.items():
-                    now = found.get(job_id)
-                    for woken, known in waiting.items():
-                        if now is None or now.version != known:
+                async for job_id, now in self._snapshots.versions(list(self._waiting)):
+                    for woken, known in self._waiting.get(job_id, {}).items():
+                        if now != known:
+                            self._snapshots.forget(job_id)
                             _resolve(woken)
 
     def _wake(self, job_id: UUID) -> None:
