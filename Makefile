@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ format: $(VENV)/.everything ## Format the code
 
 settings: $(VENV)/.everything ## Write docs/settings.md from the settings classes
 	$(BIN)/python tests/settings_reference.py > docs/settings.md
+
+openapi: $(VENV)/.everything ## Write openapi.json from the gateway's routes
+	$(BIN)/python tests/openapi.py > openapi.json
 
 biomarkers: $(VENV)/.everything ## Write docs/biomarkers.md from the biomarkers' definitions
 	PYTHONPATH=tests $(BIN)/python tests/biomarkers_reference.py > docs/biomarkers.md

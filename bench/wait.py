@@ -40,8 +40,8 @@ from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import DatabaseSettings, QueueSettings
 
 WAITING = 5_000
-#: Jobs that end per second: what a dozen workers do.
-PACE = 50
+#: Jobs that end per second: what a few dozen workers do.
+PACE = 100
 #: Seconds that a request is held for.
 HELD = 30
 #: Requests per second of connecting, so that the gateway is not measured while it accepts.

@@ -1,0 +1,191 @@
+"""Every route by every role, and by the owner, a stranger and for an id that never was.
+
+A route of the interface without a row here fails. Whoever lacks the role is told so; whoever lacks the row
+gets the very bytes that an unknown id gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx2 as httpx
+import pytest
+from sqlalchemy import Engine
+
+from factories import end_jobs
+from integration_support import upload
+from mindtrack_gateway.app import create_app
+from mindtrack_gateway.identity import Role
+from mindtrack_local.infrastructure import Infrastructure
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+USERS = frozenset({Role.USER})
+RATERS = frozenset({Role.USER, Role.CLINICIAN})
+
+
+@dataclass(frozen=True)
+class Row:
+    #: Whose roles open it. A clinician who may rate has nobody who granted it yet, so gets 404.
+    roles: frozenset[Role] = USERS
+    #: What its id names; None for a route without one.
+    names: str | None = None
+    body: dict[str, Any] | None = None
+    #: What a clinician sends instead.
+    label: dict[str, Any] | None = None
+    #: Of the owner's request.
+    status: frozenset[int] = field(default_factory=lambda: frozenset({200, 201, 202, 204}))
+    streams: bool = False
+
+
+JOB = "job"
+WEBHOOK = "webhook"
+HOOK = {"url": "http://127.0.0.1:9/hook", "events": ["job.succeeded"]}
+
+ROWS: dict[str, Row] = {
+    "submitRecording": Row(body={"upload_id": UNKNOWN}, status=frozenset({404})),
+    "analyzeStress": Row(body={"upload_id": UNKNOWN}, status=frozenset({404})),
+    "createUpload": Row(body={}),
+    "listJobs": Row(),
+    "getJobStatuses": Row(body={"ids": [UNKNOWN]}),
+    "getJob": Row(names=JOB),
+    "deleteJob": Row(names=JOB),
+    "cancelJob": Row(names=JOB, status=frozenset({409})),
+    "followJob": Row(names=JOB),
+    "followJobs": Row(streams=True),
+    "giveFeedback": Row(
+        roles=RATERS, names=JOB, body={"stress": 3}, label={"label": "Stressed"}, status=frozenset({409})
+    ),
+    "getFeedback": Row(roles=RATERS, names=JOB),
+    "getTrends": Row(names="person"),
+    "listWebhooks": Row(),
+    "createWebhook": Row(body=HOOK),
+    "getWebhook": Row(names=WEBHOOK),
+    "changeWebhook": Row(names=WEBHOOK, body={"description": "mine"}),
+    "deleteWebhook": Row(names=WEBHOOK),
+    "rotateWebhookSecret": Row(names=WEBHOOK),
+    "pingWebhook": Row(names=WEBHOOK),
+    "listWebhookDeliveries": Row(names=WEBHOOK),
+    "redeliverWebhook": Row(names=WEBHOOK, status=frozenset({404})),  # of a delivery that never was
+}
+
+
+def operations() -> dict[str, tuple[str, str]]:
+    """Return method and path of every operation that wants a token."""
+    return {
+        operation["operationId"]: (method.upper(), path)
+        for path, item in create_app().openapi()["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS and "security" in operation
+    }
+
+
+OPERATIONS = operations()
+
+
+def test_every_route_has_a_row() -> None:
+    assert ROWS.keys() == OPERATIONS.keys()
+
+
+class Caller:
+    def __init__(self, gateway: str, token: str | None, *, labels: bool) -> None:
+        self._labels = labels
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.client = httpx.Client(base_url=gateway, headers=headers, timeout=30)
+
+    def call(self, operation: str, target: str = UNKNOWN) -> httpx.Response:
+        method, path = OPERATIONS[operation]
+        for name in ("job_id", "user_id", "webhook_id"):
+            path = path.replace(f"{{{name}}}", target)
+        path = path.replace("{delivery_id}", UNKNOWN)
+        row = ROWS[operation]
+        if row.streams:
+            with self.client.stream(method, path) as response:
+                if response.is_success:
+                    return response
+                response.read()
+                return response
+        return self.client.request(method, path, json=row.label if self._labels and row.label else row.body)
+
+
+@pytest.fixture
+def caller(gateway: str, infrastructure: Infrastructure) -> Iterator[Callable[..., Caller]]:
+    with ExitStack() as opened:
+
+        def make(subject: str | None, *roles: Role) -> Caller:
+            token = infrastructure.issuer.token(subject, *(role.value for role in roles)) if subject else None
+            made = Caller(gateway, token, labels=Role.CLINICIAN in roles)
+            opened.enter_context(made.client)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def target(ada: httpx.Client, engine: Engine) -> Callable[[Row], str]:
+    """Make what a row's id names, as Ada's."""
+
+    def make(row: Row) -> str:
+        match row.names:
+            case "job":
+                job_id: str = upload(ada).json()["id"]
+                end_jobs(engine, UUID(job_id))
+                return job_id
+            case "webhook":
+                webhook: str = ada.post("/v1/webhooks", json=HOOK).json()["id"]
+                return webhook
+            case "person":
+                person: str = ada.get("/v1/users/me/trends").json()["user_id"]
+                return person
+            case _:
+                return UNKNOWN
+
+    return make
+
+
+@pytest.mark.parametrize("operation", ROWS)
+def test_without_a_token_nothing_opens(caller: Callable[..., Caller], operation: str) -> None:
+    response = caller(None).call(operation)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("operation", ROWS)
+def test_a_role_opens_what_it_opens(caller: Callable[..., Caller], operation: str, role: Role) -> None:
+    """For an id that never was: whoever is let in finds nothing, or does what needs none."""
+    response = caller(f"only-{role}", role).call(operation)
+    if role in ROWS[operation].roles:
+        assert response.status_code in ({404} if ROWS[operation].names else ROWS[operation].status)
+    else:
+        assert response.status_code == 403
+
+
+@pytest.mark.parametrize("operation", [name for name, row in ROWS.items() if row.names])
+def test_only_the_owner_finds_it(
+    caller: Callable[..., Caller], target: Callable[[Row], str], operation: str
+) -> None:
+    row = ROWS[operation]
+    own = target(row)
+    stranger = caller("grace", Role.USER)
+
+    foreign, unknown = stranger.call(operation, own), stranger.call(operation, UNKNOWN)
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.text.replace(own, UNKNOWN) == unknown.text
+    ours = {name: value for name, value in foreign.headers.items() if name not in VOLATILE}
+    assert ours == {name: value for name, value in unknown.headers.items() if name not in VOLATILE}
+
+    assert caller("ada", Role.USER).call(operation, own).status_code in row.status, "the owner does"
+
+
+#: Of every answer, whatever it says.
+VOLATILE = {"date", "x-request-id", "ratelimit"}
+
+
+def test_many_roles_open_what_each_does(caller: Callable[..., Caller]) -> None:
+    assert caller("both", Role.OPERATOR, Role.USER).call("listJobs").status_code == 200
