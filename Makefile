@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up env compose-test rehearse-restore test lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,14 @@ rehearse-restore: $(VENV)/.serving ## Back up, lose everything, restore a moment
 
 test: $(VENV)/.everything ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+.venv-fuzz/.installed: tests/interface/requirements.txt
+	@test -d .venv-fuzz || $(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+fuzz-api: $(VENV)/.everything .venv-fuzz/.installed ## Thousands of made-up requests, held to openapi.json
+	@$(BIN)/python tests/interface/run.py --schemathesis $(CURDIR)/.venv-fuzz/bin/schemathesis $(ARGS)
 
 lint: $(VENV)/.everything ## Check style, types and layering
 	$(BIN)/ruff check

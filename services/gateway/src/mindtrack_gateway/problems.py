@@ -47,6 +47,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -439,9 +440,14 @@ def _validation(request: Request, error: Exception) -> JSONResponse:
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework raises itself: unknown paths, wrong methods."""
+    """Answer what the framework raises itself: unknown paths, wrong methods, bodies that are no JSON."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     status = HTTPStatus(error.status_code)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.BAD_REQUEST:
+        return _expected(request, MalformedRequestError("The body could not be read."))
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
     problem = Problem(
         type=problem_type(status.name.lower().replace("_", "-")),
         title=status.phrase,
@@ -449,7 +455,16 @@ def _http(request: Request, error: Exception) -> JSONResponse:
         detail=status.description or status.phrase,
         instance=request.url.path,
     )
-    return answer(problem, dict(error.headers or {}))
+    return answer(problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """List what a path can be asked with. The framework names the first of its routes only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def _dependency(request: Request, error: Exception) -> JSONResponse:

@@ -22,6 +22,7 @@ from mindtrack_gateway.identity import Role
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
+    MalformedRequestError,
     NotFoundError,
     NothingToRateError,
     documented,
@@ -74,7 +75,13 @@ def _example(value: dict[str, Any]) -> dict[str, Any]:
     summary="Say how it was",
     status_code=HTTPStatus.CREATED,
     responses={
-        **documented(NotFoundError, NothingToRateError, InvalidRequestError, DependencyUnavailableError),
+        **documented(
+            MalformedRequestError,
+            NotFoundError,
+            NothingToRateError,
+            InvalidRequestError,
+            DependencyUnavailableError,
+        ),
         201: _example(GIVEN),
         200: {
             "model": FeedbackGiven,

@@ -11,7 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.schemas import QueueView
 from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
-from mindtrack_gateway.problems import DependencyUnavailableError, InvalidRequestError, documented
+from mindtrack_gateway.problems import (
+    DependencyUnavailableError,
+    InvalidRequestError,
+    MalformedRequestError,
+    documented,
+)
 from mindtrack_shared.domain.jobs import JobStatus
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[documented_bearer])
@@ -79,7 +84,7 @@ class StatusReport(BaseModel):
     operation_id="getJobStatuses",
     summary="Ask how up to 100 jobs stand",
     responses={
-        **documented(InvalidRequestError, DependencyUnavailableError),
+        **documented(MalformedRequestError, InvalidRequestError, DependencyUnavailableError),
         200: {"content": {"application/json": {"example": EXAMPLE}}},
     },
 )

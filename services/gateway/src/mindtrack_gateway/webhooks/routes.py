@@ -15,6 +15,7 @@ from mindtrack_gateway.jobs.cursor import decode, encode
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
+    MalformedRequestError,
     NotFoundError,
     TooManyWebhooksError,
     WebhookDisabledError,
@@ -43,6 +44,7 @@ MOST_WEBHOOKS = 10
 MAX_PAGE = 100
 
 OF_ONE = documented(NotFoundError, InvalidRequestError, DependencyUnavailableError)
+CHANGING = {**OF_ONE, **documented(MalformedRequestError)}
 SENDING = {**OF_ONE, **documented(WebhookDisabledError)}
 
 
@@ -66,7 +68,9 @@ async def owned_webhook(
     operation_id="createWebhook",
     summary="Be told when your jobs end",
     status_code=HTTPStatus.CREATED,
-    responses=documented(InvalidRequestError, TooManyWebhooksError, DependencyUnavailableError),
+    responses=documented(
+        MalformedRequestError, InvalidRequestError, TooManyWebhooksError, DependencyUnavailableError
+    ),
 )
 async def create(
     wanted: NewWebhook, response: Response, parts: PartsDep, user_id: CurrentUser
@@ -102,7 +106,7 @@ async def get(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Webhoo
         return WebhookView.of(await owned_webhook(session, webhook_id, user_id))
 
 
-@router.patch("/{webhook_id}", operation_id="changeWebhook", summary="Change a webhook", responses=OF_ONE)
+@router.patch("/{webhook_id}", operation_id="changeWebhook", summary="Change a webhook", responses=CHANGING)
 async def change(
     webhook_id: UUID, wanted: WebhookChange, parts: PartsDep, user_id: CurrentUser
 ) -> WebhookView:
