@@ -149,6 +149,15 @@ def test_pages_and_batches_join_without_a_seam(engine: Engine, store: RecordingS
 NAMES = ("B/x", "a-1", "a/1", "a0", "b", "bB", "b_", "é")
 
 
+def test_uploads_are_no_orphans(engine: Engine, store: RecordingStore, put: Put) -> None:
+    note(engine, put("recordings/1"))
+    put("uploads/1")
+    orphan = put("elsewhere/1")
+
+    found = told(verify(engine, store, checksums=False))
+    assert found == [(orphan, "orphaned"), ("recordings/1", "sound")]
+
+
 def test_keys_are_compared_by_bytes(engine: Engine, store: RecordingStore, put: Put) -> None:
     note(engine, *(put(key) for key in reversed(NAMES)))
 
