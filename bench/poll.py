@@ -19,18 +19,19 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import httpx2
 import structlog
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from bench.http_load import Request, answers_per_second, prepare
 from bench.outcome import report, require
 from bench.sides import in_turns, ratio, rounds_wanted
-from factories import AUDIO, TENSE, ScriptedAnalyzer, add_job, add_user, analysis, object_key
+from factories import AUDIO, TENSE, ScriptedAnalyzer, add_job, add_jobs_like, add_user, analysis, object_key
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.config import StackConfig
@@ -61,8 +62,10 @@ def main() -> int:
         stack = running.enter_context(Stack(config))
         engine = sync_engine(stack.infrastructure.settings(DatabaseSettings), application_name="bench")
         person = add_user(engine, "ada")
-        paths = [f"/v1/jobs/{job_id}" for job_id in some_jobs(stack, engine, person)]
-        others = many_jobs(engine, person)  # before places in the queue are told
+        polled = some_jobs(stack, engine, person)
+        paths = [f"/v1/jobs/{job_id}" for job_id in polled]
+        # Before places in the queue are told.
+        others = add_jobs_like(engine, polled[0], MANY_JOBS, due_in=timedelta(days=1))
         headers = {"authorization": f"Bearer {stack.token('ada')}"}
         own = int(stack.base_url.rpartition(":")[2])
         pin(stack.process("gateway").pid)
@@ -158,29 +161,6 @@ def some_jobs(stack: Stack, engine: Engine, person: UUID) -> list[UUID]:
         asyncio.run(store.write(object_key(engine, job_id), content()))
     runner.drain(ended[0])
     return jobs
-
-
-def many_jobs(engine: Engine, person: UUID) -> list[UUID]:
-    with engine.begin() as connection:
-        found = connection.execute(
-            text(
-                """
-                with more as (
-                    insert into recordings (id, user_id, object_key, sha256, size_bytes, content_type,
-                        recorded_at, recorded_on, time_zone)
-                    select uuidv7(), user_id, 'recordings/many-' || n, sha256, size_bytes, content_type,
-                        recorded_at, recorded_on, time_zone
-                    from (select * from recordings where user_id = :person limit 1) one,
-                        generate_series(1, :jobs) n
-                    returning id, user_id
-                )
-                insert into jobs (id, recording_id, user_id, status, max_attempts, not_before)
-                select uuidv7(), id, user_id, 'queued', 3, now() + interval '1 day' from more returning id
-                """
-            ),
-            {"person": person, "jobs": MANY_JOBS},
-        )
-        return list(found.scalars())
 
 
 @contextmanager

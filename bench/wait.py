@@ -31,7 +31,7 @@ from sqlalchemy import Engine, text
 from bench.outcome import report, require
 from bench.poll import OTHER_CORE, pin
 from bench.sides import Ratio, progress, rounds_wanted
-from factories import add_job, add_user
+from factories import FAILED, RUNNING, add_job, add_user
 from mindtrack_gateway.limits import CONNECTIONS
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
@@ -128,14 +128,7 @@ def end(engine: Engine, job_id: UUID) -> float:
     return time.perf_counter()
 
 
-RUN = text(
-    "update jobs set status = 'running', attempt = 1, fence = 1, worker_id = id, started_at = now(),"
-    " lease_expires_at = now() where id = :id"
-)
-FAIL = text(
-    "update jobs set status = 'failed', code = 'internal', worker_id = null, lease_expires_at = null,"
-    " finished_at = now() where id = :id"
-)
+RUN, FAIL = (text(f"update jobs set {to} where id = :id") for to in (RUNNING, FAILED))  # noqa: S608 - constants
 
 
 def end_all(engine: Engine, wakeups: Wakeups, job_ids: Sequence[UUID]) -> Mapping[UUID, float]:

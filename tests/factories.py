@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +75,28 @@ def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: An
         session.add(job)
         session.flush()
         return job.id
+
+
+def add_jobs_like(engine: Engine, job_id: UUID, number: int, *, due_in: timedelta) -> list[UUID]:
+    """Queue many jobs of one person at once, each with a recording like that of `job_id`."""
+    statement = text(
+        """
+        with more as (
+            insert into recordings (id, user_id, object_key, sha256, size_bytes, content_type,
+                recorded_at, recorded_on, time_zone)
+            select uuidv7(), r.user_id, 'recordings/' || uuidv7(), sha256, size_bytes, content_type,
+                recorded_at, recorded_on, time_zone
+            from recordings r join jobs on jobs.recording_id = r.id, generate_series(1, :number)
+            where jobs.id = :job
+            returning id, user_id
+        )
+        insert into jobs (id, recording_id, user_id, status, max_attempts, not_before)
+        select uuidv7(), id, user_id, 'queued', 3, now() + :due_in from more returning id
+        """
+    )
+    with engine.begin() as connection:
+        asked = {"job": job_id, "number": number, "due_in": due_in}
+        return list(connection.execute(statement, asked).scalars())
 
 
 def load_job(engine: Engine, job_id: UUID) -> Job:

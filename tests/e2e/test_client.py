@@ -12,7 +12,6 @@ import wave
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,8 +36,7 @@ from mindtrack_client import (
 from mindtrack_client.core import DIRECT_FROM_BYTES
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
-
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
+from samples import SAMPLES
 
 
 class Heard(httpx2.HTTPTransport):

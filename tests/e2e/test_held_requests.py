@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from pathlib import Path
 
 import httpx2
@@ -14,8 +13,8 @@ import pytest
 from mindtrack_client import MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
+from samples import SAMPLES
 
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 HELD = 5
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from faults_support import eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.stack import Stack
+from samples import SAMPLES
 
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 PERSON = "somebody-whose-name-is-in-no-metric"
 
 

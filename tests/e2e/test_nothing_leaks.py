@@ -10,7 +10,6 @@ import base64
 import urllib.request
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import httpx2
@@ -23,8 +22,8 @@ from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
 from otlp_receiver import receiving
+from samples import SAMPLES
 
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 #: Of a recording, long enough not to be there by chance.
 AUDIO_BYTES = 24
 #: Digits that tell a score from other numbers.

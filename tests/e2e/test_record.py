@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import wave
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,11 @@ import pytest
 from e2e import pulse
 from mindtrack_client.microphone import level_of
 from mindtrack_local.stack import Stack
+from samples import SAMPLES
 from unit.client.command import json_lines, run
 from unit.client.fake_portaudio import FakePortAudio
 
-SAMPLE = Path(str(files("mindtrack_local"))) / "samples" / "day-1.wav"
+SAMPLE = SAMPLES / "day-1.wav"
 
 
 @pytest.fixture(scope="module")

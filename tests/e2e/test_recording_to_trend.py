@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from uuid import UUID
 
@@ -19,8 +18,8 @@ import pytest
 from faults_support import another
 from mindtrack_client import Emotion, JobStatus, MindTrack, ProblemError
 from mindtrack_local.stack import Stack
+from samples import SAMPLES
 
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 TODAY = datetime.now(UTC)
 
 

@@ -7,16 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from mindtrack_local.stack import Stack
+from samples import SAMPLES
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 #: What the tours call their recordings.
 RECORDINGS = {"log.m4a": "day-7.m4a", "other.wav": "day-1.wav", "third.wav": "day-1.wav"}
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

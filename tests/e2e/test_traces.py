@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from uuid import UUID
 
@@ -13,8 +12,8 @@ from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
 from otlp_receiver import ReceivedSpan, Receiver, receiving
+from samples import SAMPLES
 
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 #: Nothing else may be said of a job.
 ATTRIBUTES = {
     "error.type",

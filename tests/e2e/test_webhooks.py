@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import httpx2
@@ -13,9 +12,8 @@ from standardwebhooks import Webhook
 from faults_support import eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.stack import Stack
+from samples import SAMPLES
 from webhook_receiver import receiving
-
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 
 
 def test_who_asked_is_told_of_each_end_and_can_verify_it(

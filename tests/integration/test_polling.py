@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 import httpx2 as httpx
 import pytest
 from sqlalchemy import Engine
 
-from factories import RUNNING, TENSE, add_job, add_user, analysis, end_jobs, move_jobs
+from factories import RUNNING, TENSE, add_job, add_jobs_like, add_user, analysis, end_jobs, move_jobs
 from integration_support import upload, work
 from mindtrack_gateway.jobs import polling, routes
 from mindtrack_gateway.jobs.queue import MARKS
@@ -162,26 +163,8 @@ def test_the_wait_is_told_by_the_pace_of_the_last_jobs(
 
 def test_places_in_a_long_queue_are_nearly_right(ada: httpx.Client, engine: Engine) -> None:
     person, length = add_user(engine, "ada"), 3 * MARKS
-    with engine.begin() as connection:
-        first = add_job(engine, person)
-        connection.exec_driver_sql(
-            """
-            with more as (
-                insert into recordings (id, user_id, object_key, sha256, size_bytes, content_type,
-                    recorded_at, recorded_on, time_zone)
-                select uuidv7(), user_id, 'recordings/' || n, sha256, size_bytes, content_type,
-                    recorded_at, recorded_on, time_zone
-                from recordings, generate_series(1, %s) n
-                returning id, user_id
-            )
-            insert into jobs (id, recording_id, user_id, status, max_attempts, not_before)
-            select uuidv7(), id, user_id, 'queued', 3, now() + interval '1 second' from more
-            """,
-            (length - 1,),
-        )
-        last = connection.exec_driver_sql(
-            "select id from jobs order by not_before desc, id desc limit 1"
-        ).scalar_one()
+    first = add_job(engine, person)
+    last = max(add_jobs_like(engine, first, length - 1, due_in=timedelta(seconds=1)))
     time.sleep(1.1)
 
     assert ada.get(f"/v1/jobs/{first}").json()["queue"]["position"] == 1

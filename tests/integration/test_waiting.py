@@ -187,7 +187,7 @@ async def test_many_who_wait_share_one_connection_and_one_look(
     redis = Redis.from_url(queue.url.get_secret_value())
     before = await subscribers(redis, finished_channel(queue))
     async with listening() as watching:
-        known = await watching.snapshots.look_at_all(job_ids)
+        known = await watching.snapshots.get_all(job_ids)
         asked = len(watching.statements)
         waiting = [
             asyncio.create_task(watching.watch.ended(job_id, known[job_id], within=30)) for job_id in job_ids

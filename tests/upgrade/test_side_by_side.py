@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from uuid import UUID
 
@@ -18,11 +17,11 @@ from faults_support import FaultyStack, another, eventually, talking
 from mindtrack_client import JobStatus, Priority
 from mindtrack_local.config import SERVICES, Service, StackConfig
 from mindtrack_local.part import Part
+from samples import SAMPLES
 from upgrade.previous import PACKAGES
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
-SAMPLES = Path(str(files("mindtrack_local"))) / "samples"
 #: The previous release has no deliverer; ours runs beside it.
 ALL: frozenset[str] = frozenset(SERVICES) - {"deliver"}
 #: In the order of an upgrade: workers understand older relays, and relays older gateways.

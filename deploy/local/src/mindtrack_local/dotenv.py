@@ -64,7 +64,7 @@ VARIABLES = (
     Variable(
         "PYTHON_IMAGE", "What our images are built on; better a digest.", "python:3.11.14-slim-bookworm"
     ),
-    Variable("PIP_INDEX_URL", "Where their dependencies come from.", "https://pypi.org/simple"),
+    Variable("PIP_INDEX_URL", "Where their dependencies come from, unless from Python's own index.", ""),
     Variable("POSTGRES_IMAGE", "PostgreSQL 18; better a digest.", "postgres:18.1-bookworm"),
     Variable("VALKEY_IMAGE", "Valkey 9; better a digest.", "valkey/valkey:9.0.1-bookworm"),
     Variable("STORAGE_IMAGE", "SeaweedFS 4; better a digest.", "chrislusf/seaweedfs:4.47"),

@@ -91,7 +91,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         people=People(sessions),
         intake=Intake(
             objects=objects,
-            readers=Readers(objects, uploads, idle=settings.upload_idle),
+            readers=Readers(uploads, idle=settings.upload_idle),
             uploads=uploads,
             sessions=sessions,
             keys=Keys(sessions, lease=settings.upload_idle + settings.key_lease, keep=settings.keep_keys),

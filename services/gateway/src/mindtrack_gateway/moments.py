@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
+
+#: Phones' clocks run ahead by a little; more than this is a mistake.
+CLOCK_SLACK = timedelta(minutes=5)
+#: Older moments are mistakes, most often of a clock that was never set: no phone recorded voice logs then.
+OLDEST_YEARS = 20
 
 #: RFC 3339, section 5.6; the offset is looked at apart, to say so where it is missing.
 _FORM = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(?P<offset>Z|[+-]\d\d:\d\d)?", re.IGNORECASE)
@@ -35,6 +40,15 @@ def moment(text: object) -> datetime:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise _refused("is no moment that there is") from error
+
+
+def implausible(when: datetime, *, now: datetime) -> str | None:
+    """Say why nothing of ours happened at a moment, if so."""
+    if when > now + CLOCK_SLACK:
+        return "must not lie in the future"
+    if when < now - timedelta(days=365.25 * OLDEST_YEARS):
+        return f"must not lie more than {OLDEST_YEARS} years in the past"
+    return None
 
 
 def _refused(why: str) -> PydanticCustomError:

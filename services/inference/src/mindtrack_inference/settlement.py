@@ -57,6 +57,7 @@ class Demote:
     """Back to the queue as bulk: too long to be waited for."""
 
 
+Code = RejectionCode | FailureCode
 Outcome = Analysis | Reject | Retry | GiveUp | Release | Demote
 
 #: The guarded update an outcome calls for, the event that reports it, and the event's fields.
@@ -101,27 +102,26 @@ class Settlement:
         else:
             self._report(job, lane, outcome, since=since)
             return
-        self._traces.attempt(
-            job.id, job.fence, seconds=job.held_seconds, number=job.attempt, outcome="nothing_written"
-        )
+        self._trace_attempt(job, "nothing_written")
 
     def _report(self, job: ClaimedJob, lane: Priority, outcome: Outcome, *, since: float) -> None:
         """Count and trace what was written, and wake who waits for the job's end."""
-        _count(job, lane, outcome)
         self._traces.step(job.id, "settle", since=since, fence=job.fence)
-        status = _ending(outcome)
-        self._traces.attempt(
-            job.id,
-            job.fence,
-            seconds=job.held_seconds,
-            number=job.attempt,
-            outcome=type(outcome).__name__.lower() if status is None else status[0],
-        )
-        if status is None:
+        ending = _ending(outcome)
+        if ending is None:
+            if isinstance(outcome, Retry):
+                metrics.JOB_RETRIES.inc()
+            self._trace_attempt(job, type(outcome).__name__.lower())
             return
-        self._traces.job(job.id, seconds=job.seconds, status=status[0], code=status[1])
+        status, code = ending
+        _count(job, lane, status, code)
+        self._trace_attempt(job, status)
+        self._traces.job(job.id, seconds=job.seconds, status=status, code=code)
         if not self._wakeups.job_finished(job.id):
             get_logger().warning(events.WAKEUP_LOST)
+
+    def _trace_attempt(self, job: ClaimedJob, outcome: str) -> None:
+        self._traces.attempt(job.id, job.fence, seconds=job.held_seconds, number=job.attempt, outcome=outcome)
 
     def _after(self, error: Exception, job: ClaimedJob) -> Reject | Retry | GiveUp:
         if isinstance(error, RecordingRejectedError):
@@ -165,7 +165,7 @@ class Settlement:
             session.execute(webhooks.announce())
 
 
-def _ending(outcome: Outcome) -> tuple[JobStatus, RejectionCode | FailureCode | None] | None:
+def _ending(outcome: Outcome) -> tuple[JobStatus, Code | None] | None:
     """Return the state in which an outcome ends the job, and why, if it ends it."""
     match outcome:
         case Analysis():
@@ -178,15 +178,11 @@ def _ending(outcome: Outcome) -> tuple[JobStatus, RejectionCode | FailureCode | 
             return None
 
 
-def _count(job: ClaimedJob, lane: Priority, outcome: Outcome) -> None:
-    if isinstance(outcome, Retry):
-        metrics.JOB_RETRIES.inc()
-    if ending := _ending(outcome):
-        status, code = ending
-        if code == RejectionCode.UNREADABLE:
-            metrics.DECODE_ERRORS.labels(job.content_type).inc()
-        metrics.JOBS_ENDED.labels(status, code or "none").inc()
-        metrics.JOB_SECONDS.labels(lane, status).observe(job.seconds)
+def _count(job: ClaimedJob, lane: Priority, status: JobStatus, code: Code | None) -> None:
+    if code == RejectionCode.UNREADABLE:
+        metrics.DECODE_ERRORS.labels(job.content_type).inc()
+    metrics.JOBS_ENDED.labels(status, code or "none").inc()
+    metrics.JOB_SECONDS.labels(lane, status).observe(job.seconds)
 
 
 def _add_analysis(session: Session, job: ClaimedJob, analysis: Analysis) -> None:

@@ -62,28 +62,24 @@ def store() -> RecordingStore:
 
 def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     app = celery_app("mindtrack-scheduler", queue)
-    every = settings.rescue_every.total_seconds()
-    bury_every = settings.bury_every.total_seconds()
-    forget_every = settings.forget_every.total_seconds()
-    sweep_every = settings.sweep_every.total_seconds()
+    every = {
+        RESCUE_TASK: settings.rescue_every.total_seconds(),
+        BURY_TASK: settings.bury_every.total_seconds(),
+        FORGET_KEYS_TASK: settings.forget_every.total_seconds(),
+        SWEEP_TASK: settings.sweep_every.total_seconds(),
+    }
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],
         # One process is plenty for short statements, and it has no model whose limits need a child to kill.
         worker_pool="solo",
         task_default_queue=MAINTENANCE_QUEUE,
         beat_schedule={
-            # An unread rescue is worthless once the next one is due.
-            "rescue": {"task": RESCUE_TASK, "schedule": every, "options": {"expires": every}},
-            "bury": {"task": BURY_TASK, "schedule": bury_every, "options": {"expires": bury_every}},
-            "forget-keys": {
-                "task": FORGET_KEYS_TASK,
-                "schedule": forget_every,
-                "options": {"expires": forget_every},
-            },
-            "sweep": {"task": SWEEP_TASK, "schedule": sweep_every, "options": {"expires": sweep_every}},
+            # An unread message is worthless once the next one is due.
+            task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+            for task, seconds in every.items()
         },
         beat_schedule_filename=str(settings.beat_file),
-        beat_max_loop_interval=min(5.0, every, sweep_every),
+        beat_max_loop_interval=min(5.0, *every.values()),
     )
     return app
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from mindtrack_shared.db.models import (
@@ -107,6 +107,11 @@ def to_past(day: date, biomarkers: Measurements | None) -> PastRecording:
     return PastRecording(day, Biomarkers(**{name: known.get(name) for name in BIOMARKERS}))
 
 
+def counts() -> ColumnElement[bool]:
+    """Whether an analysis counts for its day: as `Analysis.countable_stress` has it."""
+    return and_(AnalysisRecord.indeterminate_reason.is_(None), AnalysisRecord.stress_score.is_not(None))
+
+
 def add_to_day(user_id: UUID, day: date, stress: float, indices: Indices) -> Insert:
     """Add one analysis that counts to its day's running sums. A sum with an unknown part is unknown."""
     table = DayRollupRecord
@@ -149,8 +154,7 @@ def latest(user_id: UUID) -> Select[datetime, float | None, str]:
         .join(Recording, Recording.id == Job.recording_id)
         .where(
             AnalysisRecord.user_id == user_id,
-            AnalysisRecord.indeterminate_reason.is_(None),
-            AnalysisRecord.stress_score.is_not(None),
+            counts(),
         )
         .order_by(AnalysisRecord.recorded_at.desc())
         .limit(1)

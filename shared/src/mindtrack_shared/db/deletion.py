@@ -1,4 +1,4 @@
-"""Statements that withdraw jobs, and delete them with all that followed from them."""
+"""Statements that delete jobs with all that followed from them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from uuid import UUID
 from sqlalchemy import Delete, Select, Update, case, delete, func, select, update
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
-from mindtrack_shared.db import jobs
+from mindtrack_shared.db.analyses import counts
+from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job, Recording, Tombstone
-
-
-def cancel(job_id: UUID, user_id: UUID) -> ReturningUpdate[UUID]:
-    """Withdraw a job that no worker has claimed yet. No row back: there is none, or it is not queued."""
-    return jobs.withdraw().where(Job.id == job_id, Job.user_id == user_id).returning(Job.id)
 
 
 def to_delete(job_id: UUID, user_id: UUID) -> Select[UUID, str, date]:
@@ -29,8 +25,7 @@ def to_delete(job_id: UUID, user_id: UUID) -> Select[UUID, str, date]:
 
 def delete_analysis(job_id: UUID) -> ReturningDelete[bool]:
     """Delete a job's analysis, windows included; return whether it counted for its day."""
-    counted = AnalysisRecord.indeterminate_reason.is_(None) & AnalysisRecord.stress_score.is_not(None)
-    return delete(AnalysisRecord).where(AnalysisRecord.job_id == job_id).returning(counted)
+    return delete(AnalysisRecord).where(AnalysisRecord.job_id == job_id).returning(counts())
 
 
 def delete_job(job_id: UUID) -> Delete:
@@ -50,7 +45,7 @@ def bury(job_id: UUID) -> Update:
     return (
         update(Tombstone)
         .where(Tombstone.job_id == job_id, Tombstone.object_deleted_at.is_(None))
-        .values(object_key=None, object_deleted_at=func.now())
+        .values(object_key=None, object_deleted_at=now())
     )
 
 
@@ -58,7 +53,7 @@ def unburied(*, older_than: timedelta, limit: int) -> Select[UUID, str | None]:
     """Deleted jobs whose object may still be there, locked so that several share the work."""
     return (
         select(Tombstone.job_id, Tombstone.object_key)
-        .where(Tombstone.object_deleted_at.is_(None), Tombstone.deleted_at < func.now() - older_than)
+        .where(Tombstone.object_deleted_at.is_(None), Tombstone.deleted_at < after(-older_than))
         .order_by(Tombstone.deleted_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -108,8 +103,7 @@ def sum_up_day(user_id: UUID, day: date) -> ReturningUpdate[date]:
         .where(
             AnalysisRecord.user_id == user_id,
             Recording.recorded_on == day,
-            AnalysisRecord.indeterminate_reason.is_(None),
-            stress.is_not(None),
+            counts(),
         )
         .group_by(AnalysisRecord.user_id, Recording.recorded_on)
         .subquery()

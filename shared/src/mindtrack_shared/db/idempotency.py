@@ -9,27 +9,19 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Select, Update, cast, delete, func, select, update
-from sqlalchemy.dialects.postgresql import INTERVAL, insert
+from sqlalchemy import ColumnElement, Delete, Select, Update, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
+from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import IdempotencyKey, Job, Recording
 from mindtrack_shared.domain.jobs import JobStatus
 
 #: Ends that leave a recording without an answer: whoever sends it again wants another job.
 UNANSWERED = (JobStatus.FAILED, JobStatus.CANCELED)
-
-
-def _now() -> ColumnElement[Any]:
-    return func.statement_timestamp()
-
-
-def _after(delay: timedelta) -> ColumnElement[Any]:
-    return _now() + cast(delay, INTERVAL)
 
 
 # --- keys -----------------------------------------------------------------------------------------------
@@ -41,14 +33,14 @@ def claim(user_id: UUID, key: str, *, lease: timedelta) -> ReturningInsert[datet
         "fingerprint": None,
         "job_id": None,
         "status": None,
-        "created_at": _now(),
-        "expires_at": _after(lease),
+        "created_at": now(),
+        "expires_at": after(lease),
     }
     return (
         insert(IdempotencyKey)
         .values(user_id=user_id, key=key, **fresh)
         .on_conflict_do_update(
-            index_elements=["user_id", "key"], set_=fresh, where=IdempotencyKey.expires_at <= _now()
+            index_elements=["user_id", "key"], set_=fresh, where=IdempotencyKey.expires_at <= now()
         )
         .returning(IdempotencyKey.created_at)
     )
@@ -60,7 +52,7 @@ def found(user_id: UUID, key: str) -> Select[IdempotencyKey]:
 
 def renew(user_id: UUID, key: str, since: datetime, *, lease: timedelta) -> Update:
     """Hold on to a claim for another lease."""
-    return update(IdempotencyKey).where(*_held(user_id, key, since)).values(expires_at=_after(lease))
+    return update(IdempotencyKey).where(*_held(user_id, key, since)).values(expires_at=after(lease))
 
 
 def bind(  # noqa: PLR0913, PLR0917 - one argument per column
@@ -77,7 +69,7 @@ def bind(  # noqa: PLR0913, PLR0917 - one argument per column
     return (
         update(IdempotencyKey)
         .where(*_held(user_id, key, since))
-        .values(job_id=job_id, fingerprint=fingerprint, status=int(status), expires_at=_after(keep))
+        .values(job_id=job_id, fingerprint=fingerprint, status=int(status), expires_at=after(keep))
         .returning(IdempotencyKey.key)
     )
 
@@ -91,7 +83,7 @@ def forget(*, limit: int) -> ReturningDelete[UUID]:
     """Delete expired keys; whoever is just claiming one is not waited for."""
     expired = (
         select(IdempotencyKey.user_id, IdempotencyKey.key)
-        .where(IdempotencyKey.expires_at <= _now())
+        .where(IdempotencyKey.expires_at <= now())
         .order_by(IdempotencyKey.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     CompoundSelect,
@@ -24,7 +23,6 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
-    Uuid,
     func,
     literal,
     select,
@@ -32,18 +30,20 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.orm import aliased, joinedload, selectinload
 from sqlalchemy.sql import TextClause
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.expression import cast
 
+from mindtrack_shared.db import clock
+from mindtrack_shared.db.clock import now
 from mindtrack_shared.db.models import AnalysisRecord, Job, Recording, job_status
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import first_id
 
 _Done = aliased(Job)
+_Glance = tuple[UUID, UUID, JobStatus, int, Priority, datetime]
 
 #: Channel on which a committed job announces itself to the relay.
 QUEUED_CHANNEL = "mindtrack_job_queued"
@@ -51,18 +51,9 @@ QUEUED_CHANNEL = "mindtrack_job_queued"
 CLOCKS_APART = timedelta(days=1)
 
 
-def _now() -> ColumnElement[Any]:
-    # Stable within a statement, so that indexes can be searched with it; `clock_timestamp()` is not.
-    return func.statement_timestamp()
-
-
-def _after(delay: timedelta) -> ColumnElement[Any]:
-    return _now() + cast(delay, INTERVAL)
-
-
 def _age() -> ColumnElement[float]:
     """Seconds since a job was accepted."""
-    return cast(func.extract("epoch", _now() - Job.created_at), Double)
+    return cast(func.extract("epoch", now() - Job.created_at), Double)
 
 
 def _is(status: JobStatus) -> ColumnElement[bool]:
@@ -76,7 +67,7 @@ def _move(current: JobStatus, target: JobStatus) -> Update:
     if current is JobStatus.RUNNING:
         values |= {"lease_expires_at": None, "worker_id": None}
     if target.is_terminal:
-        values["finished_at"] = _now()
+        values["finished_at"] = now()
     return update(Job).where(_is(current)).values(values)
 
 
@@ -95,14 +86,7 @@ def listen() -> TextClause:
 
 def owned(job_id: UUID, user_id: UUID) -> Select[Job]:
     """One job with all that its owner may see. A foreign job looks like an unknown one."""
-    return (
-        select(Job)
-        .where(Job.id == job_id, Job.user_id == user_id)
-        .options(
-            joinedload(Job.recording),
-            joinedload(Job.analysis).selectinload(AnalysisRecord.windows),
-        )
-    )
+    return whole([job_id]).where(Job.user_id == user_id)
 
 
 def page(  # noqa: PLR0913 - what a list can be narrowed by
@@ -133,21 +117,18 @@ def page(  # noqa: PLR0913 - what a list can be narrowed by
     return query.options(joinedload(Job.recording), selectinload(Job.analysis))
 
 
-def glances(job_ids: Sequence[UUID]) -> Select[UUID, UUID, JobStatus, int, Priority, datetime]:
+def glances(job_ids: Sequence[UUID]) -> Select[*_Glance]:
     """What changes about jobs: id, owner, status, fence, priority, not before. For those who ask often."""
-    return select(Job.id, Job.user_id, Job.status, Job.fence, Job.priority, Job.not_before).where(
-        Job.id.in_(job_ids)
-    )
+    return _glance().where(Job.id.in_(job_ids))
 
 
-def lately(user_ids: Sequence[UUID]) -> Select[UUID, UUID, JobStatus, int, Priority, datetime]:
-    """What changes about persons' jobs of the last two days: the columns of `glances`."""
-    # Ids begin with the milliseconds at which they were made, so that this is a range of the index.
-    since = func.extract("epoch", _now() - cast(timedelta(days=2), INTERVAL)) * 1000
-    first = func.rpad(func.lpad(func.to_hex(cast(since, BigInteger)), 12, "0"), 32, "0")
-    return select(Job.id, Job.user_id, Job.status, Job.fence, Job.priority, Job.not_before).where(
-        Job.user_id.in_(user_ids), Job.id >= cast(first, Uuid)
-    )
+def lately(user_ids: Sequence[UUID], *, since: datetime) -> Select[*_Glance]:
+    """What changes about persons' jobs that were made since then: the columns of `glances`."""
+    return _glance().where(Job.user_id.in_(user_ids), Job.id >= first_id(since))
+
+
+def _glance() -> Select[*_Glance]:
+    return select(Job.id, Job.user_id, Job.status, Job.fence, Job.priority, Job.not_before)
 
 
 def whole(job_ids: Sequence[UUID]) -> Select[Job]:
@@ -210,7 +191,7 @@ def backlog() -> CompoundSelect[JobStatus, Priority, int, float]:
 
     Ages are in seconds.
     """
-    age = cast(func.extract("epoch", _now() - func.min(Job.created_at)), Double)
+    age = cast(func.extract("epoch", now() - func.min(Job.created_at)), Double)
     # One part per state: only then does each find its partial index.
     parts = (
         select(Job.status, Job.priority, func.count(), age)
@@ -239,9 +220,10 @@ def drain_load() -> Select[str, float, float]:
     return select(*_DRAIN_LOAD.c)
 
 
-def withdraw() -> Update:
-    """Cancel jobs that are queued, to be narrowed down."""
-    return _move(JobStatus.QUEUED, JobStatus.CANCELED)
+def cancel(job_id: UUID, user_id: UUID) -> ReturningUpdate[UUID]:
+    """Withdraw a job that no worker has claimed yet. No row back: there is none, or it is not queued."""
+    canceled = _move(JobStatus.QUEUED, JobStatus.CANCELED)
+    return canceled.where(Job.id == job_id, Job.user_id == user_id).returning(Job.id)
 
 
 # --- ringing --------------------------------------------------------------------------------------------
@@ -251,7 +233,7 @@ def to_ring(*, limit: int) -> Select[UUID, Priority]:
     """Queued jobs that nobody has rung for, interactive ones first, locked so that relays share the work."""
     return (
         select(Job.id, Job.priority)
-        .where(_is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= _now())
+        .where(_is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= now())
         .order_by(Job.priority, Job.not_before)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -260,14 +242,14 @@ def to_ring(*, limit: int) -> Select[UUID, Priority]:
 
 def unrung() -> Select[int, float]:
     """How many jobs are due to be rung for, and for how many seconds the first has been; one row."""
-    overdue = func.coalesce(func.extract("epoch", _now() - func.min(Job.not_before)), 0)
+    overdue = func.coalesce(func.extract("epoch", now() - func.min(Job.not_before)), 0)
     return select(func.count(), cast(overdue, Double)).where(
-        _is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= _now()
+        _is(JobStatus.QUEUED), Job.dispatched_at.is_(None), Job.not_before <= now()
     )
 
 
 def rung(job_ids: list[UUID]) -> Update:
-    return update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=_now())
+    return update(Job).where(Job.id.in_(job_ids)).values(dispatched_at=now())
 
 
 def ring_again(priority: Priority, *, after: timedelta, limit: int) -> ReturningUpdate[UUID]:
@@ -278,7 +260,7 @@ def ring_again(priority: Priority, *, after: timedelta, limit: int) -> Returning
     """
     silent = (
         select(Job.id)
-        .where(_is(JobStatus.QUEUED), Job.priority == priority, Job.dispatched_at < _after(-after))
+        .where(_is(JobStatus.QUEUED), Job.priority == priority, Job.dispatched_at < clock.after(-after))
         .order_by(Job.dispatched_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -308,7 +290,7 @@ def claim(
         .where(
             _is(JobStatus.QUEUED),
             Job.priority.in_(priorities),
-            Job.not_before <= _now(),
+            Job.not_before <= now(),
             Job.attempt < Job.max_attempts,
         )
         .order_by(Job.priority, Job.not_before, Job.id)
@@ -326,8 +308,8 @@ def claim(
             attempt=Job.attempt + 1,
             fence=Job.fence + 1,
             worker_id=worker_id,
-            lease_expires_at=_after(lease),
-            started_at=_now(),
+            lease_expires_at=clock.after(lease),
+            started_at=now(),
         )
         .returning(
             Job.id,
@@ -352,7 +334,7 @@ def _held(statement: Update, job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
 
 def heartbeat(job_id: UUID, fence: int, *, lease: timedelta) -> ReturningUpdate[UUID]:
     """Renew the lease. No row back means the job is no longer ours."""
-    renewal = update(Job).where(_is(JobStatus.RUNNING)).values(lease_expires_at=_after(lease))
+    renewal = update(Job).where(_is(JobStatus.RUNNING)).values(lease_expires_at=clock.after(lease))
     return _held(renewal, job_id, fence)
 
 
@@ -385,8 +367,8 @@ def fail(job_id: UUID, fence: int, code: FailureCode) -> ReturningUpdate[UUID]:
 
 def retry(job_id: UUID, fence: int, *, delay: timedelta) -> ReturningUpdate[UUID]:
     """Give the job back for another attempt, not before `delay` has passed."""
-    back = _move(JobStatus.RUNNING, JobStatus.QUEUED).values(not_before=_after(delay), dispatched_at=None)
-    return _held(back, job_id, fence)
+    back = _move(JobStatus.RUNNING, JobStatus.QUEUED)
+    return _held(back.values(not_before=clock.after(delay), dispatched_at=None), job_id, fence)
 
 
 def release(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
@@ -405,7 +387,7 @@ def demote(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
 
 def _untouched() -> Update:
     return _move(JobStatus.RUNNING, JobStatus.QUEUED).values(
-        attempt=Job.attempt - 1, started_at=None, not_before=_now(), dispatched_at=None
+        attempt=Job.attempt - 1, started_at=None, not_before=now(), dispatched_at=None
     )
 
 
@@ -416,8 +398,8 @@ def requeue_lapsed() -> ReturningUpdate[UUID]:
     """Take back jobs whose worker fell silent, while attempts remain."""
     return (
         _move(JobStatus.RUNNING, JobStatus.QUEUED)
-        .where(Job.lease_expires_at < _now(), Job.attempt < Job.max_attempts)
-        .values(not_before=_now(), dispatched_at=None)
+        .where(Job.lease_expires_at < now(), Job.attempt < Job.max_attempts)
+        .values(not_before=now(), dispatched_at=None)
         .returning(Job.id)
     )
 
@@ -426,7 +408,7 @@ def fail_exhausted() -> ReturningUpdate[UUID, float]:
     """End jobs whose last allowed attempt fell silent; return their ids and ages in seconds."""
     return (
         _move(JobStatus.RUNNING, JobStatus.FAILED)
-        .where(Job.lease_expires_at < _now(), Job.attempt >= Job.max_attempts)
+        .where(Job.lease_expires_at < now(), Job.attempt >= Job.max_attempts)
         .values(code=FailureCode.WORKER_LOST)
         .returning(Job.id, _age())
     )

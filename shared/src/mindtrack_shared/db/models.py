@@ -316,7 +316,6 @@ class ScoreColumns:
 def _score_checks() -> tuple[CheckConstraint, ...]:
     columns = ("p_neutral", "p_happy", "p_sad", "p_anxious", "p_stressed")
     total = " + ".join(f"coalesce({column}, 0)" for column in columns)
-    reasons = ", ".join(f"'{reason}'" for reason in IndeterminateReason)
     return (
         *(
             CheckConstraint(f"{column} between 0 and 1", name=f"{column}_is_probability")
@@ -324,7 +323,7 @@ def _score_checks() -> tuple[CheckConstraint, ...]:
         ),
         CheckConstraint(f"abs({total} - 1) <= {SUM_TOLERANCE}", name="probabilities_sum_to_one"),
         *_in_unit_interval("unmapped_mass", "uncertainty"),
-        CheckConstraint(f"indeterminate_reason in ({reasons})", name="indeterminate_reason_known"),
+        _one_of("indeterminate_reason", IndeterminateReason),
     )
 
 

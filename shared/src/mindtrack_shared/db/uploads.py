@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, delete, func, select, update
-from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy import Delete, Select, delete, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
-from sqlalchemy.sql.expression import cast
 
+from mindtrack_shared.db.clock import after
 from mindtrack_shared.db.models import Upload
 
 
@@ -34,10 +33,9 @@ def expired(*, since: timedelta, limit: int) -> Select[UUID, str]:
 
     Locked, so that sweeps share the work, and nobody uses an upload whose object is being removed.
     """
-    ago = func.statement_timestamp() - cast(since, INTERVAL)
     return (
         select(Upload.id, Upload.object_key)
-        .where(Upload.expires_at < ago)
+        .where(Upload.expires_at < after(-since))
         .order_by(Upload.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

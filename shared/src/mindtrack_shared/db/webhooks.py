@@ -30,13 +30,13 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import selectinload
 from sqlalchemy.sql import TextClause
 from sqlalchemy.sql.dml import Insert, ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.expression import cast
 
+from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import (
     Job,
     User,
@@ -67,26 +67,17 @@ _NEW_ID: ColumnElement[Any] = literal_column(
 )
 
 
-def _now() -> ColumnElement[Any]:
-    # Stable within a statement, so that indexes can be searched with it; `clock_timestamp()` is not.
-    return func.statement_timestamp()
-
-
-def _after(delay: timedelta) -> ColumnElement[Any]:
-    return _now() + cast(delay, INTERVAL)
-
-
 def _pending() -> ColumnElement[bool]:
     """Compare with a literal, not a parameter: only then can a cached plan use the partial index."""
     return WebhookDelivery.state == literal(DeliveryState.PENDING, delivery_state, literal_execute=True)
 
 
 def _free() -> ColumnElement[bool]:
-    return or_(WebhookDelivery.lease_expires_at.is_(None), WebhookDelivery.lease_expires_at < _now())
+    return or_(WebhookDelivery.lease_expires_at.is_(None), WebhookDelivery.lease_expires_at < now())
 
 
 def _due() -> ColumnElement[bool]:
-    return and_(_pending(), WebhookDelivery.next_attempt_at <= _now(), _free())
+    return and_(_pending(), WebhookDelivery.next_attempt_at <= now(), _free())
 
 
 def _enabled() -> ColumnElement[bool]:
@@ -114,8 +105,8 @@ def tell_ends(job_ids: Collection[UUID]) -> ReturningInsert[UUID]:
             Job.user_id,
             Job.id,
             event,
-            _now(),
-            _now(),
+            now(),
+            now(),
         )
         .join(WebhookEndpoint, WebhookEndpoint.user_id == Job.user_id)
         .where(
@@ -171,7 +162,7 @@ def claim(*, lease: timedelta, busy: Collection[UUID] = ()) -> ReturningUpdate[*
         .values(
             attempt=WebhookDelivery.attempt + 1,
             tries=WebhookDelivery.tries + 1,
-            lease_expires_at=_after(lease),
+            lease_expires_at=after(lease),
         )
         .returning(
             WebhookDelivery.id,
@@ -183,8 +174,8 @@ def claim(*, lease: timedelta, busy: Collection[UUID] = ()) -> ReturningUpdate[*
             WebhookDelivery.created_at,
             WebhookEndpoint.url,
             WebhookEndpoint.secret,
-            case((WebhookEndpoint.previous_secret_expires_at > _now(), WebhookEndpoint.previous_secret)),
-            _now(),
+            case((WebhookEndpoint.previous_secret_expires_at > now(), WebhookEndpoint.previous_secret)),
+            now(),
         )
     )
 
@@ -197,7 +188,7 @@ def _held(statement: Update, delivery_id: UUID, attempt: int) -> ReturningUpdate
 
 def _finish(state: DeliveryState) -> Update:
     return update(WebhookDelivery).values(
-        state=state, next_attempt_at=None, lease_expires_at=None, finished_at=_now()
+        state=state, next_attempt_at=None, lease_expires_at=None, finished_at=now()
     )
 
 
@@ -211,7 +202,7 @@ def given_up(delivery_id: UUID, attempt: int) -> ReturningUpdate[UUID]:
 
 
 def put_off(delivery_id: UUID, attempt: int, *, delay: timedelta) -> ReturningUpdate[UUID]:
-    later = update(WebhookDelivery).values(next_attempt_at=_after(delay), lease_expires_at=None)
+    later = update(WebhookDelivery).values(next_attempt_at=after(delay), lease_expires_at=None)
     return _held(later, delivery_id, attempt)
 
 
@@ -243,7 +234,7 @@ def fails(endpoint_id: UUID) -> Update:
     return (
         update(WebhookEndpoint)
         .where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.failing_since.is_(None))
-        .values(failing_since=_now())
+        .values(failing_since=now())
     )
 
 
@@ -251,7 +242,7 @@ def disable(endpoint_id: UUID, reason: DisabledReason) -> ReturningUpdate[UUID]:
     """Disable an endpoint, as failing only after too long; `give_up_pending` in the same transaction."""
     statement = update(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, _enabled())
     if reason is DisabledReason.FAILING:
-        statement = statement.where(WebhookEndpoint.failing_since < _after(-FAILING_AT_MOST))
+        statement = statement.where(WebhookEndpoint.failing_since < after(-FAILING_AT_MOST))
     return statement.values(status=WebhookStatus.DISABLED, disabled_reason=reason).returning(
         WebhookEndpoint.id
     )
@@ -264,7 +255,7 @@ def give_up_pending(endpoint_id: UUID) -> Update:
 
 def due() -> Select[int, float]:
     """How many deliveries are due and in nobody's hands, and for how many seconds the first is; one row."""
-    overdue = func.coalesce(func.extract("epoch", _now() - func.min(WebhookDelivery.next_attempt_at)), 0)
+    overdue = func.coalesce(func.extract("epoch", now() - func.min(WebhookDelivery.next_attempt_at)), 0)
     return select(func.count(), cast(overdue, Double)).where(_due())
 
 
@@ -315,7 +306,7 @@ def rotate(endpoint_id: UUID, secret: bytes) -> ReturningUpdate[datetime | None]
         .values(
             secret=secret,
             previous_secret=WebhookEndpoint.secret,
-            previous_secret_expires_at=_after(ROTATION),
+            previous_secret_expires_at=after(ROTATION),
         )
         .returning(WebhookEndpoint.previous_secret_expires_at)
     )
@@ -332,7 +323,7 @@ def ping(delivery_id: UUID, endpoint_id: UUID, user_id: UUID) -> Insert:
         endpoint_id=endpoint_id,
         user_id=user_id,
         event=WebhookEvent.PING,
-        next_attempt_at=_now(),
+        next_attempt_at=now(),
     )
 
 
@@ -344,7 +335,7 @@ def redeliver(delivery_id: UUID) -> Update:
         .values(
             state=DeliveryState.PENDING,
             tries=0,
-            next_attempt_at=_now(),
+            next_attempt_at=now(),
             lease_expires_at=None,
             finished_at=None,
         )

@@ -19,6 +19,7 @@ from mindtrack_gateway.feedback.schemas import (
     SupportView,
 )
 from mindtrack_gateway.identity import Role
+from mindtrack_gateway.jobs.lifecycle import NO_SUCH_JOB
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -36,7 +37,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["feedback"], dependencies=[documente
 ROLES = {FeedbackKind.SELF: Role.USER, FeedbackKind.CLINICIAN: Role.CLINICIAN}
 #: What somebody said of themselves is kept nowhere on its way.
 CACHING = {"Cache-Control": "no-store"}
-NO_SUCH_JOB = "No such job."
 
 ASKED: dict[str, Any] = {
     "ratings": {"value": {"stress": 7, "anxiety": 4, "mood": 3, "note": "The exam is on Friday."}},

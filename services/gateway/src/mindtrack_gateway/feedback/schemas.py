@@ -8,8 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, model_validator
 from pydantic_core import PydanticCustomError
 
-from mindtrack_gateway.moments import Moment
-from mindtrack_gateway.recordings.metadata import CLOCK_SLACK, OLDEST
+from mindtrack_gateway.moments import Moment, implausible
 from mindtrack_shared.db.models import Feedback
 from mindtrack_shared.domain.feedback import (
     GAD7,
@@ -34,11 +33,8 @@ Item = Annotated[int, Field(strict=True, ge=0, le=MOST_ITEM)]
 
 
 def _plausible(moment: datetime) -> datetime:
-    now = datetime.now(UTC)
-    if moment > now + CLOCK_SLACK:
-        raise PydanticCustomError("moment", "must not lie in the future")
-    if moment < now - OLDEST:
-        raise PydanticCustomError("moment", "must not lie more than ten years in the past")
+    if why := implausible(moment, now=datetime.now(UTC)):
+        raise PydanticCustomError("moment", why)
     return moment
 
 

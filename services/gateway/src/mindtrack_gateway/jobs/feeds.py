@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -16,6 +17,8 @@ from mindtrack_shared.db import jobs
 
 #: How often persons who listen are looked at.
 LOOK_EVERY = 1.0  # seconds
+#: Whose jobs are older is told nothing new of them.
+LATELY = timedelta(days=2)
 
 
 class Feeds:
@@ -59,7 +62,7 @@ class Feeds:
 
     async def _tell(self, asked: list[UUID]) -> None:
         async with self._sessions() as session:
-            rows = (await session.execute(jobs.lately(asked))).all()
+            rows = (await session.execute(jobs.lately(asked, since=datetime.now(UTC) - LATELY))).all()
         found: dict[UUID, dict[UUID, Version]] = {user_id: {} for user_id in asked}
         for row in rows:
             found[row.user_id][row.id] = Version.of(row)

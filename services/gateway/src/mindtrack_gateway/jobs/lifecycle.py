@@ -22,6 +22,7 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_shared.db import deletion, jobs, webhooks
 from mindtrack_shared.db.models import Tombstone
+from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.storage import StorageUnavailableError
@@ -63,7 +64,7 @@ class Receipt(BaseModel):
 async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView:
     """Cancel a queued job: it will not be analysed. Its recording stays until the job is deleted."""
     async with parts.sessions.begin() as session:
-        canceled = (await session.execute(deletion.cancel(job_id, user_id))).first() is not None
+        canceled = (await session.execute(jobs.cancel(job_id, user_id))).first() is not None
         if canceled and (await session.execute(webhooks.tell_ends([job_id]))).first() is not None:
             await session.execute(webhooks.announce())
         job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
@@ -72,7 +73,7 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView
     if canceled:
         get_logger().info(events.JOB_CANCELED, job_id=str(job_id))
         await _announce(parts, job_id)
-    elif job.status != "canceled":
+    elif job.status is not JobStatus.CANCELED:
         raise NotCancelableError(f"The job is {job.status}; only a queued one can be canceled.")
     return JobView.of(job)
 

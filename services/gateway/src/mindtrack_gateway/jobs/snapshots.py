@@ -82,8 +82,9 @@ class Snapshot:
         return self.version.status.is_terminal
 
     @property
-    def retry_after(self) -> str | None:
-        return next((value.decode() for name, value in self.headers if name == b"retry-after"), None)
+    def retry_after(self) -> int | None:
+        """Seconds after which to ask again, while it has not ended."""
+        return None if self.has_ended else _retry_after(self.queue)
 
 
 class Snapshots:
@@ -122,10 +123,10 @@ class Snapshots:
                 self._reader = asyncio.create_task(self._read_wanted(), name="snapshots")
         return await asyncio.shield(wanted)
 
-    async def look_at_all(self, job_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
-        """Look at many rows; those that are not there are left out."""
+    async def get_all(self, job_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
+        """Return many jobs, looked at together; those that are not there are left out."""
         asked = list(dict.fromkeys(job_ids))
-        found = await asyncio.gather(*(self.look(job_id) for job_id in asked))
+        found = await asyncio.gather(*(self.get(job_id) for job_id in asked))
         return {job_id: snapshot for job_id, snapshot in zip(asked, found, strict=True) if snapshot}
 
     async def versions(self, job_ids: Sequence[UUID]) -> AsyncIterator[tuple[UUID, Version | None]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.schemas import QueueView
-from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
+from mindtrack_gateway.jobs.snapshots import Snapshot
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -69,7 +69,7 @@ class StatusItem(BaseModel):
             id=job_id,
             status=snapshot.version.status,
             etag=snapshot.etag.decode(),
-            retry_after=None if snapshot.retry_after is None else int(snapshot.retry_after),
+            retry_after=snapshot.retry_after,
             queue=snapshot.queue,
         )
 
@@ -91,15 +91,9 @@ class StatusReport(BaseModel):
 async def statuses(query: StatusQuery, parts: PartsDep, user_id: CurrentUser) -> StatusReport:
     """Return where each job stands: one look, whatever their number."""
     asked = list(dict.fromkeys(query.ids))
-    found = await _found(parts.snapshots, asked)
+    found = await parts.snapshots.get_all(asked)
     own = {job_id: snapshot for job_id, snapshot in found.items() if snapshot.user_id == user_id}
     return StatusReport(
         items=[StatusItem.of(job_id, own[job_id]) for job_id in asked if job_id in own],
         unknown=[job_id for job_id in asked if job_id not in own],
     )
-
-
-async def _found(snapshots: Snapshots, asked: list[UUID]) -> dict[UUID, Snapshot]:
-    """Return what is known of jobs, or found together where that is too old."""
-    known = {job_id: snapshot for job_id in asked if (snapshot := snapshots.recall(job_id))}
-    return known | await snapshots.look_at_all(job_id for job_id in asked if job_id not in known)

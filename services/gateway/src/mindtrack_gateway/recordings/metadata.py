@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 from unicodedata import category
 from zoneinfo import ZoneInfo, available_timezones
 
+from mindtrack_gateway.moments import implausible
 from mindtrack_gateway.problems import FieldError, InvalidRequestError
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
-
-#: Phones' clocks run ahead by a little; more than this is a mistake.
-CLOCK_SLACK = timedelta(minutes=5)
-#: Older moments are mistakes, most often of a clock that was never set: no phone recorded voice logs then.
-OLDEST_YEARS = 20
-OLDEST = timedelta(days=365.25 * OLDEST_YEARS)
 
 #: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -135,12 +130,8 @@ def _moment(text: str, *, now: datetime) -> datetime:
         raise ValueError("must be an RFC 3339 date and time such as 2026-03-01T18:00:00+01:00") from error
     if moment.tzinfo is None:
         raise ValueError("needs an offset from UTC such as Z or +01:00")
-    if moment > now + CLOCK_SLACK:
-        raise ValueError("must not lie in the future: is the phone's clock right?")
-    if moment < now - OLDEST:
-        raise ValueError(
-            f"must not lie more than {OLDEST_YEARS} years in the past: is the phone's clock right?"
-        )
+    if why := implausible(moment, now=now):
+        raise ValueError(f"{why}: is the phone's clock right?")
     return moment.astimezone(UTC)
 
 

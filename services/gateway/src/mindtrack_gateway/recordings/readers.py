@@ -67,8 +67,7 @@ def unknown(name: str, known: Iterable[str]) -> InvalidRequestError:
 
 
 class Readers:
-    def __init__(self, objects: Objects, uploads: Uploads, *, idle: timedelta) -> None:
-        self._objects = objects
+    def __init__(self, uploads: Uploads, *, idle: timedelta) -> None:
         self._uploads = uploads
         self._idle = idle
 
@@ -85,12 +84,12 @@ class Readers:
         chunks = body.chunks(request, idle=self._idle)
         match media_type(declared):
             case "multipart/form-data":
-                body.refuse_declared_size(request, self._objects.max_bytes, slack=FORM_OVERHEAD_BYTES)
+                body.refuse_declared_size(request, submission.objects.max_bytes, slack=FORM_OVERHEAD_BYTES)
                 await self._form(form.parts(chunks, form.boundary_of(declared)), submission)
             case "application/json":
                 await self._document(chunks, user_id, submission)
             case raw if raw and is_acceptable_declaration(raw):
-                body.refuse_declared_size(request, self._objects.max_bytes)
+                body.refuse_declared_size(request, submission.objects.max_bytes)
                 await self._raw(request, chunks, submission)
             case _:
                 raise UnsupportedMediaTypeError(

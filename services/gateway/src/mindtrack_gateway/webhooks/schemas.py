@@ -49,6 +49,12 @@ Description = Annotated[
 ]
 
 
+Secret = Annotated[
+    str,
+    Field(description="Signs every message. Shown this once.", examples=["whsec_C2FVsBQIhrscChlQIM..."]),
+]
+
+
 class NewWebhook(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -107,10 +113,7 @@ class WebhookList(BaseModel):
 
 
 class SecretView(BaseModel):
-    secret: Annotated[
-        str,
-        Field(description="Signs every message. Shown this once.", examples=["whsec_C2FVsBQIhrscChlQIM..."]),
-    ]
+    secret: Secret
     previous_secret_expires_at: datetime | None
 
     @classmethod
@@ -119,10 +122,7 @@ class SecretView(BaseModel):
 
 
 class CreatedWebhook(WebhookView):
-    secret: Annotated[
-        str,
-        Field(description="Signs every message. Shown this once.", examples=["whsec_C2FVsBQIhrscChlQIM..."]),
-    ]
+    secret: Secret
 
     @classmethod
     def with_secret(cls, row: WebhookEndpoint) -> Self:
