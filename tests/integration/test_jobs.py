@@ -268,6 +268,28 @@ def test_two_relays_share_the_work(engine: Engine, user_id: UUID) -> None:
     assert not first & second
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update jobs set fence = fence + 1 where id = :id",
+        "update jobs set priority = 'bulk' where id = :id",
+        "update jobs set not_before = now() + interval '1 minute' where id = :id",
+        "update jobs set status = 'canceled', finished_at = now() where id = :id",
+        "delete from jobs where id = :id",
+    ],
+    ids=["claimed", "demoted", "put off", "ended", "gone"],
+)
+def test_who_knows_jobs_learns_which_have_moved_on(engine: Engine, user_id: UUID, change: str) -> None:
+    moved, *others = [add_job(engine, user_id) for _ in range(3)]
+    known = [(row.id, (*row[2:],)) for row in run(engine, jobs.glances([moved, *others]))]
+    assert run(engine, jobs.moved_on(known)) == []
+
+    with engine.begin() as connection:
+        connection.execute(text(change), {"id": moved})
+
+    assert run(engine, jobs.moved_on(known)) == [(moved,)]
+
+
 def test_the_backlog_counts_what_has_not_ended(engine: Engine, user_id: UUID) -> None:
     for _ in range(3):
         add_job(engine, user_id)

@@ -23,6 +23,9 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    and_,
+    any_,
+    exists,
     func,
     literal,
     select,
@@ -30,6 +33,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased, joinedload, selectinload
 from sqlalchemy.sql import TextClause
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -43,6 +47,9 @@ from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import first_id
 
 _Done = aliased(Job)
+#: What can change about a job that has not ended.
+_CHANGES = (Job.status, Job.fence, Job.priority, Job.not_before)
+_Change = tuple[JobStatus, int, Priority, datetime]
 _Glance = tuple[UUID, UUID, JobStatus, int, Priority, datetime]
 
 #: Channel on which a committed job announces itself to the relay.
@@ -119,7 +126,24 @@ def page(  # noqa: PLR0913 - what a list can be narrowed by
 
 def glances(job_ids: Sequence[UUID]) -> Select[*_Glance]:
     """What changes about jobs: id, owner, status, fence, priority, not before. For those who ask often."""
-    return _glance().where(Job.id.in_(job_ids))
+    return _glance().where(_among(job_ids))
+
+
+def moved_on(known: Sequence[tuple[UUID, _Change]]) -> Select[UUID]:
+    """Which of these jobs are not what is known of them any more, gone ones among them.
+
+    Whoever waits for many jobs asks this each second, so it is compared where the rows are.
+    """
+    columns = (Job.id, *_CHANGES)
+    values = zip(*((job_id, *change) for job_id, change in known), strict=True)
+    arrays = (literal(list(each), ARRAY(column.type)) for each, column in zip(values, columns, strict=True))
+    then = (
+        func.unnest(*arrays)
+        .table_valued(*(Column(each.key, each.type) for each in columns), name="then")
+        .render_derived()
+    )
+    stands = and_(Job.id == then.c.id, *(each == then.c[each.key] for each in _CHANGES))
+    return select(then.c.id).where(~exists().where(stands))
 
 
 def lately(user_ids: Sequence[UUID], *, since: datetime) -> Select[*_Glance]:
@@ -127,15 +151,20 @@ def lately(user_ids: Sequence[UUID], *, since: datetime) -> Select[*_Glance]:
     return _glance().where(Job.user_id.in_(user_ids), Job.id >= first_id(since))
 
 
+def _among(job_ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """One parameter, however many jobs: a query that is written once."""
+    return Job.id == any_(literal(list(job_ids), ARRAY(Job.id.type)))
+
+
 def _glance() -> Select[*_Glance]:
-    return select(Job.id, Job.user_id, Job.status, Job.fence, Job.priority, Job.not_before)
+    return select(Job.id, Job.user_id, *_CHANGES)
 
 
 def whole(job_ids: Sequence[UUID]) -> Select[Job]:
     """Jobs with all that their owners may see."""
     return (
         select(Job)
-        .where(Job.id.in_(job_ids))
+        .where(_among(job_ids))
         .options(
             joinedload(Job.recording),
             joinedload(Job.analysis).selectinload(AnalysisRecord.windows),

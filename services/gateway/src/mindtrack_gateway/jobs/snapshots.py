@@ -12,10 +12,10 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -43,8 +43,7 @@ RETRY_AFTER = (1, 30)
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """What tells a job from what it was."""
 
     status: JobStatus
@@ -129,14 +128,13 @@ class Snapshots:
         found = await asyncio.gather(*(self.get(job_id) for job_id in asked))
         return {job_id: snapshot for job_id, snapshot in zip(asked, found, strict=True) if snapshot}
 
-    async def versions(self, job_ids: Sequence[UUID]) -> AsyncIterator[tuple[UUID, Version | None]]:
-        """Glance at many rows without writing answers: their versions now, None for a row that is gone."""
-        for together in batched(job_ids, MOST_TOGETHER):
+    async def moved_on(self, known: Sequence[tuple[UUID, Version]]) -> AsyncIterator[UUID]:
+        """Compare what is known of many jobs with their rows: those that differ, gone ones among them."""
+        for first in range(0, len(known), MOST_TOGETHER):
             async with self._sessions() as session:
-                rows = (await session.execute(jobs.glances(together))).all()
-            now = {row.id: Version.of(row) for row in rows}
-            for job_id in together:
-                yield job_id, now.get(job_id)
+                differ = (await session.scalars(jobs.moved_on(known[first : first + MOST_TOGETHER]))).all()
+            for job_id in differ:
+                yield job_id
 
     def forget(self, job_id: UUID) -> None:
         """Have the next who asks look at the row; what is being read at the moment may be old already."""
@@ -240,7 +238,3 @@ def _retry_after(queue: QueueView | None) -> int:
     if queue is None or queue.eta_seconds is None:
         return least
     return min(most, max(least, math.ceil(queue.eta_seconds)))
-
-
-def batched(job_ids: Sequence[UUID], most: int) -> Iterator[Sequence[UUID]]:
-    return (job_ids[first : first + most] for first in range(0, len(job_ids), most))

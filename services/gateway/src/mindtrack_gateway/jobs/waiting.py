@@ -140,11 +140,14 @@ class JobWatch:
         while True:
             await asyncio.sleep(self._check_every)
             with suppress(*DEPENDENCY_ERRORS):
-                async for job_id, now in self._snapshots.versions(list(self._waiting)):
-                    for woken, known in self._waiting.get(job_id, {}).items():
-                        if now != known:
-                            self._snapshots.forget(job_id)
-                            _resolve(woken)
+                known = [
+                    (job_id, version)
+                    for job_id, waiting in self._waiting.items()
+                    for version in {*waiting.values()}
+                ]
+                async for job_id in self._snapshots.moved_on(known):
+                    self._snapshots.forget(job_id)
+                    self._wake(job_id)
 
     def _wake(self, job_id: UUID) -> None:
         for woken in self._waiting.get(job_id, ()):
