@@ -9,12 +9,13 @@ from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 from unicodedata import category
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from mindtrack_gateway.moments import implausible
 from mindtrack_gateway.problems import FieldError, InvalidRequestError
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
+from mindtrack_shared.domain.trends import local_day
 
 #: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -38,7 +39,7 @@ class CaptureMetadata:
     @property
     def recorded_on(self) -> date:
         """The calendar day where the person was."""
-        return self.recorded_at.astimezone(ZoneInfo(self.time_zone)).date()
+        return local_day(self.recorded_at, self.time_zone)
 
 
 FIELDS = frozenset(

@@ -1,0 +1,174 @@
+"""What is usual for a person, day by day: from earlier days of the same origin only.
+
+A robust centre (median) and spread (1.4826 times the median absolute deviation). A first baseline grows for
+four weeks; from then on a window of sixty days trails two weeks behind. See `method.Method`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mindtrack_shared.domain.trends.measures import FloatArray
+from mindtrack_shared.domain.trends.method import Method
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Recording days of one origin in order, each once. All arrays are (days,)."""
+
+    #: Proleptic ordinals (`date.toordinal`).
+    day: IntArray
+    value: FloatArray
+    seconds: FloatArray
+    recordings: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """A baseline for each of some days; all arrays are (days,)."""
+
+    #: NaN where there is none yet.
+    centre: FloatArray
+    spread: FloatArray
+    #: Positions in the series of its first recording day and the one after its last; equal where none.
+    start: IntArray
+    stop: IntArray
+
+    @property
+    def recording_days(self) -> IntArray:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    have: int
+    need: int
+
+    @property
+    def missing(self) -> int:
+        return max(0, self.need - self.have)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far a first baseline has come."""
+
+    #: Days from the first recording on, that one included.
+    span_days: Progress
+    recording_days: Progress
+    recordings: Progress
+
+    @property
+    def complete(self) -> bool:
+        return not (self.span_days.missing or self.recording_days.missing or self.recordings.missing)
+
+
+def baselines(series: Series, last_day: date, *, least_spread: float, method: Method) -> Baselines:
+    """What was usual before each day of the series, and before the day after `last_day`.
+
+    Takes memory for `window_days` numbers per day. Returns arrays of (days + 1,).
+    """
+    start, stop = _windows(series.day, series.recordings, last_day.toordinal() + 1, method)
+    centre, spread = _robust(series.value, start, stop, method.mad_to_sd)
+    return Baselines(centre, np.maximum(spread, least_spread), start, stop)
+
+
+def calibration(series: Series, last_day: date, method: Method) -> Calibration:
+    """Count what a first baseline has of what it needs, at the end of `last_day`."""
+    day = series.day
+    known = _since_silence(day, method)
+    span = last_day.toordinal() - int(day[known]) + 1
+    return Calibration(
+        Progress(span, method.first_span_days),
+        Progress(len(day) - known, method.first_recording_days),
+        Progress(int(series.recordings[known:].sum()), method.first_recordings),
+    )
+
+
+def no_calibration(method: Method) -> Calibration:
+    """What there is of a first baseline before the first recording."""
+    needs = (method.first_span_days, method.first_recording_days, method.first_recordings)
+    return Calibration(*(Progress(0, need) for need in needs))
+
+
+def _since_silence(day: IntArray, method: Method) -> int:
+    silences = np.flatnonzero(np.diff(day) > method.silence_days)
+    return int(silences[-1]) + 1 if silences.size else 0
+
+
+def _windows(day: IntArray, recordings: IntArray, tomorrow: int, method: Method) -> tuple[IntArray, IntArray]:
+    """From which to which recording day the baseline of each day reaches; and of `tomorrow`."""
+    silences = np.flatnonzero(np.diff(day) > method.silence_days) + 1
+    edges = [0, *silences.tolist(), len(day)]
+    found = []
+    for first, beyond in pairwise(edges):
+        days = day[first:beyond]
+        judged = np.append(days, tomorrow) if beyond == len(day) else days
+        found.append(first + _stretch(days, recordings[first:beyond], judged, method))
+    start, stop = np.concatenate(found, axis=1)  # (2, days + 1)
+    return start, stop
+
+
+def _stretch(days: IntArray, recordings: IntArray, judged: IntArray, method: Method) -> IntArray:
+    """Windows within days that no long silence parts, as (2, judged)."""
+    complete = _complete(days, recordings, method)
+    if complete is None:
+        return np.zeros((2, len(judged)), np.int64)
+    grown = max(int(days[0]) + method.first_days - 1, complete)
+    newest = judged - method.lag_days
+    first = newest < grown
+    stop = np.searchsorted(days, np.where(first, np.minimum(judged - 1, grown), newest), side="right")
+    start = np.searchsorted(days, newest - method.window_days + 1)
+    start = np.maximum(np.minimum(start, stop - method.window_recording_days), 0)
+    start = np.where(first, 0, start)
+    return np.stack([start, np.where(judged > complete, stop, start)])
+
+
+def _complete(days: IntArray, recordings: IntArray, method: Method) -> int | None:
+    """Day on which a first baseline has all that it needs."""
+    enough = int(np.searchsorted(np.cumsum(recordings), method.first_recordings))
+    position = max(enough, method.first_recording_days - 1)
+    if position >= len(days):
+        return None
+    return max(int(days[position]), int(days[0]) + method.first_span_days - 1)
+
+
+def _robust(
+    value: FloatArray, start: IntArray, stop: IntArray, mad_to_sd: float
+) -> tuple[FloatArray, FloatArray]:
+    """Median and spread of each window; NaN of empty ones."""
+    count = stop - start
+    centre, spread = np.full((2, len(count)), np.nan)
+    some = np.flatnonzero(count)
+    if not some.size:
+        return centre, spread
+    count = count[some]
+    position = start[some, None] + np.arange(count.max())  # (windows, widest)
+    inside = position < stop[some, None]
+    values = np.where(inside, value.take(position, mode="clip"), np.inf)
+    centre[some] = _medians(values, count)
+    spread[some] = mad_to_sd * _medians(np.abs(values - centre[some, None]), count)
+    return centre, spread
+
+
+def _medians(values: FloatArray, count: IntArray) -> FloatArray:
+    """Medians of the first `count` values of each row; the others are infinite. Sorts the rows in place."""
+    values.sort(axis=1)
+    rows = np.arange(len(count))
+    found: FloatArray = 0.5 * (values[rows, (count - 1) // 2] + values[rows, count // 2])
+    return found
+
+
+def series(rows: Sequence[tuple[int, float, float, int]]) -> Series:
+    """Make a series of rows (ordinal, value, seconds, recordings) that are in order."""
+    day, value, seconds, recordings = zip(*rows, strict=True)
+    return Series(np.array(day, np.int64), np.array(value), np.array(seconds), np.array(recordings, np.int64))

@@ -1,0 +1,58 @@
+"""The numbers of the method, in one place; `docs/trends.md` says where each comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mindtrack_shared.domain.indices import MAD_TO_SD, MIN_DAYS, MIN_RECORDINGS, MIN_SPAN
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How days become a trend. Days are calendar days unless they are called recording days."""
+
+    name: str = "own-baseline-ewma"
+    version: str = "1"
+
+    #: A first baseline needs so many days from the first recording on, and on them so much.
+    first_span_days: int = MIN_SPAN.days
+    first_recording_days: int = MIN_DAYS
+    first_recordings: int = MIN_RECORDINGS
+    #: It goes on growing for so many days in all.
+    first_days: int = 28
+    #: After them, it is the days of this window,
+    window_days: int = 60
+    #: which ends so many days before the day that is judged: a slow rise must not become usual at once,
+    lag_days: int = 14
+    #: and reaches further back until it holds so many recording days.
+    window_recording_days: int = 14
+    #: Whoever recorded nothing for longer than this begins anew.
+    silence_days: int = 60
+    #: Median absolute deviation to standard deviation, for a normal distribution.
+    mad_to_sd: float = MAD_TO_SD
+
+    #: Weight of the newest day in the moving average.
+    weight: float = 0.2
+    #: Distance of the limits from the centre, in standard deviations of the moving average.
+    width: float = 2.5
+    #: The variance of a median over that of one value, times their number: about pi / 2.
+    median_variance: float = 1.6
+    #: After so many days without a recording the moving average starts anew.
+    restart_days: int = 14
+
+    #: What "the last days" are, and how many of them must have been judged for a status.
+    recent_days: int = 7
+    recent_recording_days: int = 3
+    #: Mean z of the last days from which they lie above, or below, the usual range; and well above.
+    above: float = 0.8
+    well_above: float = 1.6
+
+    #: Slopes whose whole interval is closer to none, in own standard deviations per week, are steady.
+    steady_per_week: float = 0.1
+    #: Recording days in the period from which a slope is given an interval.
+    slope_days: int = 5
+    #: Weeks with recordings from which Mann-Kendall's test is made.
+    test_weeks: int = 8
+
+
+METHOD = Method()
