@@ -18,11 +18,12 @@ from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_shared.db import users
-from mindtrack_shared.db.models import Job, Recording
+from mindtrack_shared.db.models import Grant, Invitation, Job, Recording
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
+from mindtrack_shared.domain.grants import Scope, UseContext
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import new_id
 
@@ -49,6 +50,46 @@ def add_user(engine: Engine, subject: str = "ada") -> UUID:
     with Session(engine) as session, session.begin():
         session.execute(users.ensure(subject))
         return session.scalars(users.by_subject(subject)).one()
+
+
+def add_grant(
+    engine: Engine,
+    person: UUID,
+    clinician: UUID,
+    *scopes: Scope,
+    lasting: timedelta = timedelta(days=90),
+    since: timedelta = timedelta(0),
+) -> UUID:
+    """Add a grant that was given a while ago, with the invitation it came by."""
+    fields = {
+        "user_id": person,
+        "scopes": sorted(scopes or Scope),
+        "purpose": "Weekly sessions",
+        "use_context": UseContext.HEALTHCARE,
+    }
+    moment = datetime.now(UTC) - since
+    invitation = Invitation(
+        code_sha256=hashlib.sha256(new_id().bytes).digest(),
+        grant_days=90,
+        created_at=moment - timedelta(hours=1),
+        expires_at=moment + timedelta(days=6),
+        redeemed_at=moment,
+        redeemed_by=clinician,
+        **fields,
+    )
+    with Session(engine) as session, session.begin():
+        session.add(invitation)
+        session.flush()
+        grant = Grant(
+            clinician_id=clinician,
+            invitation_id=invitation.id,
+            granted_at=moment,
+            expires_at=moment + lasting,
+            **fields,
+        )
+        session.add(grant)
+        session.flush()
+        return grant.id
 
 
 def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401

@@ -27,8 +27,8 @@ from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import DatabaseSettings, JobSettings
 from mindtrack_shared.storage import RecordingStore
 
-#: Empties the database, but for people.
-EMPTY = "TRUNCATE recordings, jobs, tombstones, day_rollups, webhook_endpoints CASCADE"
+#: Empties the database, but for people, and for who read what: that only grows.
+EMPTY = "TRUNCATE recordings, jobs, tombstones, day_rollups, webhook_endpoints, invitations CASCADE"
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
 
 

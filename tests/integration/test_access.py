@@ -62,7 +62,7 @@ ROWS: dict[str, Row] = {
         roles=RATERS, names=JOB, body={"stress": 3}, label={"label": "Stressed"}, status=frozenset({409})
     ),
     "getFeedback": Row(roles=RATERS, names=JOB),
-    "getTrends": Row(names="person"),
+    "getTrends": Row(roles=RATERS, names="person"),
     "listWebhooks": Row(),
     "createWebhook": Row(body=HOOK),
     "getWebhook": Row(names=WEBHOOK),

@@ -1,17 +1,36 @@
-"""Who may do what: the one place where roles and ownership are decided.
+"""Who may do what: the one place where roles, ownership and grants are decided.
 
-A role opens a kind of route; ownership, and later grants, open the rows behind it. Whoever lacks the role is
-told so (403): that says nothing about anybody. Whoever lacks the row is told that there is none (404), in the
-very words of an id that never was.
+A role opens a kind of route; ownership or a grant opens the rows behind it. Whoever lacks the role is told so
+(403): that says nothing about anybody. Whoever lacks the row is told that there is none (404), in the very
+words of an id that never was; so is a clinician whose grant lacks the scope, was revoked or has expired.
+
+A clinician's grant is looked up in each request, by the database's clock, and what came of it is written to
+`access_events` in the transaction that reads. What cannot be written down is not read. Reading one's own is
+nobody's access, and leaves no line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from asgi_correlation_id import correlation_id
+
 from mindtrack_gateway.identity import Principal, Role
-from mindtrack_gateway.problems import ForbiddenError, NotFoundError
+from mindtrack_gateway.problems import ForbiddenError, NotFoundError, ProblemError
+from mindtrack_shared.db import access_events
+from mindtrack_shared.domain.access_events import Outcome
+from mindtrack_shared.domain.grants import Scope
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from mindtrack_gateway.dependencies import Parts
+
+NO_SUCH_PERSON = "No such person."
 
 
 def require(principal: Principal, *roles: Role) -> None:
@@ -25,22 +44,94 @@ def require(principal: Principal, *roles: Role) -> None:
         raise ForbiddenError(f"This needs the role {' or '.join(f'`{role}`' for role in roles)}.")
 
 
-def readable_person(asked_for: UUID | None, caller: UUID) -> UUID:
-    """Decide whose history may be read: one's own. `None` stands for "me".
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody whom a role has let in, by their id."""
+
+    id: UUID
+    roles: frozenset[Role]
+
+    def named(self, person: UUID | Literal["me"]) -> UUID:
+        """Return whom an address means."""
+        return self.id if person == "me" else person
+
+    @property
+    def as_person(self) -> UUID | None:
+        """Their id, if they record."""
+        return self.id if Role.USER in self.roles else None
+
+    @property
+    def as_clinician(self) -> UUID | None:
+        """Their id, if they are a clinician."""
+        return self.id if Role.CLINICIAN in self.roles else None
+
+
+@asynccontextmanager
+async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
+    parts: Parts,
+    caller: Caller,
+    person: UUID | None,
+    scope: Scope,
+    *,
+    action: str,
+    absent: str = NO_SUCH_PERSON,
+) -> AsyncIterator[AsyncSession]:
+    """Open a transaction in which a person's data may be read: by themselves, or by a grant of theirs.
+
+    Read everything within the block: what is returned from it goes out once the line about it is committed.
+
+    Args:
+        parts: of the process.
+        caller: who asks.
+        person: whose data it is; None if the id that was asked for leads to nobody.
+        scope: what a grant must open.
+        action: the operation's id, for the line in `access_events`.
+        absent: what to say where there is nothing, in the words of an id that never was.
 
     Raises:
-        NotFoundError: it is somebody else's, or nobody's; the answer does not tell which.
+        NotFoundError: there is nothing for the caller; the answer does not tell why.
 
     """
-    if asked_for is not None and asked_for != caller:
-        raise NotFoundError("No such person.")
-    return caller
+    if person is not None and person == caller.as_person:
+        async with parts.sessions.begin() as session:
+            yield session
+        return
+    async with attending(parts, caller, person, scope, action=action, absent=absent) as session:
+        yield session
 
 
-def rated_people(roles: Collection[Role], caller: UUID) -> frozenset[UUID]:
-    """Return on whose recordings feedback may be given and read in these roles.
+@asynccontextmanager
+async def attending(  # noqa: PLR0913 - as above
+    parts: Parts,
+    caller: Caller,
+    person: UUID | None,
+    scope: Scope,
+    *,
+    action: str,
+    absent: str = NO_SUCH_PERSON,
+) -> AsyncIterator[AsyncSession]:
+    """As `reading`, as a clinician only: nobody is their own."""
+    clinician = caller.as_clinician
+    if clinician is None:
+        raise NotFoundError(absent)
+    asked = access_events.decide(clinician, person, scope, action=action, request_id=_request_id())
+    async with parts.sessions() as session:
+        outcome = await session.scalar(asked)
+        if outcome != Outcome.ALLOWED:
+            await session.commit()
+            raise NotFoundError(absent)
+        try:
+            yield session
+        except ProblemError:
+            # That it was asked for stays written down; what was begun does not.
+            await session.rollback()
+            await session.execute(asked)
+            await session.commit()
+            raise
+        await session.commit()
 
-    As somebody who records: on one's own. As a clinician: on those of who granted it. No way leads to a grant
-    in this release, so every job looks to a clinician like one that never was.
-    """
-    return frozenset({caller}) if Role.USER in roles else frozenset()
+
+def _request_id() -> UUID | None:
+    """Name the request as its answer and the log do."""
+    name = correlation_id.get()
+    return UUID(name) if name else None

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import access
+from mindtrack_gateway.access import Caller
 from mindtrack_gateway.edge import ADMISSION, Admission
 from mindtrack_gateway.identity import Principal, Role, TokenVerifier, bearer, bearer_token
 from mindtrack_gateway.jobs.feeds import Feeds
@@ -87,9 +88,29 @@ async def current_user(principal: CurrentPrincipal, parts: PartsDep) -> UUID:
     return await parts.people.user_id(principal.subject)
 
 
+async def current_caller(principal: CurrentPrincipal, parts: PartsDep) -> Caller:
+    """Identify who reads a person's data, their own or by a grant; for `access.reading`.
+
+    Raises:
+        UnauthorizedError: there is no valid token.
+        ForbiddenError: the caller is here for something else.
+
+    """
+    access.require(principal, Role.USER, Role.CLINICIAN)
+    return Caller(await parts.people.user_id(principal.subject), principal.roles)
+
+
+async def current_clinician(principal: CurrentPrincipal, parts: PartsDep) -> Caller:
+    """Identify a clinician; for `access.attending`. Errors as for `current_caller`."""
+    access.require(principal, Role.CLINICIAN)
+    return Caller(await parts.people.user_id(principal.subject), principal.roles)
+
+
 PartsDep = Annotated[Parts, Depends(parts)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
 CurrentUser = Annotated[UUID, Depends(current_user)]
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
+CurrentClinician = Annotated[Caller, Depends(current_clinician)]
 
 #: Put on routers so that OpenAPI shows the padlock; the check is `current_user`.
 documented_bearer = Depends(bearer)

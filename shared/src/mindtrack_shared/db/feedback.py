@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +14,18 @@ from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 
 
-def subject(job_id: UUID, people: Collection[UUID]) -> Select[UUID, JobStatus]:
-    """Owner and status of a job, if its owner is one of `people`."""
-    return select(Job.user_id, Job.status).where(Job.id == job_id, Job.user_id.in_(people))
+def owner(job_id: UUID) -> Select[UUID]:
+    """Whose job it is."""
+    return select(Job.user_id).where(Job.id == job_id)
 
 
-def held(job_id: UUID, people: Collection[UUID]) -> Select[UUID, JobStatus]:
-    """The same, and have others who rate the job wait until this transaction ends."""
-    return subject(job_id, people).with_for_update(key_share=True)
+def held(job_id: UUID, user_id: UUID) -> Select[UUID, JobStatus]:
+    """Owner and status of a person's job; others who rate it wait until this transaction ends."""
+    return (
+        select(Job.user_id, Job.status)
+        .where(Job.id == job_id, Job.user_id == user_id)
+        .with_for_update(key_share=True)
+    )
 
 
 def supersede(job_id: UUID, kind: FeedbackKind, author_id: UUID) -> ReturningUpdate[UUID]:

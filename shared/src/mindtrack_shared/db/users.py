@@ -15,6 +15,11 @@ def by_subject(subject: str) -> Select[UUID]:
     return select(User.id).where(User.subject == subject)
 
 
+def lock(user_id: UUID) -> Select[UUID]:
+    """Let one thing of a person's that has to be counted or replaced happen at a time."""
+    return select(User.id).where(User.id == user_id).with_for_update(key_share=True)
+
+
 def ensure(subject: str) -> Insert:
     """Make the row of a person seen for the first time; harmless when it exists."""
     return (

@@ -39,7 +39,6 @@ from sqlalchemy.sql.expression import cast
 from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import (
     Job,
-    User,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -260,11 +259,6 @@ def due() -> Select[int, float]:
 
 
 # --- owning ---------------------------------------------------------------------------------------------
-
-
-def lock_owner(user_id: UUID) -> Select[UUID]:
-    """Let one registration of a person happen at a time, so that the limit can be counted."""
-    return select(User.id).where(User.id == user_id).with_for_update(key_share=True)
 
 
 def count(user_id: UUID) -> Select[int]:

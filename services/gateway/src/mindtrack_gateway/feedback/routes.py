@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway import access
-from mindtrack_gateway.dependencies import CurrentPrincipal, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.access import Caller
+from mindtrack_gateway.dependencies import CurrentCaller, CurrentPrincipal, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.feedback.schemas import (
     SUPPORT,
     FeedbackGiven,
@@ -30,6 +34,7 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_shared.db import feedback
 from mindtrack_shared.domain.feedback import FeedbackKind, calls_for_support
+from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.jobs import JobStatus
 
 router = APIRouter(prefix="/v1/jobs", tags=["feedback"], dependencies=[documented_bearer])
@@ -101,20 +106,17 @@ async def give(
 
     Only for jobs that ended with an analysis. Scores may be calibrated against it later; none changes now.
     """
-    role = ROLES[said.kind]
-    access.require(principal, role)
-    author = await parts.people.user_id(principal.subject)
-    async with parts.sessions.begin() as session:
-        job = (
-            await session.execute(feedback.held(job_id, access.rated_people({role}, author)))
-        ).one_or_none()
+    access.require(principal, ROLES[said.kind])
+    author = Caller(await parts.people.user_id(principal.subject), principal.roles)
+    async with _saying(parts, author, job_id, said.kind) as (session, person):
+        job = (await session.execute(feedback.held(job_id, person))).one_or_none()
         if job is None:
             raise NotFoundError(NO_SUCH_JOB)
         if job.status is not JobStatus.SUCCEEDED:
             raise _nothing_to_rate(job.status)
-        replaced = await session.scalar(feedback.supersede(job_id, said.kind, author))
+        replaced = await session.scalar(feedback.supersede(job_id, said.kind, author.id))
         kept = (
-            await session.scalars(feedback.give(job_id, job.user_id, said.kind, author, said=said.columns()))
+            await session.scalars(feedback.give(job_id, person, said.kind, author.id, said=said.columns()))
         ).one()
     response.headers.update(CACHING)
     response.status_code = HTTPStatus.CREATED if replaced is None else HTTPStatus.OK
@@ -130,17 +132,44 @@ async def give(
         200: _example(LISTED),
     },
 )
-async def get(job_id: UUID, response: Response, parts: PartsDep, principal: CurrentPrincipal) -> FeedbackList:
-    """Return what holds of a job, whoever said it. What was replaced is not told."""
-    access.require(principal, *ROLES.values())
-    reader = await parts.people.user_id(principal.subject)
-    people = access.rated_people(principal.roles, reader)
-    async with parts.sessions() as session:
-        if (await session.execute(feedback.subject(job_id, people))).one_or_none() is None:
-            raise NotFoundError(NO_SUCH_JOB)
+async def get(job_id: UUID, response: Response, parts: PartsDep, caller: CurrentCaller) -> FeedbackList:
+    """Return what holds of a job, whoever said it. What was replaced is not told.
+
+    Of your own job, or as a clinician of one of who granted you `feedback`.
+    """
+    owner = await _owner(parts, job_id)
+    async with access.reading(
+        parts, caller, owner, Scope.FEEDBACK, action="getFeedback", absent=NO_SUCH_JOB
+    ) as session:
         rows = (await session.scalars(feedback.given(job_id))).all()
     response.headers.update(CACHING)
     return FeedbackList(items=[FeedbackView.of(row) for row in rows])
+
+
+@asynccontextmanager
+async def _saying(
+    parts: Parts, author: Caller, job_id: UUID, kind: FeedbackKind
+) -> AsyncIterator[tuple[AsyncSession, UUID]]:
+    """Open a transaction in which a job may be rated, and say whose it is.
+
+    As who records, one's own; as a clinician, one of who granted it. Nobody is their own clinician.
+    """
+    if kind is FeedbackKind.SELF:
+        async with parts.sessions.begin() as session:
+            yield session, author.id
+        return
+    owner = await _owner(parts, job_id)
+    async with access.attending(
+        parts, author, owner, Scope.FEEDBACK, action="giveFeedback", absent=NO_SUCH_JOB
+    ) as session:
+        if owner is None:  # nobody grants anything of theirs
+            raise NotFoundError(NO_SUCH_JOB)
+        yield session, owner
+
+
+async def _owner(parts: Parts, job_id: UUID) -> UUID | None:
+    async with parts.sessions() as session:
+        return await session.scalar(feedback.owner(job_id))
 
 
 def _nothing_to_rate(status: JobStatus) -> NothingToRateError:

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 
-from mindtrack_gateway.access import readable_person
-from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway import access
+from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
 from mindtrack_gateway.problems import InvalidRequestError, NotFoundError, documented
 from mindtrack_gateway.trends.schemas import TrendView
 from mindtrack_shared.db import analyses
+from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.trends import LatestScore, trend
 
 router = APIRouter(prefix="/v1/users", tags=["trends"], dependencies=[documented_bearer])
@@ -30,12 +31,15 @@ MAX_DAYS = 366
 async def get(
     user_id: UUID | Literal["me"],
     parts: PartsDep,
-    caller: CurrentUser,
+    caller: CurrentCaller,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS, description="Length of the period that ends today.")] = 7,
 ) -> TrendView:
-    """Return the days of the period that have recordings. Today is the person's, not the server's."""
-    person = readable_person(user_id if isinstance(user_id, UUID) else None, caller)
-    async with parts.sessions() as session:
+    """Return the days of the period that have recordings. Today is the person's, not the server's.
+
+    Of yourself, or as a clinician of who granted you `trends`.
+    """
+    person = caller.named(user_id)
+    async with access.reading(parts, caller, person, Scope.TRENDS, action="getTrends") as session:
         newest = (await session.execute(analyses.latest(person))).one_or_none()
         zone = ZoneInfo(newest.time_zone) if newest else UTC
         last_day = datetime.now(zone).date()

@@ -31,7 +31,7 @@ from mindtrack_gateway.webhooks.schemas import (
     WebhookList,
     WebhookView,
 )
-from mindtrack_shared.db import webhooks
+from mindtrack_shared.db import users, webhooks
 from mindtrack_shared.db.models import WebhookDelivery, WebhookEndpoint
 from mindtrack_shared.domain.webhooks import SECRET_BYTES, DeliveryState, WebhookStatus
 from mindtrack_shared.ids import new_id
@@ -78,7 +78,7 @@ async def create(
     """Register an endpoint. The answer holds its secret, which is never shown again."""
     await _check(parts, wanted.url)
     async with parts.sessions.begin() as session:
-        await session.execute(webhooks.lock_owner(user_id))
+        await session.execute(users.lock(user_id))
         if (await session.scalar(webhooks.count(user_id)) or 0) >= MOST_WEBHOOKS:
             raise TooManyWebhooksError(f"You have {MOST_WEBHOOKS} webhooks; delete one first.")
         row = WebhookEndpoint(

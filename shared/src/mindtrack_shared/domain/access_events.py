@@ -1,0 +1,19 @@
+"""Accesses: who read, or tried to read, what is somebody else's."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+LONGEST_ACTION = 64
+
+
+class ActorRole(StrEnum):
+    """What somebody acted as: the gateway's roles that a grant can open something to."""
+
+    CLINICIAN = "clinician"
+
+
+class Outcome(StrEnum):
+    ALLOWED = "allowed"
+    #: They were told that there is nothing.
+    REFUSED = "refused"
