@@ -94,7 +94,7 @@ def add_grant(
 
 def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401
     """Add a queued job with its recording; `fields` go to the recording or the job, by name."""
-    columns = ("recorded_at", "recorded_on", "content_type", "prompt_ended_at")
+    columns = ("recorded_at", "recorded_on", "content_type", "prompt_ended_at", "microphone")
     recording_fields = {name: fields.pop(name) for name in columns if name in fields}
     recording = Recording(
         user_id=user_id,

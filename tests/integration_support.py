@@ -28,7 +28,9 @@ from mindtrack_shared.settings import DatabaseSettings, JobSettings
 from mindtrack_shared.storage import RecordingStore
 
 #: Empties the database, but for people, and for who read what: that only grows.
-EMPTY = "TRUNCATE recordings, jobs, tombstones, day_rollups, webhook_endpoints, invitations CASCADE"
+EMPTY = (
+    "TRUNCATE recordings, jobs, tombstones, day_rollups, day_values, webhook_endpoints, invitations CASCADE"
+)
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
 
 

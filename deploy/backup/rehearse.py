@@ -40,6 +40,7 @@ TABLES = (
     "analyses",
     "analysis_windows",
     "day_rollups",
+    "day_values",
     "feedback",
     "alembic_version",
 )

@@ -16,7 +16,8 @@ from mindtrack_inference import metrics
 from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Retry, decide
-from mindtrack_shared.db import analyses, jobs, webhooks
+from mindtrack_shared.db import analyses, day_values, jobs, tables, webhooks
+from mindtrack_shared.db.models import Base, DayValueRecord, WebhookDelivery
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.indices import deviations, indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -75,7 +76,8 @@ class Settlement:
         self._engine = engine
         self._wakeups = wakeups
         self._traces = traces
-        self._tells = False
+        #: Tables that the database has been seen to have.
+        self._seen: set[type[Base]] = set()
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def settle(self, job: ClaimedJob, lane: Priority, outcome: Outcome | Exception) -> None:
@@ -146,7 +148,7 @@ class Settlement:
                     if session.execute(statement).first() is None:
                         raise StaleAttemptError
                     if isinstance(outcome, Analysis):
-                        _add_analysis(session, job, outcome)
+                        self._add_analysis(session, job, outcome)
                     if _ending(outcome):
                         self._tell(session, job.id)
             except OperationalError as error:
@@ -160,9 +162,39 @@ class Settlement:
 
     def _tell(self, session: Session, job_id: UUID) -> None:
         """Queue webhooks about a job's end, where the database has them already."""
-        self._tells = self._tells or bool(session.scalar(webhooks.known()))
-        if self._tells and session.scalars(webhooks.tell_ends([job_id])).all():
+        if self._has(session, WebhookDelivery) and session.scalars(webhooks.tell_ends([job_id])).all():
             session.execute(webhooks.announce())
+
+    def _add_analysis(self, session: Session, job: ClaimedJob, analysis: Analysis) -> None:
+        """Write the analysis, with what was not the person's usual voice in its indices, and its day."""
+        earlier = session.execute(
+            analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
+        )
+        past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]
+        found = indices(analysis.probabilities, deviations(analysis.biomarkers, job.recorded_on, past))
+        session.add(
+            analyses.record(
+                analysis,
+                found,
+                job_id=job.id,
+                user_id=job.user_id,
+                attempt=job.attempt,
+                recorded_at=job.recorded_at,
+            ),
+        )
+        session.flush()
+        stress = analysis.countable_stress
+        if stress is not None:
+            session.execute(analyses.add_to_day(job.user_id, job.recorded_on, stress, found))
+            if self._has(session, DayValueRecord):
+                for statement in day_values.renewal(job.user_id, [job.recorded_on]):
+                    session.execute(statement)
+
+    def _has(self, session: Session, table: type[Base]) -> bool:
+        """Whether the database has a table. Once it has, it is not asked again."""
+        if table not in self._seen and session.scalar(tables.exists(table)):
+            self._seen.add(table)
+        return table in self._seen
 
 
 def _ending(outcome: Outcome) -> tuple[JobStatus, Code | None] | None:
@@ -183,28 +215,6 @@ def _count(job: ClaimedJob, lane: Priority, status: JobStatus, code: Code | None
         metrics.DECODE_ERRORS.labels(job.content_type).inc()
     metrics.JOBS_ENDED.labels(status, code or "none").inc()
     metrics.JOB_SECONDS.labels(lane, status).observe(job.seconds)
-
-
-def _add_analysis(session: Session, job: ClaimedJob, analysis: Analysis) -> None:
-    """Write the analysis; what was not the person's usual voice goes into its indices."""
-    earlier = session.execute(
-        analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
-    )
-    past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]
-    found = indices(analysis.probabilities, deviations(analysis.biomarkers, job.recorded_on, past))
-    session.add(
-        analyses.record(
-            analysis,
-            found,
-            job_id=job.id,
-            user_id=job.user_id,
-            attempt=job.attempt,
-            recorded_at=job.recorded_at,
-        ),
-    )
-    stress = analysis.countable_stress
-    if stress is not None:
-        session.execute(analyses.add_to_day(job.user_id, job.recorded_on, stress, found))
 
 
 def _conclusion(job: ClaimedJob, outcome: Outcome) -> Conclusion:

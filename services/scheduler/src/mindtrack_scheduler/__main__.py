@@ -165,6 +165,27 @@ def verify(
     raise typer.Exit(1 if missing or damaged else 0)
 
 
+@app.command("rebuild-days")
+def rebuild_days() -> None:
+    """Sum up all days of all persons from their analyses, as trends read them. Safe at any time."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mindtrack_scheduler.days import rebuild
+    from mindtrack_shared.db import users
+
+    configure_logging(LogSettings(), service="rebuild-days")
+    engine = sync_engine(DatabaseSettings(), application_name="mindtrack-rebuild-days")
+    with engine.connect() as connection:
+        everybody = connection.scalar(users.count()) or 0
+    done = 0
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("People", total=everybody)
+        for done, _ in enumerate(rebuild(engine), start=1):
+            bars.update(bar, completed=done)
+    typer.echo(f"{done} people: days summed up from their analyses", err=True)
+
+
 def life_sign() -> LifeSign:
     return LifeSign(LivenessSettings().file)
 

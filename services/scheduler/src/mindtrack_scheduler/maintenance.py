@@ -18,6 +18,7 @@ from mindtrack_shared.queue.names import (
     BURY_TASK,
     FORGET_KEYS_TASK,
     MAINTENANCE_QUEUE,
+    MEND_DAYS_TASK,
     RESCUE_TASK,
     SWEEP_TASK,
 )
@@ -66,6 +67,7 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         RESCUE_TASK: settings.rescue_every.total_seconds(),
         BURY_TASK: settings.bury_every.total_seconds(),
         FORGET_KEYS_TASK: settings.forget_every.total_seconds(),
+        MEND_DAYS_TASK: settings.mend_every.total_seconds(),
         SWEEP_TASK: settings.sweep_every.total_seconds(),
     }
     app.conf.update(

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from mindtrack_scheduler.metrics import RESCUED_JOBS
-from mindtrack_shared.db import jobs, webhooks
+from mindtrack_shared.db import jobs, tables, webhooks
+from mindtrack_shared.db.models import WebhookDelivery
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -61,5 +62,7 @@ def rescue(engine: Engine, wakeups: Wakeups, settings: JobSettings, traces: JobT
 
 def _tell(connection: Connection, job_ids: list[UUID]) -> None:
     """Queue webhooks about the ends of jobs, where the database has them already."""
-    if connection.scalar(webhooks.known()) and connection.scalars(webhooks.tell_ends(job_ids)).all():
+    if not connection.scalar(tables.exists(WebhookDelivery)):
+        return
+    if connection.scalars(webhooks.tell_ends(job_ids)).all():
         connection.execute(webhooks.announce())

@@ -55,6 +55,13 @@ class SchedulerSettings(BaseSettings):
         Duration,
         Field(description="How often beat asks for expired uploads to be removed."),
     ] = timedelta(minutes=10)
+    mend_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for days to be summed up that do not hold what was analysed.",
+        ),
+    ] = timedelta(minutes=10)
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(
         "celerybeat-schedule",
     )

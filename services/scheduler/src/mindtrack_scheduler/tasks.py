@@ -6,10 +6,11 @@ from celery import shared_task
 
 from mindtrack_scheduler import maintenance
 from mindtrack_scheduler.burials import bury
+from mindtrack_scheduler.days import mend
 from mindtrack_scheduler.forget_keys import forget_keys
 from mindtrack_scheduler.rescue import rescue
 from mindtrack_scheduler.sweep import sweep
-from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, RESCUE_TASK, SWEEP_TASK
+from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, MEND_DAYS_TASK, RESCUE_TASK, SWEEP_TASK
 
 
 @shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -26,6 +27,11 @@ def bury_deleted_recordings() -> None:
 @shared_task(name=FORGET_KEYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def forget_expired_keys() -> None:
     forget_keys(maintenance.parts().engine)
+
+
+@shared_task(name=MEND_DAYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def mend_days() -> None:
+    mend(maintenance.parts().engine)
 
 
 @shared_task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types

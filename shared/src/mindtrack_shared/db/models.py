@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Text,
     UniqueConstraint,
@@ -442,6 +443,41 @@ class DayRollupRecord(Base):
         *(
             CheckConstraint(f"{column} >= 0 and {column} <= count", name=f"{column}_bounded")
             for column in ("stress_sum", "stress_square_sum", "anxiety_sum", "depressive_sum", "baseline_sum")
+        ),
+    )
+
+
+class DayValueRecord(Base):
+    """What one person's day comes to as trends compare it: by model and device, weighted by speech.
+
+    Follows from the analyses that count (`db.day_values`), in the same commit as each.
+    """
+
+    __tablename__ = "day_values"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    day: Mapped[date]
+    #: Together the `Origin`.
+    bundle_revision: Mapped[str]
+    device_class: Mapped[str]
+    recordings: Mapped[int]
+    speech_seconds: Mapped[float]
+    #: Weighted mean of the log odds of the stress score.
+    stress_score: Mapped[float]
+    #: Of the other measures: `[recordings, speech seconds, weighted mean on the measure's scale]` by name.
+    others: Mapped[Measurements] = mapped_column(measurements)
+
+    __table_args__ = (
+        CheckConstraint("recordings > 0", name="recordings_positive"),
+        CheckConstraint("speech_seconds > 0", name="speech_seconds_positive"),
+        _is_object("others"),
+        # Holds all that a trend of the stress score reads.
+        PrimaryKeyConstraint(
+            "user_id",
+            "day",
+            "bundle_revision",
+            "device_class",
+            postgresql_include=["recordings", "speech_seconds", "stress_score"],
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from mindtrack_shared.db.models import User
@@ -18,6 +18,16 @@ def by_subject(subject: str) -> Select[UUID]:
 def lock(user_id: UUID) -> Select[UUID]:
     """Let one thing of a person's that has to be counted or replaced happen at a time."""
     return select(User.id).where(User.id == user_id).with_for_update(key_share=True)
+
+
+def count() -> Select[int]:
+    return select(func.count()).select_from(User)
+
+
+def page(*, after: UUID | None, limit: int) -> Select[UUID]:
+    """Everybody, in the order of their ids."""
+    found = select(User.id).order_by(User.id).limit(limit)
+    return found if after is None else found.where(User.id > after)
 
 
 def ensure(subject: str) -> Insert:

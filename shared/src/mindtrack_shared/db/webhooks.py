@@ -86,11 +86,6 @@ def _enabled() -> ColumnElement[bool]:
 # --- telling --------------------------------------------------------------------------------------------
 
 
-def known() -> Select[bool]:
-    """Whether this database has webhooks: a worker may run before the migration that makes them."""
-    return select(func.to_regclass("webhook_deliveries").is_not(None))
-
-
 def tell_ends(job_ids: Collection[UUID]) -> ReturningInsert[UUID]:
     """Queue deliveries about jobs, in the transaction that ended them; `announce` if there are any.
 

@@ -17,3 +17,12 @@ class Microphone(StrEnum):
     BLUETOOTH = "bluetooth"
     EXTERNAL = "external"
     UNKNOWN = "unknown"
+
+
+def device_class(microphone: Microphone | None, content_type: str) -> str:
+    """Name what of a device changes a voice most: the kind of microphone, and what it is encoded as.
+
+    The phone's model is not in it: phones agree well with each other, a headset with a phone less so, and a
+    model's name may change with any update. `docs/trends.md` has the sources.
+    """
+    return f"{microphone or Microphone.UNKNOWN} {content_type}"

@@ -6,6 +6,10 @@ UPLOAD_REPEATED = "upload_repeated"
 #: A claim on an idempotency key could not be given up; its lease will lapse.
 KEY_NOT_FREED = "key_not_freed"
 KEYS_FORGOTTEN = "keys_forgotten"
+#: Days of persons that did not hold what was analysed, and do now.
+DAYS_MENDED = "days_mended"
+#: And that still do not.
+DAYS_AMISS = "days_amiss"
 JOB_CLAIMED = "job_claimed"
 JOB_SUCCEEDED = "job_succeeded"
 JOB_REJECTED = "job_rejected"

@@ -16,6 +16,7 @@ from mindtrack_shared.queue.names import (
     DRAIN_TASK,
     FORGET_KEYS_TASK,
     MAINTENANCE_QUEUE,
+    MEND_DAYS_TASK,
     RESCUE_TASK,
     SWEEP_TASK,
 )
@@ -82,6 +83,7 @@ _SETTINGS: dict[str, Any] = {
         RESCUE_TASK: {"queue": MAINTENANCE_QUEUE},
         BURY_TASK: {"queue": MAINTENANCE_QUEUE},
         FORGET_KEYS_TASK: {"queue": MAINTENANCE_QUEUE},
+        MEND_DAYS_TASK: {"queue": MAINTENANCE_QUEUE},
         SWEEP_TASK: {"queue": MAINTENANCE_QUEUE},
     },
     # Acknowledge after the work, also when the child was killed; repeating a drain is harmless. A job that

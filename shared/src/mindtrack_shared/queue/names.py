@@ -19,6 +19,8 @@ BURY_TASK = "mindtrack.bury"
 FORGET_KEYS_TASK = "mindtrack.forget-keys"
 #: Periodic removal of expired uploads.
 SWEEP_TASK = "mindtrack.sweep"
+#: Periodic repair: days that do not hold what was analysed.
+MEND_DAYS_TASK = "mindtrack.mend-days"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.
