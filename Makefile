@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ demo: $(VENV)/.serving ## Run the main job once, end to end: a week of voice log
 
 up: $(VENV)/.serving ## Keep the stack running; print its address and tokens
 	@$(BIN)/mindtrack-local up
+
+seed: $(VENV)/.serving ## Add 40 made-up people with 120 days each, whether the stack runs or not
+	@$(BIN)/mindtrack-local seed
 
 env: $(VENV)/.serving ## Write .env for docker-compose.yml: new secrets, a token issuer's keys
 	@$(BIN)/mindtrack-local dotenv

@@ -59,7 +59,7 @@ def test_rollups_equal_the_raw_aggregation(engine: Engine, recorded: list[tuple[
 
     with Session(engine) as session:
         raw = session.execute(text(RAW)).mappings().all()
-        rolled = session.scalars(
+        rolled = session.execute(
             analyses.days(user_id, first_day=MONDAY, last_day=MONDAY + timedelta(days=6)),
         ).all()
 

@@ -6,7 +6,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,18 +14,27 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 from mindtrack_client import MindTrack, MindTrackError
 from mindtrack_local import demo as week_demo
 from mindtrack_local import dotenv as compose_dotenv
 from mindtrack_local import environment, report
 from mindtrack_local.config import Layout, StackConfig, Storage
+from mindtrack_local.environment import settings_from
 from mindtrack_local.errors import StackError
+from mindtrack_local.histories import people
+from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.interrupts import interruptible
 from mindtrack_local.issuer import LIFE, Issuer, Role
 from mindtrack_local.output import LAUNCHER, Terminal
+from mindtrack_local.seed import CLINICIAN, fill
 from mindtrack_local.stack import Stack
 from mindtrack_local.welcome import next_steps, welcome
+from mindtrack_shared.db import migrate
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.settings import DatabaseSettings, StorageSettings
+from mindtrack_shared.storage import open_store
 
 app = typer.Typer(
     help="Run the whole MindTrack stack on this machine.", no_args_is_help=True, add_completion=False
@@ -137,6 +146,43 @@ def env(*, var: Var = DEFAULT_VAR) -> None:
         raise typer.Exit(1)
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def seed(
+    *,
+    var: Var = DEFAULT_VAR,
+    storage: StorageOption = "folder",
+    numbers: Annotated[int, typer.Option("--seed", min=0, help="Other people for another number.")] = 0,
+) -> None:
+    """Add 40 made-up people with 120 days each, running or not; their clinician is `seed-clinician`."""
+    with _errors_explained():
+        variables = environment.load(Layout(var.resolve()).environment)
+        if variables is not None:
+            _seed(variables, numbers)
+            return
+        with Infrastructure(StackConfig(var=var, storage=storage)) as servers:
+            _seed(servers.environment.variables(), numbers)
+
+
+def _seed(variables: Mapping[str, str], numbers: int) -> None:
+    engine = sync_engine(settings_from(variables, DatabaseSettings), application_name="seed")
+    migrate.upgrade(engine)
+    store = open_store(settings_from(variables, StorageSettings))
+    added = recordings = 0
+    with Progress(console=errors, transient=True) as bars:
+        everybody = people(numbers)
+        for person, number in bars.track(
+            fill(engine, store, everybody), len(everybody), description="People"
+        ):
+            added += number > 0
+            recordings += number
+            bars.console.print(f"{person.subject}: {number or 'there already'}", style="dim")
+    engine.dispose()
+    console.print(f"Added {added} made-up people with {recordings} recordings.")
+    console.print("Look around as one of them, or as their clinician:")
+    console.print("    mindtrack-local token --subject seed-rising-01", markup=False)
+    console.print(f"    mindtrack-local token --subject {CLINICIAN} --role clinician", markup=False)
 
 
 @app.command()

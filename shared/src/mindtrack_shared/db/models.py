@@ -400,6 +400,12 @@ class AnalysisRecord(ScoreColumns, Base):
         Index(
             "ix_analyses_user_id_recorded_at", "user_id", "recorded_at", postgresql_include=["stress_score"]
         ),
+        Index(
+            "ix_analyses_indeterminate",
+            "user_id",
+            "recorded_at",
+            postgresql_where=text("indeterminate_reason is not null"),
+        ),
     )
 
 

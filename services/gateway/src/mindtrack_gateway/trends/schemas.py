@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Self
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from mindtrack_shared.domain.trends import DayRollup, LatestScore, Trend
+from mindtrack_gateway.trends.measures import MeasureTrendView
+from mindtrack_shared.domain.trends import DayRollup, LatestScore, Trend, TrendReport
 
 NOTICE = (
     "Wellness decision support, not a diagnosis. Scores describe how a voice sounded to a model; "
@@ -65,10 +67,12 @@ class TrendView(BaseModel):
     stress_mean: float | None
     latest: LatestView | None
     days: list[DayView]
+    #: What was asked for, each compared with what is usual for the person.
+    measures: list[MeasureTrendView]
     notice: str = NOTICE
 
     @classmethod
-    def of(cls, trend: Trend, user_id: UUID) -> Self:
+    def of(cls, trend: Trend, reports: Iterable[TrendReport], user_id: UUID) -> Self:
         return cls(
             user_id=user_id,
             first_day=trend.first_day,
@@ -77,4 +81,5 @@ class TrendView(BaseModel):
             stress_mean=trend.stress_mean,
             latest=LatestView.of(trend.latest) if trend.latest else None,
             days=[DayView.of(day) for day in trend.days],
+            measures=[MeasureTrendView.model_validate(report) for report in reports],
         )

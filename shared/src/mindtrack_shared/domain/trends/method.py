@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from mindtrack_shared.domain.indices import MAD_TO_SD, MIN_DAYS, MIN_RECORDINGS, MIN_SPAN
 
@@ -53,6 +53,11 @@ class Method:
     slope_days: int = 5
     #: Weeks with recordings from which Mann-Kendall's test is made.
     test_weeks: int = 8
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """All its numbers, by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.type != "str"}
 
 
 METHOD = Method()

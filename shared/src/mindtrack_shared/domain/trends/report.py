@@ -149,6 +149,11 @@ class TrendReport:
     caveats: tuple[Caveat, ...]
 
     @property
+    def unit(self) -> str:
+        """Of natural values."""
+        return SCALES[self.measure].unit
+
+    @property
     def days(self) -> int:
         return (self.last_day - self.first_day).days + 1
 

@@ -1,6 +1,7 @@
 """A person's days as trends compare them. The previous release neither knows them nor minds.
 
-The table is empty at first: maintenance sums up the days that are there, newest first.
+The table is empty at first: maintenance sums up the days that are there, newest first. Nobody can write
+analyses while the index is built, for as long as it takes to read them once.
 """
 
 from __future__ import annotations
@@ -39,7 +40,14 @@ def upgrade() -> None:
         sa.CheckConstraint("speech_seconds > 0", name=op.f("ck_day_values_speech_seconds_positive")),
         sa.CheckConstraint("jsonb_typeof(others) = 'object'", name=op.f("ck_day_values_others_is_object")),
     )
+    op.create_index(
+        "ix_analyses_indeterminate",
+        "analyses",
+        ["user_id", "recorded_at"],
+        postgresql_where=sa.text("indeterminate_reason is not null"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_analyses_indeterminate", "analyses")
     op.drop_table("day_values")

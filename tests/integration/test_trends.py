@@ -1,0 +1,138 @@
+"""Trends over made-up histories: from the rows to the API's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from factories import add_user, analysis
+from integration_support import upload, work
+from mindtrack_local.histories import Pattern, Person, people
+from mindtrack_local.seed import fill
+from mindtrack_shared.db import day_values
+from mindtrack_shared.domain.analysis import IndeterminateReason
+from mindtrack_shared.domain.trends import HISTORY, Measure, report
+from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.storage import RecordingStore
+
+Client = Callable[[str], httpx.Client]
+
+
+def some(pattern: Pattern) -> Person:
+    return next(person for person in people() if person.pattern is pattern)
+
+
+@pytest.fixture
+def rising(engine: Engine, store: RecordingStore) -> Person:
+    person = some(Pattern.RISING)
+    list(fill(engine, store, [person]))
+    return person
+
+
+def trend(client: httpx.Client, **asked: Any) -> Any:  # noqa: ANN401 - JSON
+    answer = client.get("/v1/users/me/trends", params=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_trend_is_what_the_days_say(engine: Engine, client: Client, rising: Person) -> None:
+    user_id = add_user(engine, rising.subject)
+    found = trend(client(rising.subject), days=90)
+
+    first_day, last_day = (date.fromisoformat(found[name]) for name in ("first_day", "last_day"))
+    with Session(engine) as session:
+        rows = session.execute(
+            day_values.between(
+                user_id, Measure.STRESS_SCORE, first_day=first_day - HISTORY, last_day=last_day
+            )
+        )
+        wanted = report(
+            [day_values.to_day_value(row) for row in rows],
+            measure=Measure.STRESS_SCORE,
+            first_day=first_day,
+            last_day=last_day,
+        )
+    (measure,) = found["measures"]
+    assert (measure["measure"], measure["unit"]) == ("stress_score", "1")
+    assert measure["status"] == wanted.status
+    assert measure["direction"] == wanted.direction == "rising"
+    assert measure["calibration"]["complete"]
+    assert measure["coverage"] == pytest.approx(wanted.coverage)
+    assert [point["day"] for point in measure["points"]] == [str(point.day) for point in wanted.points]
+    assert [point["z"] for point in measure["points"]] == [point.z for point in wanted.points]
+    assert measure["slope"]["low"] > 0
+    assert measure["mann_kendall"]["p"] < 0.05
+    assert sum(week["recordings"] for week in measure["weeks"]) == measure["recordings"] == found["count"]
+    assert measure["bundle_revisions"] == ["made-up-1"]
+    assert measure["method"]["parameters"]["weight"] == 0.2
+    assert "not a diagnosis" in found["notice"]
+
+
+def test_periods_of_different_lengths_tell_the_same_story(client: Client, rising: Person) -> None:
+    person = client(rising.subject)
+    week, quarter = (trend(person, days=days)["measures"][0] for days in (7, 90))
+
+    assert week["points"] == quarter["points"][-len(week["points"]) :]
+    assert week["status"] == quarter["status"]
+    assert week["baseline"] == quarter["baseline"]
+
+
+def test_every_measure_can_be_asked_for(client: Client, rising: Person) -> None:
+    person = client(rising.subject)
+    found = trend(person, days=30, measure=list(Measure))
+    unknown = person.get("/v1/users/me/trends", params={"measure": "shoe_size"})
+
+    assert [each["measure"] for each in found["measures"]] == list(Measure)
+    pitch = next(each for each in found["measures"] if each["measure"] == "f0_median_hz")
+    assert (pitch["unit"], pitch["recording_days"] > 0) == ("Hz", True)
+    assert 60 < pitch["baseline"]["low"] < pitch["baseline"]["centre"] < 300
+    latency = next(each for each in found["measures"] if each["measure"] == "response_latency_seconds")
+    assert (latency["status"], latency["points"]) == ("calibrating", [])
+    assert unknown.status_code == 422
+
+
+def test_a_headset_is_compared_with_itself(engine: Engine, store: RecordingStore, client: Client) -> None:
+    made_up = some(Pattern.DEVICE_CHANGE)
+    list(fill(engine, store, [made_up]))
+    person = client(made_up.subject)
+    measure = trend(person, days=90)["measures"][0]
+
+    assert measure["device_classes"] == ["built_in audio/mp4", "bluetooth audio/webm"]
+    assert "device_change" in {caveat["code"] for caveat in measure["caveats"]}
+    assert measure["status"] == "within_range", "scores moved with the device, the person did not"
+
+
+def test_what_a_model_could_not_tell_is_told_of(
+    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+) -> None:
+    uncertain = analysis(reason=IndeterminateReason.UNCERTAIN)
+    work(engine, store, wakeups, upload(ada).json()["id"], uncertain)
+
+    measure = trend(ada)["measures"][0]
+
+    codes = {caveat["code"] for caveat in measure["caveats"]}
+    assert {"no_recordings", "indeterminate_excluded"} <= codes
+    assert (measure["recordings"], measure["status"]) == (0, "calibrating")
+
+
+def test_seeds_are_left_alone_when_they_are_there(
+    engine: Engine, store: RecordingStore, rising: Person
+) -> None:
+    assert list(fill(engine, store, [rising])) == [(rising, 0)]
+
+
+def test_seeds_hold_what_the_tables_hold(engine: Engine, rising: Person) -> None:
+    with engine.connect() as connection:
+        analysed = connection.scalar(text("select count(*) from analyses"))
+        counted = connection.scalar(text("select sum(count) from day_rollups"))
+        compared = connection.scalar(text("select sum(recordings) from day_values"))
+        first, last = connection.execute(text("select min(day), max(day) from day_values")).one()
+
+    assert analysed == counted == compared > 60
+    assert last - first > timedelta(days=110)
