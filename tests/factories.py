@@ -18,7 +18,7 @@ from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_shared.db import users
-from mindtrack_shared.db.models import Grant, Invitation, Job, Recording
+from mindtrack_shared.db.models import Grant, Invitation, Job, Recording, User
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.calibration import CalibratedScores
@@ -50,6 +50,11 @@ def add_user(engine: Engine, subject: str = "ada") -> UUID:
     with Session(engine) as session, session.begin():
         session.execute(users.ensure(subject))
         return session.scalars(users.by_subject(subject)).one()
+
+
+def subject_of(engine: Engine, user_id: UUID) -> str:
+    with Session(engine) as session:
+        return session.scalars(select(User.subject).where(User.id == user_id)).one()
 
 
 def add_grant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from uuid import UUID
 
@@ -31,6 +31,8 @@ from mindtrack_shared.storage import RecordingStore
 EMPTY = (
     "TRUNCATE recordings, jobs, tombstones, day_rollups, day_values, webhook_endpoints, invitations CASCADE"
 )
+#: Makes a client of a person by their subject and roles.
+SignIn = Callable[..., httpx.Client]
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from uuid import UUID
 
 import httpx2 as httpx
 import pytest
 from sqlalchemy import URL, Engine, make_url, text
 
-from integration_support import EMPTY, execute_outside_transactions, serving_gateway, settings_for
+from factories import add_user, subject_of
+from integration_support import EMPTY, SignIn, execute_outside_transactions, serving_gateway, settings_for
+from mindtrack_gateway.identity import Role
 from mindtrack_local.config import StackConfig
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import DatabaseSettings, QueueSettings, StorageSettings
 from mindtrack_shared.storage import RecordingStore, open_store
@@ -110,3 +114,32 @@ def ada(client: Callable[[str], httpx.Client]) -> httpx.Client:
 @pytest.fixture
 def grace(client: Callable[[str], httpx.Client]) -> httpx.Client:
     return client("grace")
+
+
+@pytest.fixture
+def sign_in(gateway: str, infrastructure: Infrastructure, engine: Engine) -> Iterator[SignIn]:
+    """Make clients of people by their subject and roles."""
+    with ExitStack() as opened:
+
+        def make(subject: str, *roles: Role) -> httpx.Client:
+            token = infrastructure.issuer.token(subject, *(role.value for role in roles))
+            headers = {"Authorization": f"Bearer {token}"}
+            return opened.enter_context(httpx.Client(base_url=gateway, headers=headers, timeout=30))
+
+        yield make
+
+
+@pytest.fixture
+def person(engine: Engine) -> UUID:
+    """Somebody whom no other test knows: it stays who read what of people."""
+    return add_user(engine, f"person-{new_id()}")
+
+
+@pytest.fixture
+def clinician(engine: Engine) -> UUID:
+    return add_user(engine, f"clinician-{new_id()}")
+
+
+@pytest.fixture
+def florence(sign_in: SignIn, engine: Engine, clinician: UUID) -> httpx.Client:
+    return sign_in(subject_of(engine, clinician), Role.CLINICIAN)

@@ -1,4 +1,5 @@
-"""Every route by every role, and by the owner, a stranger and for an id that never was.
+"""Every route by every role, and by the owner, a stranger, clinicians with and without a grant, and for an id
+that never was.
 
 A route of the interface without a row here fails. Whoever lacks the role is told so; whoever lacks the row
 gets the very bytes that an unknown id gets.
@@ -9,30 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from factories import end_jobs
+from factories import add_grant, add_user, end_jobs
 from integration_support import upload
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.identity import Role
 from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.domain.grants import Scope
+from mindtrack_shared.ids import new_id
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 USERS = frozenset({Role.USER})
-RATERS = frozenset({Role.USER, Role.CLINICIAN})
+CLINICIANS = frozenset({Role.CLINICIAN})
+READERS = USERS | CLINICIANS
 
 
 @dataclass(frozen=True)
 class Row:
-    #: Whose roles open it. A clinician who may rate has nobody who granted it yet, so gets 404.
+    #: Whose roles open it.
     roles: frozenset[Role] = USERS
+    #: What a grant must open for a clinician to find the row.
+    scope: Scope | None = None
     #: What its id names; None for a route without one.
     names: str | None = None
     body: dict[str, Any] | None = None
@@ -44,7 +51,11 @@ class Row:
 
 
 JOB = "job"
+PERSON = "person"
 WEBHOOK = "webhook"
+INVITATION = "invitation"
+GRANT = "grant"
+INVITED = {"scopes": ["trends"], "purpose": "Sessions", "use_context": "healthcare"}
 HOOK = {"url": "http://127.0.0.1:9/hook", "events": ["job.succeeded"]}
 
 ROWS: dict[str, Row] = {
@@ -59,10 +70,23 @@ ROWS: dict[str, Row] = {
     "followJob": Row(names=JOB),
     "followJobs": Row(streams=True),
     "giveFeedback": Row(
-        roles=RATERS, names=JOB, body={"stress": 3}, label={"label": "Stressed"}, status=frozenset({409})
+        roles=READERS,
+        scope=Scope.FEEDBACK,
+        names=JOB,
+        body={"stress": 3},
+        label={"label": "Stressed"},
+        status=frozenset({409}),
     ),
-    "getFeedback": Row(roles=RATERS, names=JOB),
-    "getTrends": Row(roles=RATERS, names="person"),
+    "getFeedback": Row(roles=READERS, scope=Scope.FEEDBACK, names=JOB),
+    "getTrends": Row(roles=READERS, scope=Scope.TRENDS, names=PERSON),
+    "listAnalyses": Row(roles=READERS, scope=Scope.ANALYSES, names=PERSON),
+    "createInvitation": Row(body=INVITED),
+    "listInvitations": Row(),
+    "withdrawInvitation": Row(names=INVITATION),
+    "redeemInvitation": Row(roles=CLINICIANS, body={"code": "0000-0000-0000-0000"}, status=frozenset({404})),
+    "listGrants": Row(roles=READERS),
+    "revokeGrant": Row(roles=READERS, names=GRANT),
+    "listAccesses": Row(),
     "listWebhooks": Row(),
     "createWebhook": Row(body=HOOK),
     "getWebhook": Row(names=WEBHOOK),
@@ -100,7 +124,7 @@ class Caller:
 
     def call(self, operation: str, target: str = UNKNOWN) -> httpx.Response:
         method, path = OPERATIONS[operation]
-        for name in ("job_id", "user_id", "webhook_id"):
+        for name in ("job_id", "user_id", "webhook_id", "invitation_id", "grant_id"):
             path = path.replace(f"{{{name}}}", target)
         path = path.replace("{delivery_id}", UNKNOWN)
         row = ROWS[operation]
@@ -139,6 +163,11 @@ def target(ada: httpx.Client, engine: Engine) -> Callable[[Row], str]:
             case "webhook":
                 webhook: str = ada.post("/v1/webhooks", json=HOOK).json()["id"]
                 return webhook
+            case "invitation":
+                invitation: str = ada.post("/v1/invitations", json=INVITED).json()["id"]
+                return invitation
+            case "grant":
+                return str(add_grant(engine, add_user(engine, "ada"), add_user(engine, "another")))
             case "person":
                 person: str = ada.get("/v1/users/me/trends").json()["user_id"]
                 return person
@@ -176,15 +205,101 @@ def test_only_the_owner_finds_it(
 
     foreign, unknown = stranger.call(operation, own), stranger.call(operation, UNKNOWN)
     assert foreign.status_code == unknown.status_code == 404
-    assert foreign.text.replace(own, UNKNOWN) == unknown.text
-    ours = {name: value for name, value in foreign.headers.items() if name not in VOLATILE}
-    assert ours == {name: value for name, value in unknown.headers.items() if name not in VOLATILE}
+    assert alike(foreign, own) == alike(unknown, UNKNOWN)
 
     assert caller("ada", Role.USER).call(operation, own).status_code in row.status, "the owner does"
 
 
 #: Of every answer, whatever it says.
 VOLATILE = {"date", "x-request-id", "ratelimit"}
+
+
+def alike(response: httpx.Response, asked: str) -> tuple[int, str, dict[str, str]]:
+    """Return what an answer says, apart from the id that was asked for."""
+    ours = {name: value for name, value in response.headers.items() if name not in VOLATILE}
+    return response.status_code, response.text.replace(asked, UNKNOWN), ours
+
+
+SITUATIONS = ("granted", "another scope", "revoked", "expired", "for another", "never")
+
+
+def bring_about(engine: Engine, situation: str, clinician: UUID, scope: Scope | None) -> None:
+    """Have Ada and a clinician stand to each other in some way; a grant of no scope opens everything."""
+    ada = add_user(engine, "ada")
+    others = [other for other in Scope if other is not scope]
+    everything = [scope] if scope else others
+    match situation:
+        case "granted":
+            add_grant(engine, ada, clinician, *everything)
+        case "another scope":
+            add_grant(engine, ada, clinician, *others)
+        case "revoked":
+            grant = add_grant(engine, ada, clinician)
+            with engine.begin() as connection:
+                statement = "update grants set revoked_at = now(), revoked_by = 'person' where id = :id"
+                connection.execute(text(statement), {"id": grant})
+        case "expired":
+            lasting = timedelta(days=2)
+            add_grant(engine, ada, clinician, since=lasting + timedelta(seconds=1), lasting=lasting)
+        case "for another":
+            add_grant(engine, ada, add_user(engine, "yet another"))
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("operation", ROWS)
+def test_a_clinician_finds_what_a_live_grant_opens(
+    caller: Callable[..., Caller],
+    target: Callable[[Row], str],
+    engine: Engine,
+    operation: str,
+    situation: str,
+) -> None:
+    row = ROWS[operation]
+    own, subject = target(row), f"clinician-{new_id()}"
+    clinician = caller(subject, Role.CLINICIAN)
+    bring_about(engine, situation, add_user(engine, subject), row.scope)
+
+    asked, unknown = clinician.call(operation, own), clinician.call(operation, UNKNOWN)
+
+    if Role.CLINICIAN not in row.roles:
+        assert asked.status_code == 403, "whatever was granted"
+    elif row.scope is not None and situation == "granted":
+        assert asked.status_code in row.status
+        assert unknown.status_code == 404
+    elif row.names is not None:
+        assert alike(asked, own) == alike(unknown, UNKNOWN)
+        assert asked.status_code == 404
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.SERVICE])
+@pytest.mark.parametrize("operation", ROWS)
+def test_a_grant_opens_nothing_to_other_roles(
+    caller: Callable[..., Caller],
+    target: Callable[[Row], str],
+    engine: Engine,
+    operation: str,
+    role: Role,
+) -> None:
+    row = ROWS[operation]
+    own, subject = target(row), f"{role}-{new_id()}"
+    bring_about(engine, "granted", add_user(engine, subject), row.scope)
+
+    assert caller(subject, role).call(operation, own).status_code == 403
+
+
+@pytest.mark.parametrize("operation", [name for name, row in ROWS.items() if row.scope])
+def test_a_grant_opens_nothing_to_somebody_who_only_records(
+    caller: Callable[..., Caller], target: Callable[[Row], str], engine: Engine, operation: str
+) -> None:
+    """A clinician's id, with a token that does not make them one."""
+    row = ROWS[operation]
+    own, subject = target(row), f"person-{new_id()}"
+    bring_about(engine, "granted", add_user(engine, subject), row.scope)
+    person = caller(subject, Role.USER)
+
+    asked, unknown = person.call(operation, own), person.call(operation, UNKNOWN)
+    assert alike(asked, own) == alike(unknown, UNKNOWN)
+    assert asked.status_code == 404
 
 
 def test_many_roles_open_what_each_does(caller: Callable[..., Caller]) -> None:

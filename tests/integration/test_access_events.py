@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,50 +13,14 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from factories import RUNNING, add_grant, add_job, add_user, move_jobs
+from factories import RUNNING, add_grant, add_job, add_user, move_jobs, subject_of
+from integration_support import SignIn
 from mindtrack_gateway.identity import Role
-from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.ids import new_id
 
 SUCCEEDED = "status = 'succeeded', worker_id = null, lease_expires_at = null, finished_at = now()"
 VOLATILE = {"date", "x-request-id", "ratelimit"}
-
-SignIn = Callable[..., httpx.Client]
-
-
-@pytest.fixture
-def sign_in(gateway: str, infrastructure: Infrastructure, engine: Engine) -> Iterator[SignIn]:
-    """Make clients of people by their subject."""
-    with ExitStack() as opened:
-
-        def make(subject: str, *roles: Role) -> httpx.Client:
-            token = infrastructure.issuer.token(subject, *(role.value for role in roles))
-            headers = {"Authorization": f"Bearer {token}"}
-            return opened.enter_context(httpx.Client(base_url=gateway, headers=headers, timeout=30))
-
-        yield make
-
-
-@pytest.fixture
-def person(engine: Engine) -> UUID:
-    """Somebody whom no other test knows: what was read of people stays."""
-    return add_user(engine, f"person-{new_id()}")
-
-
-@pytest.fixture
-def clinician(engine: Engine) -> UUID:
-    return add_user(engine, f"clinician-{new_id()}")
-
-
-@pytest.fixture
-def florence(sign_in: SignIn, engine: Engine, clinician: UUID) -> httpx.Client:
-    return sign_in(subject_of(engine, clinician), Role.CLINICIAN)
-
-
-def subject_of(engine: Engine, user_id: UUID) -> str:
-    with engine.connect() as connection:
-        return str(connection.scalar(text("select subject from users where id = :id"), {"id": user_id}))
 
 
 def written(engine: Engine, *people: UUID) -> list[Any]:
@@ -100,24 +64,33 @@ def test_a_line_says_who_read_what_of_whom_by_which_grant(
     assert timedelta(0) <= datetime.now(UTC) - line.at < timedelta(minutes=1)
 
 
-#: How a grant can be of no use, and whether its line names it.
+def for_another(engine: Engine, person: UUID, _clinician: UUID) -> None:
+    add_grant(engine, person, add_user(engine, "other"))
+
+
+def the_other_way_round(engine: Engine, person: UUID, clinician: UUID) -> None:
+    add_grant(engine, clinician, person)
+
+
+def revoked(engine: Engine, person: UUID, clinician: UUID) -> UUID:
+    grant = add_grant(engine, person, clinician)
+    with engine.begin() as connection:
+        statement = "update grants set revoked_at = now(), revoked_by = 'person' where id = :id"
+        connection.execute(text(statement), {"id": grant})
+    return grant
+
+
+#: How a grant can be of no use; returns the one that the line names.
 USELESS: dict[str, Callable[[Engine, UUID, UUID], UUID | None]] = {
     "never": lambda *_: None,
     "another scope": lambda engine, person, clinician: add_grant(engine, person, clinician, Scope.ANALYSES),
     "expired": lambda engine, person, clinician: add_grant(
         engine, person, clinician, since=timedelta(days=2), lasting=timedelta(days=2, seconds=-1)
     ),
-    "revoked": lambda engine, person, clinician: revoked(engine, add_grant(engine, person, clinician)),
-    "another's": lambda engine, person, _: add_grant(engine, person, add_user(engine, "other")) and None,
-    "the other way round": lambda engine, person, clinician: add_grant(engine, clinician, person) and None,
+    "revoked": revoked,
+    "for another": for_another,
+    "the other way round": the_other_way_round,
 }
-
-
-def revoked(engine: Engine, grant: UUID) -> UUID:
-    with engine.begin() as connection:
-        statement = "update grants set revoked_at = now(), revoked_by = 'person' where id = :id"
-        connection.execute(text(statement), {"id": grant})
-    return grant
 
 
 @pytest.mark.parametrize("useless", USELESS)
@@ -140,8 +113,8 @@ def test_a_refusal_looks_like_nobody_and_is_written_down(
 def test_the_last_of_several_former_grants_is_named(
     florence: httpx.Client, engine: Engine, person: UUID, clinician: UUID
 ) -> None:
-    revoked(engine, add_grant(engine, person, clinician))
-    last = revoked(engine, add_grant(engine, person, clinician))
+    revoked(engine, person, clinician)
+    last = revoked(engine, person, clinician)
 
     assert trends(florence, person).status_code == 404
     assert written(engine, person)[0].grant_id == last

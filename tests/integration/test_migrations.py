@@ -178,6 +178,13 @@ def test_the_release_before_feedback_goes_on_writing(empty: Engine) -> None:
     write_as_the_previous_release(empty)
 
 
+def test_the_release_before_grants_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0011")
+    write_as_the_previous_release(empty)
+    migrate.downgrade(empty, "0011-1")
+    write_as_the_previous_release(empty)
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")

@@ -20,6 +20,8 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
         ("HEAD", "/v1/jobs/42", Kind.POLLS),
         ("GET", "/v1/jobs/42/events", Kind.POLLS),
         ("GET", "/v1/jobs", Kind.OTHERS),
+        ("POST", "/v1/grants", Kind.CODES),
+        ("GET", "/v1/grants", Kind.OTHERS),
         ("POST", "/v1/jobs/42/cancel", Kind.OTHERS),
         ("POST", "/v1/jobs/status", Kind.OTHERS),
         ("GET", "/v1/users/me/trends", Kind.OTHERS),

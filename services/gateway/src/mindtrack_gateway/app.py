@@ -15,6 +15,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
+from mindtrack_gateway.analyses import routes as analyses
+from mindtrack_gateway.consent import accesses, grants, invitations
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.edge import Edge
 from mindtrack_gateway.feedback import routes as feedback
@@ -158,6 +160,10 @@ def create_app() -> FastAPI:
         streams.router,
         feedback.router,
         trends.router,
+        analyses.router,
+        invitations.router,
+        grants.router,
+        accesses.router,
         webhooks.router,
         health.router,
     ):

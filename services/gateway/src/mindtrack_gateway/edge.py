@@ -40,6 +40,7 @@ RECORDINGS = frozenset({"/v1/jobs", "/analyze-stress"})
 #: And those that take one by PUT.
 UPLOAD_URLS = "/v1/uploads/"
 POLLS = "/v1/jobs/"
+CODES = "/v1/grants"
 #: Of orchestrators and Prometheus, which no ingress lets through.
 UNLIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -61,6 +62,8 @@ def kind_of(method: str, path: str) -> Kind | None:
         return Kind.POLLS
     if path in UPLOADS and method == "POST":
         return Kind.UPLOADS
+    if path == CODES and method == "POST":
+        return Kind.CODES
     return None if path in UNLIMITED else Kind.OTHERS
 
 

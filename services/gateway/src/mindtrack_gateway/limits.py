@@ -82,6 +82,8 @@ class Kind(StrEnum):
 
     UPLOADS = "uploads"
     POLLS = "polls"
+    #: To redeem a code: guesses are few.
+    CODES = "codes"
     OTHERS = "others"
 
 
@@ -253,9 +255,10 @@ class ValkeyLedger:
 def policies(settings: LimitSettings) -> dict[tuple[Kind, Scope], Policy]:
     """Build what is limited."""
     chosen = {
-        # Each upload is worth a round trip: its budget is exact.
+        # Each upload, and each guess, is worth a round trip: their budgets are exact.
         Kind.UPLOADS: (settings.uploads_per_minute / 60, settings.uploads_burst, 0.0),
         Kind.POLLS: (settings.polls_per_second, settings.polls_burst, settings.polls_burst / 8),
+        Kind.CODES: (settings.codes_per_minute / 60, settings.codes_burst, 0.0),
         Kind.OTHERS: (settings.others_per_second, settings.others_burst, settings.others_burst / 8),
     }
     found: dict[tuple[Kind, Scope], Policy] = {}

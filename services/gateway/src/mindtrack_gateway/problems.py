@@ -16,6 +16,8 @@ ProblemError
 ├── TooManyWebhooksError         409  each person may have a few
 ├── WebhookDisabledError         409  nothing is sent to an endpoint that is disabled
 ├── NothingToRateError           409  feedback on a job without an analysis
+├── TooManyInvitationsError      409  each person may have a few that are open
+├── InvitationRedeemedError      409  it is a grant by now
 ├── RecordingTooLargeError       413
 ├── RequestTooLargeError         413  a body that is no recording
 ├── UnsupportedMediaTypeError    415  no type that a recording is sent as, or not one we can decode
@@ -23,6 +25,7 @@ ProblemError
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
 ├── RecordingEmptyError          422
 ├── UploadMismatchError          422  what was put there is not what was declared
+├── UseContextProhibitedError    422  emotions must not be inferred there
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
 ├── TooManyRequestsError         429  faster than the rate limits allow
 ├── TooManyUploadsError          429  too many of one person's at a time
@@ -240,6 +243,20 @@ class NothingToRateError(ProblemError):
     slug = "nothing-to-rate"
 
 
+class TooManyInvitationsError(ProblemError):
+    """There are as many open invitations as one person may have"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "too-many-invitations"
+
+
+class InvitationRedeemedError(ProblemError):
+    """The invitation was redeemed"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "invitation-redeemed"
+
+
 class RecordingTooLargeError(ProblemError):
     """The recording is too large"""
 
@@ -289,6 +306,13 @@ class UploadMismatchError(ProblemError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "upload-mismatch"
+
+
+class UseContextProhibitedError(ProblemError):
+    """Emotions must not be inferred in this context"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "use-context-prohibited"
 
 
 class RecordingRejectedError(ProblemError):

@@ -103,6 +103,14 @@ class LimitSettings(BaseSettings):
         Field(ge=0, description="GET /v1/jobs/... of one person, on average; 0 is no limit."),
     ] = 20
     polls_burst: Annotated[int, Field(gt=0, description="Of which this many may come at once.")] = 60
+    codes_per_minute: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="POST /v1/grants of one person, which redeems a code, on average; 0 is no limit.",
+        ),
+    ] = 6
+    codes_burst: Annotated[int, Field(gt=0, description="Of which this many may come at once.")] = 10
     others_per_second: Annotated[
         float, Field(ge=0, description="All other requests of one person, on average; 0 is no limit.")
     ] = 10

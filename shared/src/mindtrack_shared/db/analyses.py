@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Row, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Date, Row, Select, and_, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from mindtrack_shared.db.models import (
@@ -189,6 +189,41 @@ def indeterminate(user_id: UUID, *, first_day: date, last_day: date) -> Select[i
 
 def to_rollup(row: Row[*tuple[Any, ...]]) -> DayRollup:
     return DayRollup(*row)
+
+
+def page(
+    user_id: UUID,
+    *,
+    limit: int,
+    before: tuple[datetime, UUID] | None = None,
+    recorded_after: datetime | None = None,
+    recorded_before: datetime | None = None,
+) -> Select[AnalysisRecord, Measurements | None, str]:
+    """A person's analyses without windows, newest recording first, each with its quality and zone.
+
+    Older than the recording at a moment and, of several at that one, the analysis: `before`. Recorded at
+    `recorded_after` or later, and earlier than `recorded_before`.
+    """
+    query = (
+        select(AnalysisRecord, Job.quality, Recording.time_zone)
+        .join(Job, Job.id == AnalysisRecord.job_id)
+        .join(Recording, Recording.id == Job.recording_id)
+        .where(AnalysisRecord.user_id == user_id)
+        .order_by(AnalysisRecord.recorded_at.desc(), AnalysisRecord.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        moment, last = before
+        # The first condition is what the index is searched by.
+        query = query.where(
+            AnalysisRecord.recorded_at <= moment,
+            tuple_(AnalysisRecord.recorded_at, AnalysisRecord.id) < (moment, last),
+        )
+    if recorded_after is not None:
+        query = query.where(AnalysisRecord.recorded_at >= recorded_after)
+    if recorded_before is not None:
+        query = query.where(AnalysisRecord.recorded_at < recorded_before)
+    return query
 
 
 def to_probabilities(row: AnalysisRecord | AnalysisWindow) -> Probabilities:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -186,7 +186,7 @@ def one(grant_id: UUID, *, person: UUID | None, clinician: UUID | None) -> Selec
 
 def revoke(grant_id: UUID, *, person: UUID | None, clinician: UUID | None) -> ReturningUpdate[UUID]:
     """End a live grant, for either side. No row back: there is none, or it has ended already."""
-    by = RevokedBy.PERSON if person is not None else RevokedBy.CLINICIAN
+    by = case((Grant.user_id == person, RevokedBy.PERSON.value), else_=RevokedBy.CLINICIAN.value)
     return (
         update(Grant)
         .where(Grant.id == grant_id, _between(person, clinician), live())

@@ -20,6 +20,9 @@ JOB_CANCELED = "job_canceled"
 #: By its owner, with its recording and its analysis.
 JOB_DELETED = "job_deleted"
 JOB_DEMOTED = "job_demoted"
+#: A clinician redeemed a code; and a person took a grant back, or a clinician gave it back.
+GRANT_GIVEN = "grant_given"
+GRANT_REVOKED = "grant_revoked"
 ATTEMPT_FAILED = "attempt_failed"
 JOB_LEASE_LOST = "job_lease_lost"
 JOB_STALE_WRITE_REFUSED = "job_stale_write_refused"

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.cursor import decode, encode
 from mindtrack_gateway.jobs.schemas import JobPage, JobView
 from mindtrack_gateway.moments import Moment
+from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import DependencyUnavailableError, InvalidRequestError, documented
 from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.jobs import JobStatus, RejectionCode
 
-PATH = "/v1/jobs"
-router = APIRouter(prefix=PATH, tags=["jobs"], dependencies=[documented_bearer])
-
-MAX_PAGE = 100
-LINK: dict[str, Any] = {
-    "Link": {
-        "schema": {"type": "string", "examples": [f'<{PATH}?limit=20&cursor=AZ...>; rel="next"']},
-        "description": "The next page (RFC 8288), relative, with the same filters; absent on the last.",
-    }
-}
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[documented_bearer])
 
 EXAMPLE: dict[str, Any] = {
     "items": [
@@ -70,21 +60,10 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class Asked(BaseModel):
-    """Which jobs, and how many. What is not known is refused: a misspelt filter would let everything pass."""
+class Asked(PageQuery):
+    """Which jobs, and how many."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 20
-    cursor: Annotated[
-        str | None,
-        Field(
-            max_length=64,
-            description="`next_cursor` of the page before. It is a place in your list, and holds with other "
-            "filters, too.",
-        ),
-    ] = None
-    status: Annotated[list[JobStatus], Field(description="Any of these; may be repeated.")] = []
+    status: Annotated[list[JobStatus], Field(description="Any of these; may be repeated.")] = []  # noqa: RUF012 - Pydantic copies it
     created_after: Annotated[
         Moment | None, Field(description="Accepted then or later; RFC 3339 with an offset from UTC.")
     ] = None
@@ -111,28 +90,18 @@ async def page(
     _check_order(asked)
     query = jobs.page(
         user_id,
-        limit=asked.limit + 1,  # one row more than asked for tells whether another page follows
-        before=decode(asked.cursor) if asked.cursor else None,
+        limit=asked.enough,
+        before=asked.before,
         statuses=set(asked.status),
         created_after=asked.created_after,
         created_before=asked.created_before,
     )
     async with parts.sessions() as session:
-        rows = list((await session.scalars(query)).unique())
-        items = [JobView.of(row) for row in rows[: asked.limit]]
-    if len(rows) <= asked.limit:
-        return JobPage(items=items, next_cursor=None)
-    cursor = encode(items[-1].id)
-    response.headers["Link"] = _next(request, cursor)
-    return JobPage(items=items, next_cursor=cursor)
+        rows, last = asked.cut((await session.scalars(query)).unique().all())
+        items = [JobView.of(row) for row in rows]
+    return JobPage(items=items, next_cursor=lead_on(request, response, last.id if last else None))
 
 
 def _check_order(asked: Asked) -> None:
     if asked.created_after and asked.created_before and asked.created_before <= asked.created_after:
         raise InvalidRequestError.about("query.created_before", "must lie after `created_after`")
-
-
-def _next(request: Request, cursor: str) -> str:
-    """Write the link to the page that begins at a cursor."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    return f'<{PATH}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'

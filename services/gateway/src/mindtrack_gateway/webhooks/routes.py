@@ -11,7 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.cursor import decode, encode
+from mindtrack_gateway.jobs.cursor import decode
+from mindtrack_gateway.pages import lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -196,11 +197,8 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - what a page is asked by
         query = webhooks.deliveries(webhook_id, before=before, limit=limit + 1, state=state)
         rows = list(await session.scalars(query))
         items = [DeliveryView.of(row) for row in rows[:limit]]
-    following = encode(items[-1].id) if len(rows) > limit else None
-    if following is not None:
-        address = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
-    return DeliveryPage(items=items, next_cursor=following)
+    last = items[-1].id if len(rows) > limit else None
+    return DeliveryPage(items=items, next_cursor=lead_on(request, response, last))
 
 
 @router.post(
