@@ -25,12 +25,16 @@ from mindtrack_client import (
     AsyncMindTrack,
     ConflictError,
     GoneError,
+    InvitationRedeemedError,
     Job,
     JobStatus,
     MindTrack,
     NotFoundError,
     Retry,
+    Scope,
     UnauthorizedError,
+    UseContext,
+    UseContextProhibitedError,
     WaitTimeoutError,
 )
 from mindtrack_client.core import DIRECT_FROM_BYTES
@@ -68,6 +72,41 @@ async def test_three_lines_awaited(stack: Stack) -> None:
         trend = await m.trends()
         assert trend.count == 2
         assert await m.job(jobs[0].id) == jobs[0]
+
+
+def test_consent_from_invitation_to_revocation(stack: Stack) -> None:
+    """The SDK and the command, on both sides."""
+    person, clinician = f"person-{uuid4()}", f"clinician-{uuid4()}"
+    with (
+        MindTrack(stack.base_url, stack.token(person)) as own,
+        MindTrack(stack.base_url, stack.token(clinician, "clinician")) as other,
+    ):
+        job = own.analyze(SAMPLES / "day-7.m4a")
+        invitation = own.invite([Scope.TRENDS, Scope.ANALYSES], purpose="Sessions", use_context="healthcare")
+        with pytest.raises(UseContextProhibitedError):
+            own.invite([Scope.TRENDS], purpose="Sessions", use_context=UseContext.WORKPLACE)
+        assert invitation.code is not None
+        grant = other.redeem(invitation.code)
+        assert other.redeem(invitation.code) == grant
+        with pytest.raises(InvitationRedeemedError):
+            own.withdraw(invitation.id)
+
+        assert other.trends(grant.user_id) == own.trends()
+        (analysis,) = other.analyses(grant.user_id)
+        assert analysis.job_id == job.id
+        assert job.analysis is not None
+        assert analysis.analysis.stress_score == job.analysis.stress_score
+        assert [one.id for one in other.grants(live=True)] == [grant.id]
+
+        assert own.revoke(grant.id).state == "revoked"
+        with pytest.raises(NotFoundError):
+            other.trends(grant.user_id)
+        assert [(one.action, one.outcome) for one in own.accesses()] == [
+            ("getTrends", "refused"),
+            ("listAnalyses", "allowed"),
+            ("getTrends", "allowed"),
+        ]
+        assert [one.state for one in own.invitations()] == ["redeemed"]
 
 
 def test_the_server_holds_the_answer_until_there_is_one(stack: Stack) -> None:

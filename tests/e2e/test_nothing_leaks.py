@@ -18,7 +18,7 @@ import pytest
 from redis import Redis
 
 from faults_support import another, eventually
-from mindtrack_client import JobStatus, MindTrack
+from mindtrack_client import JobStatus, MindTrack, NotFoundError
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
 from otlp_receiver import receiving
@@ -116,6 +116,7 @@ def test_nothing_leaks(tmp_path: Path) -> None:
                 succeeded = client.submit(good, wait=True, timeout=60)
                 rejected = client.submit(torn, wait=True, timeout=60)
                 client.trends(days=7)
+                code = _consent(stack, client)
                 failed = _lose_a_recording(stack, client, another(good, tmp_path))
             assert [succeeded.status, rejected.status] == [JobStatus.SUCCEEDED, JobStatus.REJECTED]
             _provoke(stack, token, good)
@@ -130,7 +131,7 @@ def test_nothing_leaks(tmp_path: Path) -> None:
     assert succeeded.analysis is not None
     scores = [share for share in succeeded.analysis.probabilities.values() if share]
     secrets = Secrets(
-        forbidden=(token, token.split(".")[2], PERSON, FILE, TYPED, *audio(good.read_bytes())),
+        forbidden=(token, token.split(".")[2], PERSON, FILE, TYPED, code, *audio(good.read_bytes())),
         user_ids=tuple(user_ids),
         scores=tuple(scores),
     )
@@ -154,6 +155,22 @@ def _lose_a_recording(stack: Stack, client: MindTrack, recording: Path) -> str:
     ended = client.wait(job.id, timeout=90)
     assert ended.status is JobStatus.FAILED
     return str(job.id)
+
+
+def _consent(stack: Stack, client: MindTrack) -> str:
+    """Have a clinician read by a grant, and be refused once it has ended; returns the code."""
+    code = client.invite(["trends", "analyses"], purpose=TYPED, use_context="healthcare").code
+    assert code is not None
+    with MindTrack(stack.base_url, stack.token(f"{PERSON}-clinician", "clinician")) as clinician:
+        grant = clinician.redeem(code)
+        clinician.trends(grant.user_id)
+        assert list(clinician.analyses(grant.user_id))
+        client.revoke(grant.id)
+        with pytest.raises(NotFoundError):
+            clinician.trends(grant.user_id)
+        with pytest.raises(NotFoundError):
+            clinician.redeem(TYPED)
+    return code
 
 
 def _provoke(stack: Stack, token: str, recording: Path) -> None:

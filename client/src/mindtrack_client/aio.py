@@ -21,13 +21,32 @@ from mindtrack_client.core import (
     WAIT_TIMEOUT,
     Core,
     JobChange,
+    Listing,
     Options,
     Submission,
+    accesses_listing,
+    analyses_listing,
     checked_token,
     checked_url,
+    grants_listing,
+    invitation_document,
+    invitations_listing,
+    jobs_listing,
 )
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
-from mindtrack_client.models import Job, JobStatus, Receipt, Trend
+from mindtrack_client.models import (
+    Access,
+    Grant,
+    Invitation,
+    Item,
+    Job,
+    JobStatus,
+    Receipt,
+    RecordedAnalysis,
+    Scope,
+    Trend,
+    UseContext,
+)
 from mindtrack_client.retry import Retry
 
 T = TypeVar("T")
@@ -141,22 +160,9 @@ class AsyncMindTrack:
         page_size: int = 50,
     ) -> AsyncIterator[Job]:
         """Your jobs, newest first, fetched page by page as you go. Their analyses come without windows."""
-        cursor = None
-        while True:
-            page = await self._run(
-                self._core.jobs(
-                    status=status,
-                    created_after=created_after,
-                    created_before=created_before,
-                    page_size=page_size,
-                    cursor=cursor,
-                )
-            )
-            for job in page.items:
-                yield job
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        listing = jobs_listing(status, created_after, created_before, page_size)
+        async for item in self._each(listing):
+            yield item
 
     async def statuses(self, job_ids: Iterable[UUID | str]) -> dict[UUID, JobStatus | None]:
         """How many jobs stand, a hundred in one request; None for those that are unknown or not yours."""
@@ -178,6 +184,93 @@ class AsyncMindTrack:
     async def trends(self, user_id: UUID | str = "me", days: int = 7) -> Trend:
         """The last `days` days of your stress history, or of someone who granted you access to theirs."""
         return await self._run(self._core.trends(user_id, days))
+
+    async def analyses(
+        self,
+        user_id: UUID | str = "me",
+        *,
+        recorded_after: datetime | None = None,
+        recorded_before: datetime | None = None,
+        page_size: int = 50,
+    ) -> AsyncIterator[RecordedAnalysis]:
+        """Your analyses, newest recording first, or of someone who granted you access; without windows."""
+        listing = analyses_listing(user_id, recorded_after, recorded_before, page_size)
+        async for item in self._each(listing):
+            yield item
+
+    async def invite(
+        self,
+        scopes: Iterable[Scope | str],
+        *,
+        purpose: str,
+        use_context: UseContext | str,
+        grant_days: int | None = None,
+        code_days: int | None = None,
+    ) -> Invitation:
+        """Invite a clinician; tell them the `code` of what comes back, which is shown this once.
+
+        Args:
+            scopes: what the grant will open.
+            purpose: what it is for, in words that both sides see.
+            use_context: where what is read is used.
+            grant_days: how long the grant will hold; the server's default otherwise.
+            code_days: how long the code can be redeemed; the server's default otherwise.
+
+        Raises:
+            UseContextProhibitedError: emotions must not be inferred there.
+            ConflictError: there are as many open invitations as one person may have.
+
+        """
+        document = invitation_document(scopes, purpose, use_context, grant_days, code_days)
+        return await self._run(self._core.invite(document))
+
+    async def invitations(self, page_size: int = 50) -> AsyncIterator[Invitation]:
+        """Your invitations, newest first; without their codes."""
+        async for item in self._each(invitations_listing(page_size)):
+            yield item
+
+    async def withdraw(self, invitation_id: UUID | str) -> Invitation:
+        """Make an invitation's code worthless.
+
+        Raises:
+            InvitationRedeemedError: it has become a grant: `revoke` that.
+
+        """
+        return await self._run(self._core.withdraw(invitation_id))
+
+    async def redeem(self, code: str) -> Grant:
+        """Turn a person's code into a grant, as a clinician. Sent again, the grant is the same.
+
+        Raises:
+            NotFoundError: the code opens nothing; it is not told why.
+
+        """
+        return await self._run(self._core.redeem(code))
+
+    async def grants(self, *, live: bool = False, page_size: int = 50) -> AsyncIterator[Grant]:
+        """The grants you gave and, as a clinician, those you were given, newest first; also former ones."""
+        async for item in self._each(grants_listing(page_size, live=live)):
+            yield item
+
+    async def revoke(self, grant_id: UUID | str) -> Grant:
+        """End a grant, at once: take it back, or give it back as a clinician."""
+        return await self._run(self._core.revoke(grant_id))
+
+    async def accesses(self, page_size: int = 50) -> AsyncIterator[Access]:
+        """Who read, or tried to read, what of yours, newest first."""
+        async for item in self._each(accesses_listing(page_size)):
+            yield item
+
+    async def _each(self, listing: Listing[Item]) -> AsyncIterator[Item]:
+        """Go through a list, page by page."""
+        cursor = None
+        while True:
+            page = await self._run(self._core.page(listing, cursor))
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     async def _run(self, flow: Flow[T]) -> T:
         try:

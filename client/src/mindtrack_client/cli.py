@@ -11,7 +11,7 @@ import typer
 
 from mindtrack_client import batch, exits, progress, render, report
 from mindtrack_client.batch import Capture, Outcome
-from mindtrack_client.commands import data, record, webhook
+from mindtrack_client.commands import consent, data, record, webhook
 from mindtrack_client.commands.data import PAGE_SIZE
 from mindtrack_client.core import WAIT_TIMEOUT
 from mindtrack_client.exits import MEANINGS
@@ -181,5 +181,17 @@ def trends(
 
 
 app.add_typer(webhook.app, name="webhook")
-for _command in (record.record, data.history, data.delete, data.export):
+for _command in (
+    record.record,
+    data.history,
+    data.delete,
+    data.export,
+    consent.invite,
+    consent.invitations,
+    consent.withdraw,
+    consent.redeem,
+    consent.grants,
+    consent.revoke,
+    consent.accesses,
+):
     app.command()(_command)

@@ -19,13 +19,32 @@ from mindtrack_client.core import (
     WAIT_TIMEOUT,
     Core,
     JobChange,
+    Listing,
     Options,
     Submission,
+    accesses_listing,
+    analyses_listing,
     checked_token,
     checked_url,
+    grants_listing,
+    invitation_document,
+    invitations_listing,
+    jobs_listing,
 )
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
-from mindtrack_client.models import Job, JobStatus, Receipt, Trend
+from mindtrack_client.models import (
+    Access,
+    Grant,
+    Invitation,
+    Item,
+    Job,
+    JobStatus,
+    Receipt,
+    RecordedAnalysis,
+    Scope,
+    Trend,
+    UseContext,
+)
 from mindtrack_client.retry import Retry
 
 T = TypeVar("T")
@@ -160,21 +179,8 @@ class MindTrack:
         page_size: int = 50,
     ) -> Iterator[Job]:
         """Your jobs, newest first, fetched page by page as you go. Their analyses come without windows."""
-        cursor = None
-        while True:
-            page = self._run(
-                self._core.jobs(
-                    status=status,
-                    created_after=created_after,
-                    created_before=created_before,
-                    page_size=page_size,
-                    cursor=cursor,
-                )
-            )
-            yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        listing = jobs_listing(status, created_after, created_before, page_size)
+        return self._each(listing)
 
     def statuses(self, job_ids: Iterable[UUID | str]) -> dict[UUID, JobStatus | None]:
         """How many jobs stand, a hundred in one request; None for those that are unknown or not yours."""
@@ -196,6 +202,88 @@ class MindTrack:
     def trends(self, user_id: UUID | str = "me", days: int = 7) -> Trend:
         """The last `days` days of your stress history, or of someone who granted you access to theirs."""
         return self._run(self._core.trends(user_id, days))
+
+    def analyses(
+        self,
+        user_id: UUID | str = "me",
+        *,
+        recorded_after: datetime | None = None,
+        recorded_before: datetime | None = None,
+        page_size: int = 50,
+    ) -> Iterator[RecordedAnalysis]:
+        """Your analyses, newest recording first, or of someone who granted you access; without windows."""
+        listing = analyses_listing(user_id, recorded_after, recorded_before, page_size)
+        return self._each(listing)
+
+    def invite(
+        self,
+        scopes: Iterable[Scope | str],
+        *,
+        purpose: str,
+        use_context: UseContext | str,
+        grant_days: int | None = None,
+        code_days: int | None = None,
+    ) -> Invitation:
+        """Invite a clinician; tell them the `code` of what comes back, which is shown this once.
+
+        Args:
+            scopes: what the grant will open.
+            purpose: what it is for, in words that both sides see.
+            use_context: where what is read is used.
+            grant_days: how long the grant will hold; the server's default otherwise.
+            code_days: how long the code can be redeemed; the server's default otherwise.
+
+        Raises:
+            UseContextProhibitedError: emotions must not be inferred there.
+            ConflictError: there are as many open invitations as one person may have.
+
+        """
+        document = invitation_document(scopes, purpose, use_context, grant_days, code_days)
+        return self._run(self._core.invite(document))
+
+    def invitations(self, page_size: int = 50) -> Iterator[Invitation]:
+        """Your invitations, newest first; without their codes."""
+        return self._each(invitations_listing(page_size))
+
+    def withdraw(self, invitation_id: UUID | str) -> Invitation:
+        """Make an invitation's code worthless.
+
+        Raises:
+            InvitationRedeemedError: it has become a grant: `revoke` that.
+
+        """
+        return self._run(self._core.withdraw(invitation_id))
+
+    def redeem(self, code: str) -> Grant:
+        """Turn a person's code into a grant, as a clinician. Sent again, the grant is the same.
+
+        Raises:
+            NotFoundError: the code opens nothing; it is not told why.
+
+        """
+        return self._run(self._core.redeem(code))
+
+    def grants(self, *, live: bool = False, page_size: int = 50) -> Iterator[Grant]:
+        """The grants you gave and, as a clinician, those you were given, newest first; also former ones."""
+        return self._each(grants_listing(page_size, live=live))
+
+    def revoke(self, grant_id: UUID | str) -> Grant:
+        """End a grant, at once: take it back, or give it back as a clinician."""
+        return self._run(self._core.revoke(grant_id))
+
+    def accesses(self, page_size: int = 50) -> Iterator[Access]:
+        """Who read, or tried to read, what of yours, newest first."""
+        return self._each(accesses_listing(page_size))
+
+    def _each(self, listing: Listing[Item]) -> Iterator[Item]:
+        """Go through a list, page by page."""
+        cursor = None
+        while True:
+            page = self._run(self._core.page(listing, cursor))
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def _run(self, flow: Flow[T]) -> T:
         try:

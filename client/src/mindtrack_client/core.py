@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, TypedDict, TypeVar
+from typing import Any, Generic, Self, TypedDict, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -35,15 +35,22 @@ from mindtrack_client.errors import (
 )
 from mindtrack_client.exchange import Authorize, Blocking, Flow, Reply, Request, Send, Sleep
 from mindtrack_client.models import (
+    Access,
+    Grant,
+    Invitation,
+    Item,
     Job,
-    JobPage,
     JobStatus,
     Model,
+    Page,
     Priority,
     Receipt,
+    RecordedAnalysis,
+    Scope,
     Standing,
     Trend,
     Upload,
+    UseContext,
 )
 from mindtrack_client.retry import Retry
 from mindtrack_client.upload import (
@@ -271,24 +278,9 @@ class Core:
         wanted = self._retry.spread(POLL_SECONDS if named is None else max(named, SHORTEST_POLL_SECONDS))
         return max(0.0, min(wanted, deadline.remaining()))
 
-    def jobs(
-        self,
-        *,
-        status: JobStatus | str | None,
-        created_after: datetime | None,
-        created_before: datetime | None,
-        page_size: int,
-        cursor: str | None = None,
-    ) -> Flow[JobPage]:
-        params = {"limit": str(page_size)}
-        if status is not None:
-            params["status"] = JobStatus(status).value
-        for name, moment in (("created_after", created_after), ("created_before", created_before)):
-            if moment is not None:
-                params[name] = _aware(name, moment).isoformat()
-        if cursor is not None:
-            params["cursor"] = cursor
-        return parsed((yield from self._exchange(Request("GET", "v1/jobs", params))), JobPage)
+    def page(self, listing: Listing[Item], cursor: str | None) -> Flow[Page[Item]]:
+        params = {**listing.params, **({"cursor": cursor} if cursor is not None else {})}
+        return parsed((yield from self._exchange(Request("GET", listing.path, params))), listing.page)
 
     def statuses(self, job_ids: list[UUID | str]) -> Flow[dict[UUID, JobStatus | None]]:
         wanted = [UUID(str(job_id)) for job_id in job_ids]
@@ -308,9 +300,23 @@ class Core:
         return parsed((yield from self._exchange(Request("DELETE", job_path(job_id)))), Receipt)
 
     def trends(self, user_id: UUID | str, days: int) -> Flow[Trend]:
-        who = user_id if user_id == "me" else UUID(str(user_id))
-        request = Request("GET", f"v1/users/{who}/trends", {"days": str(days)})
+        request = Request("GET", f"{person_path(user_id)}/trends", {"days": str(days)})
         return parsed((yield from self._exchange(request)), Trend)
+
+    def invite(self, document: Mapping[str, object]) -> Flow[Invitation]:
+        request = json_request("POST", "v1/invitations", document)
+        return parsed((yield from self._exchange(request)), Invitation)
+
+    def withdraw(self, invitation_id: UUID | str) -> Flow[Invitation]:
+        request = Request("DELETE", f"v1/invitations/{UUID(str(invitation_id))}")
+        return parsed((yield from self._exchange(request)), Invitation)
+
+    def redeem(self, code: str) -> Flow[Grant]:
+        return parsed((yield from self._exchange(json_request("POST", "v1/grants", {"code": code}))), Grant)
+
+    def revoke(self, grant_id: UUID | str) -> Flow[Grant]:
+        request = Request("DELETE", f"v1/grants/{UUID(str(grant_id))}")
+        return parsed((yield from self._exchange(request)), Grant)
 
     def _exchange(
         self, request: Request, deadline: Deadline | None = None, retry: Retry | None = None
@@ -381,6 +387,96 @@ def json_request(
 ) -> Request:
     headers = {"Content-Type": "application/json", **(headers or {})}
     return Request(method, target, headers=headers, content=json.dumps(document).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Item]):
+    """A list that is fetched page by page."""
+
+    path: str
+    page: type[Page[Item]]
+    params: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, path: str, page: type[Page[Item]], page_size: int, **filters: str | datetime | None
+    ) -> Listing[Item]:
+        """Narrow a list; a filter that is None is left out.
+
+        Raises:
+            ValueError: a time has no UTC offset.
+
+        """
+        given = {name: value for name, value in filters.items() if value is not None}
+        params = {
+            name: _aware(name, value).isoformat() if isinstance(value, datetime) else value
+            for name, value in given.items()
+        }
+        return cls(path, page, {"limit": str(page_size), **params})
+
+
+def jobs_listing(
+    status: JobStatus | str | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+    page_size: int,
+) -> Listing[Job]:
+    return Listing.of(
+        "v1/jobs",
+        Page[Job],
+        page_size,
+        status=None if status is None else JobStatus(status).value,
+        created_after=created_after,
+        created_before=created_before,
+    )
+
+
+def analyses_listing(
+    user_id: UUID | str,
+    recorded_after: datetime | None,
+    recorded_before: datetime | None,
+    page_size: int,
+) -> Listing[RecordedAnalysis]:
+    return Listing.of(
+        f"{person_path(user_id)}/analyses",
+        Page[RecordedAnalysis],
+        page_size,
+        recorded_after=recorded_after,
+        recorded_before=recorded_before,
+    )
+
+
+def invitations_listing(page_size: int) -> Listing[Invitation]:
+    return Listing.of("v1/invitations", Page[Invitation], page_size)
+
+
+def grants_listing(page_size: int, *, live: bool) -> Listing[Grant]:
+    return Listing.of("v1/grants", Page[Grant], page_size, live="true" if live else None)
+
+
+def accesses_listing(page_size: int) -> Listing[Access]:
+    return Listing.of("v1/users/me/accesses", Page[Access], page_size)
+
+
+def invitation_document(
+    scopes: Iterable[Scope | str],
+    purpose: str,
+    use_context: UseContext | str,
+    grant_days: int | None,
+    code_days: int | None,
+) -> dict[str, object]:
+    """Say what is granted; how long it holds is the server's to say unless it is given."""
+    days = {"grant_days": grant_days, "code_days": code_days}
+    return {
+        "scopes": [str(scope) for scope in scopes],
+        "purpose": purpose,
+        "use_context": str(use_context),
+        **{name: number for name, number in days.items() if number is not None},
+    }
+
+
+def person_path(user_id: UUID | str) -> str:
+    return f"v1/users/{user_id if user_id == 'me' else UUID(str(user_id))}"
 
 
 def job_path(job_id: UUID | str) -> str:

@@ -18,7 +18,8 @@ MindTrackError                        catch this to catch them all; `job_id` is 
     ├── ConflictError                 409  not in the state that this needs
     │   ├── IdempotencyKeyInUseError  409  the same request is under way
     │   ├── UploadMissingError        409  nothing was put at the upload's URL
-    │   └── UploadUsedError           409  it has a job already
+    │   ├── UploadUsedError           409  it has a job already
+    │   └── InvitationRedeemedError   409  it is a grant by now
     ├── GoneError                     410  deleted
     ├── TooLargeError                 413
     │   └── RecordingTooLargeError    413
@@ -26,7 +27,8 @@ MindTrackError                        catch this to catch them all; `job_id` is 
     ├── InvalidRequestError           422  `errors` lists each value
     │   ├── RecordingEmptyError       422
     │   ├── UploadMismatchError       422  other bytes than were announced
-    │   └── IdempotencyKeyReusedError 422  for another recording
+    │   ├── IdempotencyKeyReusedError 422  for another recording
+    │   └── UseContextProhibitedError 422  emotions must not be inferred there
     ├── RateLimitedError              429  `retry_after` says when
     └── ServerError                   5xx
         ├── UploadsNotConfiguredError 501  this server takes no direct uploads
@@ -172,6 +174,10 @@ class UploadUsedError(ConflictError):
     for_type = "upload-used"
 
 
+class InvitationRedeemedError(ConflictError):
+    for_type = "invitation-redeemed"
+
+
 class GoneError(ProblemError):
     for_status = 410
 
@@ -202,6 +208,10 @@ class UploadMismatchError(InvalidRequestError):
 
 class IdempotencyKeyReusedError(InvalidRequestError):
     for_type = "idempotency-key-reused"
+
+
+class UseContextProhibitedError(InvalidRequestError):
+    for_type = "use-context-prohibited"
 
 
 class RateLimitedError(ProblemError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
 
 
 class Model(BaseModel):
@@ -202,8 +204,10 @@ class Job(Model):
         return self.status.is_finished
 
 
-class JobPage(Model):
-    items: tuple[Job, ...]
+class Page(Model, Generic[Item]):
+    """A part of a list, newest first."""
+
+    items: tuple[Item, ...]
     next_cursor: str | None = None
 
 
@@ -272,6 +276,92 @@ class Trend(Model):
     days: tuple[TrendDay, ...]
     #: What these numbers are and are not, to be shown beside them.
     notice: str
+
+
+class RecordedAnalysis(Model):
+    """One analysis of a person's, and when its recording was made."""
+
+    job_id: UUID
+    recorded_at: datetime
+    #: IANA name of the zone the person was in.
+    time_zone: str
+    quality: Quality | None = None
+    analysis: Analysis
+
+
+class Scope(StrEnum):
+    """What a grant opens."""
+
+    TRENDS = "trends"
+    ANALYSES = "analyses"
+    FEEDBACK = "feedback"
+    ALERTS = "alerts"
+    NOTES = "notes"
+
+
+class UseContext(StrEnum):
+    """Where what a clinician reads is used. The law refuses work and education."""
+
+    HEALTHCARE = "healthcare"
+    SELF_SUPPORT = "self_support"
+    RESEARCH = "research"
+    WORKPLACE = "workplace"
+    EDUCATION = "education"
+
+
+class Consent(Model):
+    """What a person consents to; in words, as newer servers may know more."""
+
+    scopes: tuple[str, ...]
+    purpose: str
+    use_context: str
+
+
+class Invitation(Consent):
+    """A grant to come, for the clinician who redeems its code."""
+
+    id: UUID
+    #: `open`, `redeemed`, `withdrawn` or `expired`.
+    state: str
+    grant_days: int
+    created_at: datetime
+    #: Until then, the code can be redeemed.
+    expires_at: datetime
+    redeemed_at: datetime | None = None
+    clinician_id: UUID | None = None
+    withdrawn_at: datetime | None = None
+    #: Told once, by `invite`.
+    code: str | None = Field(default=None, repr=False)
+
+
+class Grant(Consent):
+    """A person's consent for one clinician."""
+
+    id: UUID
+    #: The person.
+    user_id: UUID
+    clinician_id: UUID
+    you_are: Literal["person", "clinician"]
+    #: `live`, `revoked` or `expired`; only a live one opens anything.
+    state: str
+    granted_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    #: `person`, `clinician` (who gave it back) or `replacement`.
+    revoked_by: str | None = None
+
+
+class Access(Model):
+    """One time that a clinician read, or tried to read, what is yours."""
+
+    id: UUID
+    at: datetime
+    clinician_id: UUID
+    grant_id: UUID
+    #: The operation's name in the interface, such as `getTrends`.
+    action: str
+    #: `allowed`; or `refused`: the grant did not open it, or not any more.
+    outcome: str
 
 
 class InvalidPart(Model):

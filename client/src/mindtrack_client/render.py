@@ -11,8 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mindtrack_client.models import (
+    Access,
     Analysis,
     Biomarker,
+    Grant,
+    Invitation,
     Job,
     JobProblem,
     JobStatus,
@@ -114,6 +117,46 @@ def _indices(analysis: Analysis | None) -> tuple[str, ...]:
         return ()
     indices = (analysis.indices.anxiety, analysis.indices.depressive, analysis.indices.baseline)
     return tuple("-" if analysis.indeterminate else _score(index, "-") for index in indices)
+
+
+def print_invitations(console: Console, invitations: Iterable[Invitation]) -> None:
+    table = _consents("Invitation")
+    for one in invitations:
+        table.add_row(str(one.id), one.state, f"{one.expires_at:%Y-%m-%d}", ", ".join(one.scopes))
+    _print_or(console, table, "No invitations.")
+
+
+def print_grants(console: Console, grants: Iterable[Grant]) -> None:
+    """Whose they are is in the JSON: two more ids would not fit."""
+    table = _consents("Grant")
+    for one in grants:
+        until = one.revoked_at or one.expires_at
+        table.add_row(str(one.id), one.state, f"{until:%Y-%m-%d}", ", ".join(one.scopes))
+    _print_or(console, table, "No grants.")
+
+
+def _consents(kind: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in (kind, "State", "Until"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("Opens", overflow="fold")
+    return table
+
+
+def print_accesses(console: Console, accesses: Iterable[Access]) -> None:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("When", "Clinician", "What", "Outcome"):
+        table.add_column(heading, no_wrap=True)
+    for one in accesses:
+        table.add_row(f"{one.at:%Y-%m-%d %H:%M}", str(one.clinician_id), one.action, one.outcome)
+    _print_or(console, table, "Nobody read anything of yours by a grant.")
+
+
+def _print_or(console: Console, table: Table, nothing: str) -> None:
+    if table.row_count == 0:
+        console.print(nothing)
+    else:
+        console.print(table)
 
 
 def print_trend(console: Console, trend: Trend) -> None:

@@ -135,6 +135,54 @@ def trend(*days: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+CLINICIAN_ID = "01890a5d-0000-7000-8000-000000000003"
+INVITATION_ID = "01890a5d-0000-7000-8000-000000000004"
+GRANT_ID = "01890a5d-0000-7000-8000-000000000005"
+CODE = "7K3M-9QXD-2HVT-4B8N"
+CONSENT = {"scopes": ["trends", "analyses"], "purpose": "Weekly sessions", "use_context": "healthcare"}
+
+
+def invitation(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    document: dict[str, Any] = CONSENT | {
+        "id": INVITATION_ID,
+        "state": "open",
+        "grant_days": 90,
+        "created_at": "2026-11-22T08:00:00Z",
+        "expires_at": "2026-11-29T08:00:00Z",
+        "redeemed_at": None,
+        "clinician_id": None,
+        "withdrawn_at": None,
+    }
+    return document | changes
+
+
+def grant(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    document: dict[str, Any] = CONSENT | {
+        "id": GRANT_ID,
+        "user_id": USER_ID,
+        "clinician_id": CLINICIAN_ID,
+        "you_are": "person",
+        "state": "live",
+        "granted_at": "2026-11-22T09:00:00Z",
+        "expires_at": "2027-02-20T09:00:00Z",
+        "revoked_at": None,
+        "revoked_by": None,
+    }
+    return document | changes
+
+
+def access(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    document: dict[str, Any] = {
+        "id": "01890a5d-0000-7000-8000-000000000006",
+        "at": "2026-11-23T10:30:00Z",
+        "clinician_id": CLINICIAN_ID,
+        "grant_id": GRANT_ID,
+        "action": "getTrends",
+        "outcome": "allowed",
+    }
+    return document | changes
+
+
 def problem(status: int, title: str = "Nope", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
     return {"type": "about:blank", "title": title, "status": status, "detail": "Because."} | changes
 
