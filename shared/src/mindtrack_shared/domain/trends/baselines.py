@@ -1,7 +1,12 @@
 """What is usual for a person, day by day: from earlier days of the same origin only.
 
-A robust centre (median) and spread (1.4826 times the median absolute deviation). A first baseline grows for
-four weeks; from then on a window of sixty days trails two weeks behind. See `method.Method`.
+Centre and spread are mean and standard deviation of days that are first clipped to their median plus and
+minus 2.5 times 1.4826 times their median absolute deviation: the first step of ISO 13528's algorithm A, with
+a wider clip. One odd day moves them hardly more than it would median and median absolute deviation, and they
+are as sure as those of about twice as many days; `docs/trends.md` has what that is worth.
+
+A first baseline grows for four weeks and holds until a window of sixty days, two weeks back, is full; from
+then on that window is the baseline. See `method.Method`.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mindtrack_shared.domain.trends.days import DayValue
 from mindtrack_shared.domain.trends.measures import FloatArray
 from mindtrack_shared.domain.trends.method import Method
 
@@ -78,8 +84,8 @@ def baselines(series: Series, last_day: date, *, least_spread: float, method: Me
     Takes memory for `window_days` numbers per day. Returns arrays of (days + 1,).
     """
     start, stop = _windows(series.day, series.recordings, last_day.toordinal() + 1, method)
-    centre, spread = _robust(series.value, start, stop, method.mad_to_sd)
-    return Baselines(centre, np.maximum(spread, least_spread), start, stop)
+    centre, spread = _robust(series.value, start, stop, least_spread, method)
+    return Baselines(centre, spread, start, stop)
 
 
 def calibration(series: Series, last_day: date, method: Method) -> Calibration:
@@ -125,7 +131,8 @@ def _stretch(days: IntArray, recordings: IntArray, judged: IntArray, method: Met
         return np.zeros((2, len(judged)), np.int64)
     grown = max(int(days[0]) + method.first_days - 1, complete)
     newest = judged - method.lag_days
-    first = newest < grown
+    full = int(days[0]) + method.window_days - 1
+    first = newest < max(grown, full)
     stop = np.searchsorted(days, np.where(first, np.minimum(judged - 1, grown), newest), side="right")
     start = np.searchsorted(days, newest - method.window_days + 1)
     start = np.maximum(np.minimum(start, stop - method.window_recording_days), 0)
@@ -143,32 +150,43 @@ def _complete(days: IntArray, recordings: IntArray, method: Method) -> int | Non
 
 
 def _robust(
-    value: FloatArray, start: IntArray, stop: IntArray, mad_to_sd: float
+    value: FloatArray, start: IntArray, stop: IntArray, least_spread: float, method: Method
 ) -> tuple[FloatArray, FloatArray]:
-    """Median and spread of each window; NaN of empty ones."""
-    count = stop - start
-    centre, spread = np.full((2, len(count)), np.nan)
-    some = np.flatnonzero(count)
+    """Centre and spread of each window; NaN of empty ones."""
+    centre, spread = np.full((2, len(start)), np.nan)
+    some = np.flatnonzero(stop - start)
     if not some.size:
         return centre, spread
-    count = count[some]
+    count = (stop - start)[some]
     position = start[some, None] + np.arange(count.max())  # (windows, widest)
     inside = position < stop[some, None]
     values = np.where(inside, value.take(position, mode="clip"), np.inf)
-    centre[some] = _medians(values, count)
-    spread[some] = mad_to_sd * _medians(np.abs(values - centre[some, None]), count)
+    middle = _medians(values, count)[:, None]
+    deviation = method.mad_to_sd * _medians(np.abs(values - middle), count)[:, None]
+    reach = method.clip_at * np.maximum(deviation, least_spread)
+    clipped = np.where(inside, np.minimum(np.maximum(values, middle - reach), middle + reach), 0.0)
+    centre[some] = mean = clipped.sum(axis=1) / count
+    squares = (np.where(inside, clipped - mean[:, None], 0.0) ** 2).sum(axis=1)
+    # A single day has no spread, whatever is made of it.
+    variance = squares / np.maximum(count - 1, 1)
+    shortfall = count / np.maximum(count - method.spread_shortfall, 1.0)
+    spread[some] = np.maximum(np.sqrt(variance) * shortfall, least_spread)
     return centre, spread
 
 
 def _medians(values: FloatArray, count: IntArray) -> FloatArray:
-    """Medians of the first `count` values of each row; the others are infinite. Sorts the rows in place."""
-    values.sort(axis=1)
+    """Medians of the first `count` values of each row; the others are infinite."""
+    ordered = np.sort(values, axis=1)
     rows = np.arange(len(count))
-    found: FloatArray = 0.5 * (values[rows, (count - 1) // 2] + values[rows, count // 2])
+    found: FloatArray = 0.5 * (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2])
     return found
 
 
-def series(rows: Sequence[tuple[int, float, float, int]]) -> Series:
-    """Make a series of rows (ordinal, value, seconds, recordings) that are in order."""
-    day, value, seconds, recordings = zip(*rows, strict=True)
-    return Series(np.array(day, np.int64), np.array(value), np.array(seconds), np.array(recordings, np.int64))
+def series(days: Sequence[DayValue]) -> Series:
+    """Make a series of one origin's days, which are in order."""
+    return Series(
+        np.array([each.day.toordinal() for each in days], np.int64),
+        np.array([each.value for each in days], np.float64),
+        np.array([each.speech_seconds for each in days], np.float64),
+        np.array([each.recordings for each in days], np.int64),
+    )

@@ -5,8 +5,8 @@
     limit  = L sqrt(w / (2 - w) (1 - (1 - w)^(2 i)) + 1.6 / n)
 
 The first term is the moving average's variance after i days (Lucas & Saccucci 1990, Technometrics 32, 1-12;
-Montgomery, Introduction to Statistical Quality Control, 7th ed., eq. 9.25). The second is the variance of the
-baseline's median of n days, pi / 2 of a mean's: what all days have in common does not average out.
+Montgomery, Introduction to Statistical Quality Control, ch. 9). The second is the variance of the baseline's
+centre, made of n days: it is in all z alike, and does not average out.
 
 There is one chart for each bundle revision. Device classes within it have baselines of their own, and a day
 on two of them gets the mean of their z, weighted by seconds of speech.
@@ -18,10 +18,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from operator import attrgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from mindtrack_shared.domain.trends.baselines import Baselines, IntArray, Series, baselines, series
 from mindtrack_shared.domain.trends.days import DayValue
@@ -69,6 +70,11 @@ class Chart:
     #: Mean z of the last `recent_days` days up to this one, and how many were judged.
     recent_z: FloatArray
     recent_count: IntArray
+
+    @property
+    def judged(self) -> npt.NDArray[np.bool_]:
+        """Days with a baseline, (days,)."""
+        return ~np.isnan(self.z)
 
     @property
     def current(self) -> DeviceClass:
@@ -139,17 +145,16 @@ def _of_one_revision(known: list[DayValue]) -> list[DayValue]:
 
 
 def _chart(days: list[DayValue], revision: str, measure: Measure, last_day: date, method: Method) -> Chart:
-    rows: dict[str, list[tuple[int, float, float, int]]] = {}
+    by_class: dict[str, list[DayValue]] = {}
     for each in days:
-        row = (each.day.toordinal(), each.value, each.speech_seconds, each.recordings)
-        rows.setdefault(each.origin.device_class, []).append(row)
+        by_class.setdefault(each.origin.device_class, []).append(each)
     least = SCALES[measure].least_spread
     classes: dict[str, DeviceClass] = {}
-    for name, found in rows.items():
+    for name, found in by_class.items():
         of_class = series(found)
         usual = baselines(of_class, last_day, least_spread=least, method=method)
         classes[name] = DeviceClass(of_class, usual)
-    latest = [each for each in days if each.day == days[-1].day]
+    latest = takewhile(lambda each: each.day == days[-1].day, reversed(days))
     current = max(latest, key=attrgetter("speech_seconds")).origin.device_class
     return _judge(_merged(list(classes.values()), method), classes, current, revision, measure, method)
 
@@ -204,7 +209,7 @@ def _alone(found: DeviceClass, method: Method) -> _Merged:
     own, usual = found.series, found.usual
     centre, spread = usual.centre[:-1], usual.spread[:-1]
     count = usual.recording_days[:-1]
-    uncertainty = np.where(count > 0, method.median_variance / np.maximum(count, 1), np.nan)
+    uncertainty = np.where(count > 0, method.centre_variance / np.maximum(count, 1), np.nan)
     z = (own.value - centre) / spread
     return _Merged(own.day, own.recordings, own.seconds, own.value, centre, spread, z, uncertainty)
 

@@ -18,25 +18,31 @@ class Method:
     first_span_days: int = MIN_SPAN.days
     first_recording_days: int = MIN_DAYS
     first_recordings: int = MIN_RECORDINGS
-    #: It goes on growing for so many days in all.
+    #: It goes on growing for so many days in all, and holds until the window that follows is full:
     first_days: int = 28
-    #: After them, it is the days of this window,
+    #: of these days,
     window_days: int = 60
-    #: which ends so many days before the day that is judged: a slow rise must not become usual at once,
+    #: which end so many days before the day that is judged, as a slow rise must not become usual at once.
     lag_days: int = 14
-    #: and reaches further back until it holds so many recording days.
+    #: The window reaches further back until it holds so many recording days.
     window_recording_days: int = 14
     #: Whoever recorded nothing for longer than this begins anew.
     silence_days: int = 60
     #: Median absolute deviation to standard deviation, for a normal distribution.
     mad_to_sd: float = MAD_TO_SD
+    #: Days further from the median than this, in such deviations, count as being just there.
+    clip_at: float = 2.5
+    #: The standard deviation of n clipped days comes out as (n - this) / n of what it is; simulated, within
+    #: 1.5 % from 8 days on.
+    spread_shortfall: float = 0.8
 
     #: Weight of the newest day in the moving average.
     weight: float = 0.2
     #: Distance of the limits from the centre, in standard deviations of the moving average.
-    width: float = 2.5
-    #: The variance of a median over that of one value, times their number: about pi / 2.
-    median_variance: float = 1.6
+    width: float = 2.2
+    #: The variance of the baseline's centre over that of one day, times their number. 1 for independent days,
+    #: 1.2 to 1.4 for days that resemble their neighbours as simulated ones do; pi / 2 for a median.
+    centre_variance: float = 1.6
     #: After so many days without a recording the moving average starts anew.
     restart_days: int = 14
 

@@ -8,6 +8,7 @@ Hydrology 204, 182-196). Both agree with scipy and pymannkendall; the tests hold
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from mindtrack_shared.domain.trends.measures import FloatArray
 
 #: Of a normal distribution, 0.975.
 _QUANTILE = 1.959963984540054
-#: More points are put together by medians first: pairs take memory by the square, 4 MiB of slopes for these.
+#: More points are put together by medians first: pairs take memory by the square, 30 MiB for these.
 MOST_POINTS = 1000
 
 
@@ -51,10 +52,9 @@ def theil_sen(x: FloatArray, y: FloatArray) -> Slope | None:
     bounded, and the interval gets wider rather than narrower.
     """
     x, y = _thinned(x, y)
-    first, second = np.triu_indices(len(x), 1)
-    run = x[second] - x[first]
+    run = x[None, :] - x[:, None]  # (n, n)
     apart = run > 0
-    slopes = (y[second] - y[first])[apart] / run[apart]
+    slopes = (y[None, :] - y[:, None])[apart] / run[apart]
     if not slopes.size:
         return None
     slopes.sort()
@@ -97,8 +97,8 @@ def _variance(n: int, *tied: FloatArray) -> float:
     """Variance of Kendall's score of n points, less what ties take from it (Sen 1968, eq. 2.6)."""
     ties = 0
     for values in tied:
-        _, counts = np.unique(values, return_counts=True)
-        ties += int((counts * (counts - 1) * (2 * counts + 5)).sum())
+        counts = Counter(values.tolist()).values()
+        ties += sum(count * (count - 1) * (2 * count + 5) for count in counts)
     return (n * (n - 1) * (2 * n + 5) - ties) / 18.0
 
 
@@ -114,10 +114,10 @@ def _interval(slopes: FloatArray, variance: float) -> tuple[float | None, float 
 
 def _ranks(values: FloatArray) -> FloatArray:
     """Ranks from 1 on; equal values share their mean."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: FloatArray = last - (counts - 1) / 2.0
-    return shared[place]
+    ordered = np.sort(values)
+    below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    found: FloatArray = ((below + up_to + 1) / 2.0).astype(np.float64)
+    return found
 
 
 def _correction(ranks: FloatArray) -> float:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise, repeat
 from operator import itemgetter
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,10 +71,10 @@ class Baseline:
     """What is usual: for the model and the device in use, at the end of the period. Natural unit."""
 
     centre: float
-    #: One robust standard deviation to each side: about two thirds of days lie between.
+    #: One spread to each side: about two thirds of days lie between.
     low: float
     high: float
-    #: That standard deviation, transformed.
+    #: The spread itself, a robust standard deviation between days, transformed.
     spread: float
     recordings: int
     recording_days: int
@@ -81,8 +82,7 @@ class Baseline:
     last_day: date
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):  # quicker to make than a dataclass: a report has one for each of its days
     """A recording day. All but the value are None on a day that has no baseline to be judged by."""
 
     day: date
@@ -265,18 +265,18 @@ class _Period:
         )
         natural = SCALES[self.measure].inverse_all(transformed)  # (5, days)
         known = zip(
-            chart.day[here].tolist(),
+            map(date.fromordinal, chart.day[here].tolist()),
+            repeat(chart.bundle_revision),
             chart.recordings[here].tolist(),
             chart.seconds[here].tolist(),
             *natural.tolist(),
             z.tolist(),
             ewma.tolist(),
             limit.tolist(),
-            strict=True,
+            strict=False,  # there is no end of revisions
         )
-        for day, recordings, seconds, shown, *judged in known:
-            judgement = [None] * len(judged) if math.isnan(judged[0]) else judged
-            yield Point(date.fromordinal(day), chart.bundle_revision, recordings, seconds, shown, *judgement)
+        for point in map(Point._make, known):
+            yield point if not math.isnan(point.z or 0.0) else _not_judged(point)
 
     def counted(self) -> Counted:
         """The period's recording days of all models."""
@@ -324,7 +324,7 @@ class _Period:
         """Mean z of the last days' judged ones, and their number."""
         if self.chart is None:
             return None, 0
-        judged = ~np.isnan(self.chart.z)
+        judged = self.chart.judged
         asked = np.array([self.last_day.toordinal()])
         z, count = recent_means(self.chart.day[judged], self.chart.z[judged], asked, self.method.recent_days)
         return (float(z[0]), int(count[0])) if count[0] else (None, 0)
@@ -334,7 +334,7 @@ class _Period:
             return Status.CALIBRATING
         if recent_z is None or recent_count < self.method.recent_recording_days:
             return Status.NO_STATUS
-        latest = int(np.flatnonzero(~np.isnan(self.chart.z))[-1])
+        latest = int(np.flatnonzero(self.chart.judged)[-1])
         return position(
             float(self.chart.ewma[latest]), float(self.chart.limit[latest]), recent_z, self.method
         )
@@ -369,6 +369,12 @@ class _Period:
         before = [self.first_day - timedelta(days=1)] if begun else []
         edges = [*before, *recording_days, self.last_day + timedelta(days=1)]
         return max(((after - day).days - 1 for day, after in pairwise(edges)), default=0)
+
+
+def _not_judged(point: Point) -> Point:
+    return point._replace(
+        centre=None, ewma=None, lower_limit=None, upper_limit=None, z=None, ewma_z=None, limit_z=None
+    )
 
 
 def position(ewma: float, limit: float, recent_z: float, method: Method) -> Status:
