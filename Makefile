@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler ./client ./deploy/local
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
-BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload)
+BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-scaling bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -161,6 +161,11 @@ bench-retry: $(VENV)/.everything ## Uploads sent three times over a network that
 
 bench-upload: $(VENV)/.everything ## Eight uploads at once: memory beside reading them whole, speed beside storage alone
 	@$(BENCH) bench.upload $(ARGS)
+
+bench-trends: $(VENV)/.everything ## A 90-day trend among 5 million analyses, beside summing it up
+	@$(BENCH) bench.trends $(ARGS)
+
+bench-growth: bench-trends ## The same beside a database with a hundredth of them
 
 bench-scaling: $(VENV)/.everything ## Simulate days of 10 million recordings under rules of scaling
 	@$(BENCH) bench.simulate_scaling $(ARGS)

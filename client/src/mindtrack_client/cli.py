@@ -169,11 +169,15 @@ def trends(
     user: Annotated[
         str, typer.Option(parser=_user, metavar="ID", help="Someone who granted you access.")
     ] = "me",
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="What to compare with what is usual, e.g. f0_median_hz."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how stress went from day to day."""
+    """Show how stress went from day to day, and how that compares with what is usual."""
     with invocation(context, as_json=as_json) as run:
-        trend = run.mindtrack.trends(user, days)
+        trend = run.mindtrack.trends(user, days, measures=measure or ())
         if run.as_json:
             run.print_json(trend)
         else:

@@ -199,9 +199,13 @@ class MindTrack:
         """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
         return self._run(self._core.delete(job_id))
 
-    def trends(self, user_id: UUID | str = "me", days: int = 7) -> Trend:
-        """The last `days` days of your stress history, or of someone who granted you access to theirs."""
-        return self._run(self._core.trends(user_id, days))
+    def trends(self, user_id: UUID | str = "me", days: int = 7, *, measures: Iterable[str] = ()) -> Trend:
+        """The last `days` days of your history, or of someone who granted you access to theirs.
+
+        Each of the measures (the stress score, unless some are named) is compared with what is usual for the
+        person: `Trend.measures`.
+        """
+        return self._run(self._core.trends(user_id, days, measures))
 
     def analyses(
         self,

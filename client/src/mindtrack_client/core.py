@@ -299,8 +299,9 @@ class Core:
     def delete(self, job_id: UUID | str) -> Flow[Receipt]:
         return parsed((yield from self._exchange(Request("DELETE", job_path(job_id)))), Receipt)
 
-    def trends(self, user_id: UUID | str, days: int) -> Flow[Trend]:
-        request = Request("GET", f"{person_path(user_id)}/trends", {"days": str(days)})
+    def trends(self, user_id: UUID | str, days: int, measures: Iterable[str]) -> Flow[Trend]:
+        params: dict[str, str | list[str]] = {"days": str(days), "measure": list(measures)}
+        request = Request("GET", f"{person_path(user_id)}/trends", params)
         return parsed((yield from self._exchange(request)), Trend)
 
     def invite(self, document: Mapping[str, object]) -> Flow[Invitation]:

@@ -21,7 +21,7 @@ class Request:
     method: str
     #: A path below the base URL; of what needs no token, a whole URL.
     target: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | FileContent | None = None
     #: Whether it says who asks. Never so for storage: a URL there is its own permission.

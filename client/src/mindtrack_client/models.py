@@ -263,6 +263,84 @@ class TrendDay(Model):
     baseline_mean: float | None = None
 
 
+class Progress(Model):
+    have: int
+    need: int
+
+
+class Calibration(Model):
+    """How far the server has come in learning what is usual for the person."""
+
+    complete: bool
+    span_days: Progress
+    recording_days: Progress
+    recordings: Progress
+
+
+class Baseline(Model):
+    """What is usual for the person, in the measure's unit: two of three days lie between `low` and `high`."""
+
+    centre: float
+    low: float
+    high: float
+    recordings: int
+    recording_days: int
+    first_day: date
+    last_day: date
+
+
+class TrendPoint(Model):
+    """A day with recordings. All but the value are None on a day that could not be compared."""
+
+    day: date
+    recordings: int
+    value: float
+    centre: float | None = None
+    #: The moving average, and where it leaves what is usual.
+    ewma: float | None = None
+    lower_limit: float | None = None
+    upper_limit: float | None = None
+    #: The day in the person's own standard deviations.
+    z: float | None = None
+
+
+class TrendSlope(Model):
+    """Change per week in the measure's unit, with a 95 % interval where there are days enough for one."""
+
+    change: float
+    change_low: float | None = None
+    change_high: float | None = None
+    recording_days: int
+
+
+class Caveat(Model):
+    code: str
+    #: In plain words.
+    sentence: str
+
+
+class MeasureTrend(Model):
+    """What a person's days say of one measure, compared with what is usual for that person."""
+
+    measure: str
+    unit: str
+    #: `no_status`, `calibrating`, `below`, `within_range`, `above` or `well_above`.
+    status: str
+    #: `rising`, `falling`, `steady` or `unclear`.
+    direction: str
+    recordings: int
+    recording_days: int
+    days: int
+    #: Share of the period's days with a recording.
+    coverage: float
+    calibration: Calibration
+    baseline: Baseline | None = None
+    seven_day_z: float | None = None
+    slope: TrendSlope | None = None
+    points: tuple[TrendPoint, ...]
+    caveats: tuple[Caveat, ...] = ()
+
+
 class Trend(Model):
     """A person's stress history, oldest day first. A day on which none counts is absent, never zero."""
 
@@ -274,6 +352,8 @@ class Trend(Model):
     stress_mean: float | None = None
     latest: LatestScore | None = None
     days: tuple[TrendDay, ...]
+    #: What was asked for; empty from servers of before.
+    measures: tuple[MeasureTrend, ...] = ()
     #: What these numbers are and are not, to be shown beside them.
     notice: str
 

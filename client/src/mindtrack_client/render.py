@@ -19,6 +19,7 @@ from mindtrack_client.models import (
     Job,
     JobProblem,
     JobStatus,
+    MeasureTrend,
     Quality,
     Recording,
     Trend,
@@ -171,7 +172,29 @@ def print_trend(console: Console, trend: Trend) -> None:
         scale = f"{levels[0]} is 0, {levels[-1]} is 1, a gap is a day without recordings that count"
         console.print(scale, style="dim")
         console.print(_days_table(trend.days))
+    for measure in trend.measures:
+        print_measure(console, measure)
     print_notice(console, trend.notice)
+
+
+def print_measure(console: Console, measure: MeasureTrend) -> None:
+    """Say where a measure stands beside what is usual, and what to know before believing it."""
+    facts = [f"{measure.measure.replace('_', ' ')}: {measure.status.replace('_', ' ')}"]
+    if not measure.calibration.complete:
+        steps = (
+            ("days", measure.calibration.span_days),
+            ("days with recordings", measure.calibration.recording_days),
+            ("recordings", measure.calibration.recordings),
+        )
+        facts += [f"{step.have} of {step.need} {name}" for name, step in steps if step.have < step.need]
+    if measure.baseline is not None:
+        usual = (_measure(value, measure.unit) for value in (measure.baseline.low, measure.baseline.high))
+        facts.append(f"usually {' to '.join(usual)}")
+        facts.append(measure.direction)
+    facts.append(f"{measure.recording_days} of {measure.days} days recorded")
+    console.print(", ".join(facts), soft_wrap=True)
+    for caveat in measure.caveats:
+        console.print(f"  {caveat.sentence}", style="dim", soft_wrap=True)
 
 
 def _in_brief(analysis: Analysis | None) -> tuple[str, str]:

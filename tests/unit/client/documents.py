@@ -135,6 +135,38 @@ def trend(*days: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def measure_trend(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    return {
+        "measure": "stress_score",
+        "unit": "1",
+        "status": "above",
+        "direction": "rising",
+        "recordings": 6,
+        "recording_days": 5,
+        "days": 7,
+        "coverage": 5 / 7,
+        "calibration": {
+            "complete": True,
+            "span_days": {"have": 40, "need": 14},
+            "recording_days": {"have": 30, "need": 5},
+            "recordings": {"have": 31, "need": 8},
+        },
+        "baseline": {
+            "centre": 0.2,
+            "low": 0.1,
+            "high": 0.35,
+            "recordings": 31,
+            "recording_days": 30,
+            "first_day": "2026-10-01",
+            "last_day": "2026-11-08",
+        },
+        "seven_day_z": 1.2,
+        "slope": None,
+        "points": [{"day": "2026-11-22", "recordings": 1, "value": 0.5, "z": 1.4}],
+        "caveats": [{"code": "gap", "sentence": "What happened meanwhile is not known."}],
+    } | changes
+
+
 CLINICIAN_ID = "01890a5d-0000-7000-8000-000000000003"
 INVITATION_ID = "01890a5d-0000-7000-8000-000000000004"
 GRANT_ID = "01890a5d-0000-7000-8000-000000000005"

@@ -119,10 +119,27 @@ def test_trends_draw_gaps_and_the_servers_notice_once(command: Command, gateway:
     assert "the server's words" in result.stdout
 
 
+def test_trends_say_where_a_measure_stands(command: Command, gateway: FakeGateway) -> None:
+    unknown = documents.measure_trend(measure="f0_median_hz", status="calibrating", baseline=None, caveats=[])
+    unknown["calibration"] = unknown["calibration"] | {
+        "complete": False,
+        "span_days": {"have": 3, "need": 14},
+    }
+    gateway.on(
+        "GET",
+        "/v1/users/me/trends",
+        Reply(200, documents.trend() | {"measures": [documents.measure_trend(), unknown]}),
+    )
+    told = command("trends", "--measure", "stress_score", "--measure", "f0_median_hz").stdout
+    assert "stress score: above, usually 0.1 to 0.35, rising, 5 of 7 days recorded" in told
+    assert "What happened meanwhile is not known." in told
+    assert "f0 median hz: calibrating, 3 of 14 days, 5 of 7 days recorded" in told
+
+
 def test_trends_of_someone_else_as_json(command: Command, gateway: FakeGateway) -> None:
     gateway.on("GET", f"/v1/users/{USER_ID}/trends", Reply(200, documents.trend()))
     result = command("trends", "--user", USER_ID, "--days", "7", "--json")
-    assert json_lines(result) == [documents.trend()]
+    assert json_lines(result) == [documents.trend() | {"measures": []}]
 
 
 def test_trends_without_recordings(command: Command, gateway: FakeGateway) -> None:

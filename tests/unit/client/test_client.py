@@ -284,6 +284,15 @@ def test_trends(mindtrack: MindTrack, gateway: FakeGateway, user: str, path: str
     assert gateway.asked[0].query == {"days": "30"}
     assert trend.days[0].stress_mean == 0.5
     assert trend.notice
+    assert trend.measures == (), "as a server of before answers"
+
+
+def test_trends_of_measures(mindtrack: MindTrack, gateway: FakeGateway) -> None:
+    document = documents.trend() | {"measures": [documents.measure_trend(measure="f0_median_hz", unit="Hz")]}
+    gateway.on("GET", "/v1/users/me/trends", Reply(200, document))
+    (measure,) = mindtrack.trends(measures=["f0_median_hz"]).measures
+    assert gateway.asked[0].query == {"days": "7", "measure": "f0_median_hz"}
+    assert (measure.status, measure.points[0].z, measure.slope) == ("above", 1.4, None)
 
 
 @pytest.mark.parametrize("identifier", ["../users/me", "", "me"])
