@@ -42,6 +42,9 @@ TABLES = (
     "day_rollups",
     "day_values",
     "feedback",
+    "invitations",
+    "grants",
+    "access_events",
     "alembic_version",
 )
 PEOPLE = ("ada", "grace")

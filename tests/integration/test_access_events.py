@@ -56,6 +56,7 @@ def test_a_line_says_who_read_what_of_whom_by_which_grant(
     response = trends(florence, person)
 
     assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "no-store"
     assert response.json()["user_id"] == str(person)
     (line,) = written(engine, person)
     assert (line.actor_id, line.actor_role, line.subject_id) == (clinician, "clinician", person)

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
                 *("--checks", "all", "--exclude-checks", ",".join(UNFIT), "--warnings=off"),
                 *("--max-examples", str(options.examples), "--seed", str(options.seed)),
             ]
-            token = f"Authorization: Bearer {stack.token('ada')}"
+            token = f"Authorization: Bearer {stack.token('ada', 'user', 'clinician')}"
             environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks"}
             runs = [
                 subprocess.run([*command, *extra], check=False, cwd=Path(__file__).parent, env=environment)

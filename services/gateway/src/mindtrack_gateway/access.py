@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mindtrack_gateway.dependencies import Parts
 
 NO_SUCH_PERSON = "No such person."
+#: For answers that a grant may open: no cache outlives it.
+CACHING = {"Cache-Control": "no-store"}
 
 
 def require(principal: Principal, *roles: Role) -> None:

@@ -25,9 +25,6 @@ from mindtrack_shared.domain.grants import Scope
 
 router = APIRouter(prefix="/v1/users", tags=["analyses"], dependencies=[documented_bearer])
 
-#: No cache outlives a grant.
-CACHING = {"Cache-Control": "no-store"}
-
 
 class AnalysisQuery(PageQuery):
     recorded_after: Annotated[
@@ -66,7 +63,7 @@ async def page(  # noqa: PLR0913, PLR0917 - what a page is asked by
     async with access.reading(parts, caller, person, Scope.ANALYSES, action="listAnalyses") as session:
         rows, last = asked.cut((await session.execute(query)).all())
         items = [RecordedAnalysisView.of(*row) for row in rows]
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     following = None
     if last is not None:
         following = pages.link(request, response, encode(last[0].recorded_at, last[0].id))

@@ -76,4 +76,5 @@ async def get(
         for each, rows in history.items()
     ]
     # Written out here: FastAPI would check each of hundreds of points once more.
-    return Response(TrendView.of(found, reports, person).model_dump_json(), media_type="application/json")
+    told = TrendView.of(found, reports, person).model_dump_json()
+    return Response(told, media_type="application/json", headers=access.CACHING)
