@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_place_among_recordings_survives_the_round_trip(years: int) -> None:
     assert by_recording.decode(by_recording.encode(*place)) == place
 
 
-@pytest.mark.parametrize("cursor", ["", "a", "AAAA", "é", encode(new_id()), "f" + "_" * 31])
+@pytest.mark.parametrize("cursor", ["", "a", "AAAA", "é", encode(UUID(int=7 << 76)), "f" + "_" * 31])
 def test_no_other_place_among_recordings_is_known(cursor: str) -> None:
     with pytest.raises(InvalidRequestError):
         by_recording.decode(cursor)
