@@ -51,6 +51,7 @@ class Claimed:
     tries: int
     event: str
     job_id: UUID | None
+    alert_id: UUID | None
     created_at: datetime
     url: str
     secret: bytes
@@ -59,7 +60,13 @@ class Claimed:
 
     @property
     def message(self) -> Message:
-        return Message(id=self.id, event=WebhookEvent(self.event), at=self.created_at, job_id=self.job_id)
+        return Message(
+            id=self.id,
+            event=WebhookEvent(self.event),
+            at=self.created_at,
+            job_id=self.job_id,
+            alert_id=self.alert_id,
+        )
 
     @property
     def secrets(self) -> list[bytes]:

@@ -38,13 +38,16 @@ class Message:
     event: WebhookEvent
     #: When the event happened.
     at: datetime
-    job_id: UUID | None
+    #: What it happened to; a ping has neither.
+    job_id: UUID | None = None
+    alert_id: UUID | None = None
 
     @property
     def body(self) -> str:
         """Say that something happened, and to what: whoever wants to know more asks, with a token."""
         timestamp = self.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        data = {} if self.job_id is None else {"job_id": str(self.job_id)}
+        about = {"job_id": self.job_id, "alert_id": self.alert_id}
+        data = {name: str(each) for name, each in about.items() if each is not None}
         return json.dumps({"type": self.event, "timestamp": timestamp, "data": data}, separators=(",", ":"))
 
 

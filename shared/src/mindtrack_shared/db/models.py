@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Text,
+    Time,
     UniqueConstraint,
     func,
     text,
@@ -30,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from mindtrack_shared.domain.access_events import LONGEST_ACTION, ActorRole, Outcome
+from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
 from mindtrack_shared.domain.feedback import (
@@ -51,7 +53,9 @@ from mindtrack_shared.domain.grants import (
     Scope,
 )
 from mindtrack_shared.domain.jobs import JobStatus, Priority
+from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
+from mindtrack_shared.domain.trends import Direction, Measure, Status
 from mindtrack_shared.domain.webhooks import (
     SECRET_BYTES,
     SUBSCRIBABLE,
@@ -81,6 +85,7 @@ class Base(DeclarativeBase):
         float: Double,
         str: Text,
         date: Date,
+        time: Time,
         bytes: LargeBinary,
     }
 
@@ -576,8 +581,9 @@ class WebhookDelivery(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     endpoint_id: Mapped[UUID]
     user_id: Mapped[UUID]
-    #: The job that ended; null for a ping.
+    #: The job that ended, or the alert that opened or ended; a ping has neither.
     job_id: Mapped[UUID | None]
+    alert_id: Mapped[UUID | None]
     #: `WebhookEvent`.
     event: Mapped[str]
     state: Mapped[DeliveryState] = mapped_column(
@@ -604,9 +610,14 @@ class WebhookDelivery(Base):
         ),
         # Whoever deletes a job leaves no trace of it here.
         ForeignKeyConstraint(["job_id", "user_id"], ["jobs.id", "jobs.user_id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["alert_id", "user_id"], ["alerts.id", "alerts.user_id"], ondelete="CASCADE"),
         UniqueConstraint("job_id", "endpoint_id"),  # a job ends once
+        UniqueConstraint("alert_id", "event", "endpoint_id"),  # an alert opens once, and ends once
         _one_of("event", WebhookEvent),
-        CheckConstraint("(event = 'ping') = (job_id is null)", name="job_unless_ping"),
+        CheckConstraint(
+            "(job_id is not null) = (event like 'job.%') and (alert_id is not null) = (event like 'alert.%')",
+            name="subject_fits_event",
+        ),
         CheckConstraint("tries >= 0 and tries <= attempt", name="tries_are_attempts"),
         CheckConstraint("(state = 'pending') = (next_attempt_at is not null)", name="due_while_pending"),
         CheckConstraint("(state = 'pending') = (finished_at is null)", name="finished_when_terminal"),
@@ -852,4 +863,214 @@ class AccessEvent(Base):
         CheckConstraint("grant_id is null or subject_id is not null", name="grant_of_a_person"),
         # What a person is told.
         Index("ix_access_events_told", "subject_id", "id", postgresql_where=text("grant_id is not null")),
+    )
+
+
+class Standing(Base):
+    """What is known of one person's trend of the stress score now, and when to look again.
+
+    Follows from the person's days (`DayValueRecord`). Whoever changes these notes that the standing is stale,
+    in the same transaction; maintenance looks.
+    """
+
+    __tablename__ = "standings"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    #: `Status` and `Direction`, over the last 28 days. These, and all up to `time_zone`, are null until
+    #: somebody has looked.
+    status: Mapped[str | None]
+    direction: Mapped[str | None]
+    #: Mean z of the last seven days, if any of them was judged.
+    seven_day_z: Mapped[float | None]
+    #: Days with a recording that counts, of the last 7 and 28.
+    recording_days_7: Mapped[int | None] = mapped_column(SmallInteger)
+    recording_days_28: Mapped[int | None] = mapped_column(SmallInteger)
+    #: The person's day that this is of, and their zone.
+    as_of: Mapped[date | None]
+    time_zone: Mapped[str | None]
+    #: When the newest recording that counts was made; null where there is none.
+    last_recorded_at: Mapped[datetime | None]
+    #: Since when something is not in it that changed.
+    stale_since: Mapped[datetime | None]
+    #: When to look again though nothing was recorded: silence changes a status, too. Null: not even that.
+    due_at: Mapped[datetime | None]
+    evaluated_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        _one_of("status", Status),
+        _one_of("direction", Direction),
+        CheckConstraint(
+            "num_nulls(status, direction, recording_days_7, recording_days_28, as_of, time_zone,"
+            " evaluated_at) in (0, 7)",
+            name="evaluated_as_a_whole",
+        ),
+        CheckConstraint(
+            "evaluated_at is not null or num_nonnulls(seven_day_z, last_recorded_at, due_at) = 0",
+            name="known_once_evaluated",
+        ),
+        CheckConstraint("evaluated_at is not null or stale_since is not null", name="stale_until_evaluated"),
+        CheckConstraint(
+            "recording_days_7 between 0 and 7 and recording_days_28 between recording_days_7 and 28",
+            name="recording_days_bounded",
+        ),
+        CheckConstraint("seven_day_z <> 'NaN'", name="seven_day_z_is_a_number"),
+        Index("ix_standings_stale", "stale_since", postgresql_where=text("stale_since is not null")),
+        Index("ix_standings_due", "due_at", postgresql_where=text("due_at is not null")),
+    )
+
+
+class Alert(Base):
+    """A trend rule that fired: while it holds, and afterwards."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    #: `Measure`.
+    measure: Mapped[str]
+    opened_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    #: The person's day.
+    opened_on: Mapped[date]
+    rule: Mapped[str]
+    rule_version: Mapped[str]
+    bundle_revision: Mapped[str]
+    #: The domain's `Reason`. Null once the recordings that it came from were deleted.
+    reason: Mapped[Measurements | None] = mapped_column(measurements)
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    ended_at: Mapped[datetime | None]
+    ended_on: Mapped[date | None]
+    #: `End`.
+    ended_why: Mapped[str | None]
+
+    __table_args__ = (
+        UniqueConstraint("id", "user_id"),  # lets what is told of it prove whose it is
+        _one_of("measure", Measure),
+        _is_short_text("rule", 64),
+        _is_short_text("rule_version", 64),
+        CheckConstraint("length(bundle_revision) > 0", name="bundle_revision_known"),
+        _is_object("reason"),
+        CheckConstraint("reason is not null or ended_why = 'nothing_to_compare'", name="open_for_a_reason"),
+        CheckConstraint(
+            "(acknowledged_at is null) = (acknowledged_by is null)", name="acknowledged_by_somebody"
+        ),
+        CheckConstraint("acknowledged_at >= opened_at", name="acknowledged_after"),
+        CheckConstraint("num_nulls(ended_at, ended_on, ended_why) in (0, 3)", name="ended_as_a_whole"),
+        CheckConstraint("ended_at >= opened_at and ended_on >= opened_on", name="ended_after"),
+        _one_of("ended_why", ("settled", "silent", "nothing_to_compare")),
+        Index("ix_alerts_user_id_id", "user_id", "id"),
+        # At most one for each measure.
+        Index("uq_alerts_open", "user_id", "measure", unique=True, postgresql_where=text("ended_at is null")),
+    )
+
+
+class AlertEvent(Base):
+    """What happened to an alert. Rows are added, and go with their alert alone."""
+
+    __tablename__ = "alert_events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    alert_id: Mapped[UUID] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"))
+    #: `AlertEventKind`.
+    kind: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    #: Who acknowledged it; null for what the rule did.
+    actor_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+    __table_args__ = (
+        UniqueConstraint("alert_id", "kind"),  # each happens once
+        _one_of("kind", AlertEventKind),
+        CheckConstraint("(kind = 'acknowledged') = (actor_id is not null)", name="acknowledged_by_somebody"),
+    )
+
+
+class NotificationPreferences(Base):
+    """Whether and when a person wants to be notified. Without a row: not at all."""
+
+    __tablename__ = "notification_preferences"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: By the person's clock. They may pass midnight; equal times mean that no hour is quiet.
+    quiet_begin: Mapped[time]
+    quiet_end: Mapped[time]
+    #: IANA name; null is the zone of the newest recording.
+    time_zone: Mapped[str | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+
+    addresses: Mapped[list[NotificationAddress]] = relationship(
+        lazy="raise", order_by="NotificationAddress.id"
+    )
+
+    __table_args__ = (_is_short_text("time_zone", 64),)
+
+
+class NotificationAddress(Base):
+    """Where a person wants to be notified."""
+
+    __tablename__ = "notification_addresses"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("notification_preferences.user_id", ondelete="CASCADE"))
+    #: `Channel`.
+    channel: Mapped[str]
+    address: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+
+    __table_args__ = (
+        UniqueConstraint("id", "user_id", "channel"),  # lets notifications prove whose it is
+        UniqueConstraint("user_id", "channel", "address"),
+        _one_of("channel", Channel),
+        _is_short_text("address", LONGEST_ADDRESS),
+    )
+
+
+class Notification(Base):
+    """One message to one address of a person's; its own outbox, like a job."""
+
+    __tablename__ = "notifications"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID]
+    #: Of which it tells; null for a test.
+    alert_id: Mapped[UUID | None]
+    #: `Occasion`.
+    occasion: Mapped[str]
+    address_id: Mapped[UUID]
+    channel: Mapped[str]
+    #: `NotificationState`.
+    state: Mapped[str] = mapped_column(server_default=NotificationState.PENDING.value)
+    #: Not to be sent earlier: quiet hours, or a retry that waits.
+    not_before: Mapped[datetime]
+    #: Rises with every claim; a write that carries an older one changes nothing.
+    claims: Mapped[int] = mapped_column(server_default="0")
+    #: Attempts to send it.
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    #: A deliverer holds it until then.
+    lease_expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # What an address was told goes with it, and what was told of an alert with that.
+        ForeignKeyConstraint(
+            ["address_id", "user_id", "channel"],
+            [
+                "notification_addresses.id",
+                "notification_addresses.user_id",
+                "notification_addresses.channel",
+            ],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(["alert_id", "user_id"], ["alerts.id", "alerts.user_id"], ondelete="CASCADE"),
+        UniqueConstraint("alert_id", "occasion", "address_id"),  # each is told once
+        _one_of("occasion", Occasion),
+        _one_of("state", NotificationState),
+        CheckConstraint("(occasion = 'test') = (alert_id is null)", name="alert_unless_test"),
+        CheckConstraint("attempts >= 0 and attempts <= claims", name="attempts_are_claims"),
+        CheckConstraint("(state = 'pending') = (finished_at is null)", name="finished_when_terminal"),
+        CheckConstraint("state = 'pending' or lease_expires_at is null", name="leased_while_pending"),
+        Index("ix_notifications_address_id", "address_id"),
+        Index("ix_notifications_user_id_created_at", "user_id", "created_at"),
+        Index("ix_notifications_due", "not_before", postgresql_where=text("state = 'pending'")),
     )

@@ -120,6 +120,35 @@ def tell_ends(job_ids: Collection[UUID]) -> ReturningInsert[UUID]:
     )
 
 
+def tell_alert(alert_id: UUID, user_id: UUID, event: WebhookEvent) -> ReturningInsert[UUID]:
+    """Queue deliveries about an alert, in the transaction that opened or ended it; as `tell_ends`."""
+    told = literal(event.value, Text)
+    wanted = (
+        select(
+            _NEW_ID,
+            WebhookEndpoint.id,
+            WebhookEndpoint.user_id,
+            literal(alert_id),
+            told,
+            now(),
+            now(),
+        )
+        .where(
+            WebhookEndpoint.user_id == user_id,
+            _enabled(),
+            told == func.any(WebhookEndpoint.events),
+        )
+        .with_for_update(read=True, of=WebhookEndpoint)
+    )
+    columns = ["id", "endpoint_id", "user_id", "alert_id", "event", "next_attempt_at", "created_at"]
+    return (
+        upsert(WebhookDelivery)
+        .from_select(columns, wanted, include_defaults=False)
+        .on_conflict_do_nothing(index_elements=["alert_id", "event", "endpoint_id"])
+        .returning(WebhookDelivery.id)
+    )
+
+
 def announce() -> TextClause:
     """Wake the deliverers when the surrounding transaction commits."""
     return text(f"NOTIFY {DUE_CHANNEL}")
@@ -165,6 +194,7 @@ def claim(*, lease: timedelta, busy: Collection[UUID] = ()) -> ReturningUpdate[*
             WebhookDelivery.tries,
             WebhookDelivery.event,
             WebhookDelivery.job_id,
+            WebhookDelivery.alert_id,
             WebhookDelivery.created_at,
             WebhookEndpoint.url,
             WebhookEndpoint.secret,

@@ -37,6 +37,8 @@ class WebhookEvent(StrEnum):
     JOB_REJECTED = "job.rejected"
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
+    ALERT_OPENED = "alert.opened"
+    ALERT_ENDED = "alert.ended"
     #: Asked for by the owner, to try an endpoint out. Cannot be subscribed to.
     PING = "ping"
 

@@ -67,7 +67,7 @@ async def owned_webhook(
 @router.post(
     "",
     operation_id="createWebhook",
-    summary="Be told when your jobs end",
+    summary="Be told when your jobs end, or an alert opens or ends",
     status_code=HTTPStatus.CREATED,
     responses=documented(
         MalformedRequestError, InvalidRequestError, TooManyWebhooksError, DependencyUnavailableError

@@ -20,7 +20,12 @@ from mindtrack_shared.domain.webhooks import (
 from mindtrack_shared.outbound import LONGEST_URL
 
 Subscribed = Literal[
-    WebhookEvent.JOB_SUCCEEDED, WebhookEvent.JOB_REJECTED, WebhookEvent.JOB_FAILED, WebhookEvent.JOB_CANCELED
+    WebhookEvent.JOB_SUCCEEDED,
+    WebhookEvent.JOB_REJECTED,
+    WebhookEvent.JOB_FAILED,
+    WebhookEvent.JOB_CANCELED,
+    WebhookEvent.ALERT_OPENED,
+    WebhookEvent.ALERT_ENDED,
 ]
 
 
@@ -143,6 +148,7 @@ class DeliveryView(BaseModel):
     id: Annotated[UUID, Field(description="The message's `webhook-id`, the same in every attempt.")]
     event: WebhookEvent
     job_id: UUID | None
+    alert_id: UUID | None
     state: DeliveryState
     created_at: datetime
     next_attempt_at: datetime | None
