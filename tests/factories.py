@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,15 @@ from sqlalchemy.orm import Session
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import QualitySettings
-from mindtrack_shared.db import users
+from mindtrack_shared.db import analyses, day_values, standings, users
 from mindtrack_shared.db.models import Grant, Invitation, Job, Recording, User
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.grants import Scope, UseContext
+from mindtrack_shared.domain.indices import indices
+from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import new_id
 
@@ -121,6 +125,64 @@ def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: An
         session.add(job)
         session.flush()
         return job.id
+
+
+def add_history(
+    engine: Engine,
+    user_id: UUID,
+    scores: Mapping[date, float],
+    *,
+    time_zone: str = "UTC",
+    revision: str = "one",
+) -> dict[date, UUID]:
+    """Add a recording a day, each with a stress score, as a worker leaves them; return the jobs' ids."""
+    added = {}
+    with Session(engine) as session, session.begin():
+        for day, score in scores.items():
+            moment = datetime.combine(day, time(12), ZoneInfo(time_zone)).astimezone(UTC)
+            rest = (1 - score) / 3
+            found = analysis(Probabilities(rest, rest, rest, score / 2, score / 2))
+            found = replace(found, provenance=replace(found.provenance, bundle_revision=revision))
+            recording = Recording(
+                user_id=user_id,
+                object_key=f"recordings/{new_id()}",
+                sha256=hashlib.sha256(new_id().bytes).digest(),
+                size_bytes=1,
+                content_type="audio/wav",
+                recorded_at=moment,
+                recorded_on=day,
+                time_zone=time_zone,
+            )
+            job = Job(
+                user_id=user_id,
+                recording=recording,
+                max_attempts=3,
+                status=JobStatus.SUCCEEDED,
+                attempt=1,
+                fence=1,
+                finished_at=moment,
+            )
+            session.add(job)
+            session.flush()
+            derived = indices(found.probabilities, {})
+            session.add(
+                analyses.record(found, derived, job_id=job.id, user_id=user_id, attempt=1, recorded_at=moment)
+            )
+            session.flush()
+            session.execute(analyses.add_to_day(user_id, day, score, derived))
+            added[day] = job.id
+        for statement in day_values.renewal(user_id, list(scores)):
+            session.execute(statement)
+        session.execute(standings.stale(user_id))
+    return added
+
+
+def rise(last_day: date, *, before: int = 40, days: int = 14, high: float = 0.6) -> dict[date, float]:
+    """Scores of a steady time, and of days after it that are higher."""
+    first = last_day - timedelta(days=before + days - 1)
+    steady = (0.15, 0.22, 0.18, 0.25, 0.2, 0.17, 0.23)
+    scores = [steady[number % len(steady)] for number in range(before)] + [high] * days
+    return {first + timedelta(days=number): score for number, score in enumerate(scores)}
 
 
 def add_jobs_like(engine: Engine, job_id: UUID, number: int, *, due_in: timedelta) -> list[UUID]:

@@ -16,8 +16,8 @@ from mindtrack_inference import metrics
 from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Retry, decide
-from mindtrack_shared.db import analyses, day_values, jobs, tables, webhooks
-from mindtrack_shared.db.models import Base, DayValueRecord, WebhookDelivery
+from mindtrack_shared.db import analyses, day_values, jobs, standings, tables, webhooks
+from mindtrack_shared.db.models import Base, DayValueRecord, Standing, WebhookDelivery
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.indices import deviations, indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -166,7 +166,10 @@ class Settlement:
             session.execute(webhooks.announce())
 
     def _add_analysis(self, session: Session, job: ClaimedJob, analysis: Analysis) -> None:
-        """Write the analysis, with what was not the person's usual voice in its indices, and its day."""
+        """Write the analysis, with what was not the person's usual voice in its indices, and its day.
+
+        That makes the standing of the person's trend stale; maintenance looks at it.
+        """
         earlier = session.execute(
             analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
         )
@@ -189,6 +192,8 @@ class Settlement:
             if self._has(session, DayValueRecord):
                 for statement in day_values.renewal(job.user_id, [job.recorded_on]):
                     session.execute(statement)
+            if self._has(session, Standing):
+                session.execute(standings.stale(job.user_id))
 
     def _has(self, session: Session, table: type[Base]) -> bool:
         """Whether the database has a table. Once it has, it is not asked again."""

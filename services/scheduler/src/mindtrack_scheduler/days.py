@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from mindtrack_shared.db import day_values, users
+from mindtrack_shared.db import day_values, standings, users
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 
@@ -20,7 +20,8 @@ BATCH = 1_000
 def mend(engine: Engine, *, batch: int = BATCH) -> int:
     """Sum up days that hold too little or too much, newest first; return how many.
 
-    After an upgrade from a release that kept no day values, these are all days.
+    After an upgrade from a release that kept no day values, these are all days. Who has days and no standing
+    gets one.
     """
     mended, before = 0, None
     while True:
@@ -33,6 +34,7 @@ def mend(engine: Engine, *, batch: int = BATCH) -> int:
             with engine.begin() as connection:
                 for statement in day_values.renewal(user_id, days):
                     connection.execute(statement)
+                connection.execute(standings.stale(user_id))
         if found == before:
             get_logger().warning(events.DAYS_AMISS, count=len(found))
             break
@@ -40,6 +42,8 @@ def mend(engine: Engine, *, batch: int = BATCH) -> int:
         if len(found) < batch:
             break
         before = found
+    with engine.begin() as connection:
+        connection.execute(standings.adopt())
     if mended:
         get_logger().info(events.DAYS_MENDED, count=mended)
     return mended
@@ -55,6 +59,7 @@ def rebuild(engine: Engine) -> Iterator[UUID]:
             with engine.begin() as connection:
                 for statement in day_values.renewal(user_id):
                     connection.execute(statement)
+                connection.execute(standings.stale(user_id))
             yield user_id
         if len(found) < BATCH:
             return

@@ -16,6 +16,7 @@ from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
 from mindtrack_shared.queue.names import (
     BURY_TASK,
+    EVALUATE_STANDINGS_TASK,
     FORGET_KEYS_TASK,
     MAINTENANCE_QUEUE,
     MEND_DAYS_TASK,
@@ -68,6 +69,7 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         BURY_TASK: settings.bury_every.total_seconds(),
         FORGET_KEYS_TASK: settings.forget_every.total_seconds(),
         MEND_DAYS_TASK: settings.mend_every.total_seconds(),
+        EVALUATE_STANDINGS_TASK: settings.evaluate_every.total_seconds(),
         SWEEP_TASK: settings.sweep_every.total_seconds(),
     }
     app.conf.update(

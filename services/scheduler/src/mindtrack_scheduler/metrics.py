@@ -28,3 +28,23 @@ DELIVERER_FAILURES = Counter(
     "Rounds of the deliverer that ended early, by who was away.",
     ["dependency"],
 )
+STANDING_SECONDS = Histogram(
+    "mindtrack_standing_seconds",
+    "Time that it took to find out where one person's trend stands, and to commit it.",
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+STANDING_FAILURES = Counter(
+    "mindtrack_standing_failures", "Standings that could not be found out, and were put off."
+)
+ALERTS = Counter("mindtrack_alerts", "Alerts that opened, or ended, by why.", ["outcome"])
+NOTIFICATION_ATTEMPTS = Counter(
+    "mindtrack_notification_attempts",
+    "Attempts to notify a person, by what came of them.",
+    ["channel", "outcome"],
+)
+NOTIFICATION_ATTEMPT_SECONDS = Histogram(
+    "mindtrack_notification_attempt_seconds",
+    "Time that it took whoever carries a notification to take it.",
+    ["channel"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)

@@ -62,6 +62,17 @@ class SchedulerSettings(BaseSettings):
             description="How often beat asks for days to be summed up that do not hold what was analysed.",
         ),
     ] = timedelta(minutes=10)
+    evaluate_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for trends to be looked at of which something changed, or whose "
+            "day did. An alert opens this long after the recording that confirms it, and a little.",
+        ),
+    ] = timedelta(seconds=2)
+    notify_concurrency: Annotated[
+        int, Field(gt=0, description="Notifications that a deliverer sends at a time.")
+    ] = 8
     beat_file: Annotated[Path, Field(description="Where Celery beat keeps its schedule.")] = Path(
         "celerybeat-schedule",
     )

@@ -9,8 +9,16 @@ from mindtrack_scheduler.burials import bury
 from mindtrack_scheduler.days import mend
 from mindtrack_scheduler.forget_keys import forget_keys
 from mindtrack_scheduler.rescue import rescue
+from mindtrack_scheduler.standings import evaluate
 from mindtrack_scheduler.sweep import sweep
-from mindtrack_shared.queue.names import BURY_TASK, FORGET_KEYS_TASK, MEND_DAYS_TASK, RESCUE_TASK, SWEEP_TASK
+from mindtrack_shared.queue.names import (
+    BURY_TASK,
+    EVALUATE_STANDINGS_TASK,
+    FORGET_KEYS_TASK,
+    MEND_DAYS_TASK,
+    RESCUE_TASK,
+    SWEEP_TASK,
+)
 
 
 @shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -32,6 +40,11 @@ def forget_expired_keys() -> None:
 @shared_task(name=MEND_DAYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def mend_days() -> None:
     mend(maintenance.parts().engine)
+
+
+@shared_task(name=EVALUATE_STANDINGS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def evaluate_standings() -> None:
+    evaluate(maintenance.parts().engine)
 
 
 @shared_task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -55,7 +55,7 @@ from mindtrack_shared.domain.grants import (
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
-from mindtrack_shared.domain.trends import Direction, Measure, Status
+from mindtrack_shared.domain.trends import Direction, End, Measure, Status
 from mindtrack_shared.domain.webhooks import (
     SECRET_BYTES,
     SUBSCRIBABLE,
@@ -905,10 +905,12 @@ class Standing(Base):
             name="evaluated_as_a_whole",
         ),
         CheckConstraint(
-            "evaluated_at is not null or num_nonnulls(seven_day_z, last_recorded_at, due_at) = 0",
+            "evaluated_at is not null or num_nonnulls(seven_day_z, last_recorded_at) = 0",
             name="known_once_evaluated",
         ),
-        CheckConstraint("evaluated_at is not null or stale_since is not null", name="stale_until_evaluated"),
+        CheckConstraint(
+            "num_nonnulls(evaluated_at, stale_since, due_at) > 0", name="looked_at_sooner_or_later"
+        ),
         CheckConstraint(
             "recording_days_7 between 0 and 7 and recording_days_28 between recording_days_7 and 28",
             name="recording_days_bounded",
@@ -950,14 +952,14 @@ class Alert(Base):
         _is_short_text("rule_version", 64),
         CheckConstraint("length(bundle_revision) > 0", name="bundle_revision_known"),
         _is_object("reason"),
-        CheckConstraint("reason is not null or ended_why = 'nothing_to_compare'", name="open_for_a_reason"),
+        CheckConstraint("reason is not null or ended_at is not null", name="open_for_a_reason"),
         CheckConstraint(
             "(acknowledged_at is null) = (acknowledged_by is null)", name="acknowledged_by_somebody"
         ),
         CheckConstraint("acknowledged_at >= opened_at", name="acknowledged_after"),
         CheckConstraint("num_nulls(ended_at, ended_on, ended_why) in (0, 3)", name="ended_as_a_whole"),
         CheckConstraint("ended_at >= opened_at and ended_on >= opened_on", name="ended_after"),
-        _one_of("ended_why", ("settled", "silent", "nothing_to_compare")),
+        _one_of("ended_why", End),
         Index("ix_alerts_user_id_id", "user_id", "id"),
         # At most one for each measure.
         Index("uq_alerts_open", "user_id", "measure", unique=True, postgresql_where=text("ended_at is null")),

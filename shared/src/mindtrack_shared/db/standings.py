@@ -7,7 +7,7 @@ the standing first and reads the days then: what is noted meanwhile waits, and m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.expression import cast
 
-from mindtrack_shared.db.clock import now
+from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import DayValueRecord, Standing, User
 from mindtrack_shared.domain.trends import Direction, Status
 
@@ -82,6 +82,12 @@ def settle(  # noqa: PLR0913 - what is known of a trend
         "evaluated_at": now(),
     }
     return update(Standing).where(Standing.user_id == user_id).values(found)
+
+
+def put_off(user_id: UUID, *, delay: timedelta) -> Update:
+    """Look again later: a standing that cannot be found out must not hold up the others."""
+    later = update(Standing).where(Standing.user_id == user_id)
+    return later.values(stale_since=None, due_at=after(delay))
 
 
 def of(user_id: UUID) -> Select[Standing]:

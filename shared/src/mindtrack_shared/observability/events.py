@@ -10,6 +10,16 @@ KEYS_FORGOTTEN = "keys_forgotten"
 DAYS_MENDED = "days_mended"
 #: And that still do not.
 DAYS_AMISS = "days_amiss"
+#: Persons of whom was found out where their trend stands.
+STANDINGS_EVALUATED = "standings_evaluated"
+#: And one of whom it could not be.
+STANDING_FAILED = "standing_failed"
+#: It opened or ended; the log does not say which.
+ALERT_CHANGED = "alert_changed"
+#: By the person, or a clinician of theirs.
+ALERT_ACKNOWLEDGED = "alert_acknowledged"
+NOTIFICATION_ATTEMPTED = "notification_attempted"
+NOTIFICATION_ATTEMPT_FAILED = "notification_attempt_failed"
 JOB_CLAIMED = "job_claimed"
 JOB_SUCCEEDED = "job_succeeded"
 JOB_REJECTED = "job_rejected"

@@ -14,6 +14,7 @@ from mindtrack_shared.queue.names import (
     BURY_TASK,
     DRAIN_QUEUES,
     DRAIN_TASK,
+    EVALUATE_STANDINGS_TASK,
     FORGET_KEYS_TASK,
     MAINTENANCE_QUEUE,
     MEND_DAYS_TASK,
@@ -84,6 +85,7 @@ _SETTINGS: dict[str, Any] = {
         BURY_TASK: {"queue": MAINTENANCE_QUEUE},
         FORGET_KEYS_TASK: {"queue": MAINTENANCE_QUEUE},
         MEND_DAYS_TASK: {"queue": MAINTENANCE_QUEUE},
+        EVALUATE_STANDINGS_TASK: {"queue": MAINTENANCE_QUEUE},
         SWEEP_TASK: {"queue": MAINTENANCE_QUEUE},
     },
     # Acknowledge after the work, also when the child was killed; repeating a drain is harmless. A job that

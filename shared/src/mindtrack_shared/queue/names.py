@@ -21,6 +21,8 @@ FORGET_KEYS_TASK = "mindtrack.forget-keys"
 SWEEP_TASK = "mindtrack.sweep"
 #: Periodic repair: days that do not hold what was analysed.
 MEND_DAYS_TASK = "mindtrack.mend-days"
+#: Periodic, and often: where trends stand of which something changed, or whose day did.
+EVALUATE_STANDINGS_TASK = "mindtrack.evaluate-standings"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.

@@ -31,9 +31,9 @@ STANDING = (
     ("evaluated_as_a_whole", f"num_nulls({EVALUATED}) in (0, 7)"),
     (
         "known_once_evaluated",
-        "evaluated_at is not null or num_nonnulls(seven_day_z, last_recorded_at, due_at) = 0",
+        "evaluated_at is not null or num_nonnulls(seven_day_z, last_recorded_at) = 0",
     ),
-    ("stale_until_evaluated", "evaluated_at is not null or stale_since is not null"),
+    ("looked_at_sooner_or_later", "num_nonnulls(evaluated_at, stale_since, due_at) > 0"),
     (
         "recording_days_bounded",
         "recording_days_7 between 0 and 7 and recording_days_28 between recording_days_7 and 28",
@@ -46,7 +46,7 @@ ALERT = (
     ("rule_version_bounded", "length(rule_version) between 1 and 64 and rule_version !~ '[[:cntrl:]]'"),
     ("bundle_revision_known", "length(bundle_revision) > 0"),
     ("reason_is_object", "jsonb_typeof(reason) = 'object'"),
-    ("open_for_a_reason", "reason is not null or ended_why = 'nothing_to_compare'"),
+    ("open_for_a_reason", "reason is not null or ended_at is not null"),
     ("acknowledged_by_somebody", "(acknowledged_at is null) = (acknowledged_by is null)"),
     ("acknowledged_after", "acknowledged_at >= opened_at"),
     ("ended_as_a_whole", "num_nulls(ended_at, ended_on, ended_why) in (0, 3)"),

@@ -1,0 +1,233 @@
+"""Looks at people's trends: what they have come to, and whether an alert opens or ends.
+
+One commit for each person: the standing, the alert, what happened to it, and whom to tell. The standing is
+locked before the days are read, so looking twice, or two at a time, finds nothing new; what changes meanwhile
+is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic, perf_counter
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, Select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from mindtrack_scheduler.metrics import ALERTS, STANDING_FAILURES, STANDING_SECONDS
+from mindtrack_shared.db import alerts, analyses, day_values, notifications, standings, webhooks
+from mindtrack_shared.db.models import Alert, Standing
+from mindtrack_shared.domain.alert_events import AlertEventKind
+from mindtrack_shared.domain.notifications import Occasion
+from mindtrack_shared.domain.trends import (
+    HISTORY,
+    METHOD,
+    RULE,
+    AlertState,
+    Chart,
+    DayValue,
+    Ended,
+    Evidence,
+    Measure,
+    Opened,
+    QuietHours,
+    charts,
+    evidence,
+    local_day,
+    next_state,
+    report,
+    when_to_notify,
+)
+from mindtrack_shared.domain.webhooks import WebhookEvent
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
+
+#: What a standing is of: days up to and with the person's today.
+PERIOD = timedelta(days=28)
+WEEK = timedelta(days=7)
+#: How long this may keep other tasks waiting.
+BUDGET = timedelta(seconds=5)
+#: Until a standing is looked at again that could not be found out.
+PAUSE = timedelta(hours=1)
+#: Of those who never recorded what counts.
+SOMEWHERE = "UTC"
+
+
+def evaluate(engine: Engine, *, budget: timedelta = BUDGET) -> int:
+    """Look at those of whom something changed, then at those whose day did; return at how many.
+
+    Several at a time share the work.
+    """
+    looked, until = 0, monotonic() + budget.total_seconds()
+    # Who has just recorded does not wait for a zone in which a day began.
+    while monotonic() < until and (
+        _look(engine, standings.next_stale()) or _look(engine, standings.next_due())
+    ):
+        looked += 1
+    if looked:
+        get_logger().info(events.STANDINGS_EVALUATED, count=looked)
+    return looked
+
+
+def _look(engine: Engine, query: Select[Standing, datetime]) -> bool:
+    """Look at one person; False if nobody waits. A standing that cannot be found out is put off."""
+    since, user_id = perf_counter(), None
+    try:
+        with Session(engine) as session, session.begin():
+            found = session.execute(query).one_or_none()
+            if found is None:
+                return False
+            standing, moment = found
+            user_id = standing.user_id
+            changed = _settle(session, standing, moment)
+    except OperationalError:
+        raise  # the database is away, and not for this person alone
+    except Exception as error:
+        if user_id is None:
+            raise
+        STANDING_FAILURES.inc()
+        get_logger().error(events.STANDING_FAILED, user_id=str(user_id), exc_info=error)
+        with engine.begin() as connection:
+            connection.execute(standings.put_off(user_id, delay=PAUSE))
+        return True
+    STANDING_SECONDS.observe(perf_counter() - since)
+    for alert_id, what in changed:
+        ALERTS.labels(what).inc()
+        get_logger().info(events.ALERT_CHANGED, alert_id=str(alert_id))
+    return True
+
+
+def _settle(session: Session, standing: Standing, moment: datetime) -> list[tuple[UUID, str]]:
+    """Write what a locked standing has come to; return alerts that opened, or ended and why."""
+    user_id = standing.user_id
+    newest = session.execute(analyses.latest(user_id)).one_or_none()
+    time_zone = newest.time_zone if newest else standing.time_zone or SOMEWHERE
+    today = local_day(moment, time_zone)
+    rows = {measure: session.scalar(alerts.newest(user_id, measure)) for measure in sorted(RULE.measures)}
+    first_day = min([today - PERIOD, *(since for row in rows.values() if (since := _since(row)))]) - HISTORY
+    days = {
+        measure: _days(session, user_id, measure, first_day, today)
+        for measure in {Measure.STRESS_SCORE, *rows}
+    }
+    session.execute(
+        standings.settle(
+            user_id,
+            **_standing(days[Measure.STRESS_SCORE], today),
+            as_of=today,
+            time_zone=time_zone,
+            last_recorded_at=newest.recorded_at if newest else None,
+            # Of who has been silent for as long as all of this reaches back, nothing changes by itself.
+            due_at=_start_of(today + timedelta(days=1), time_zone) if any(days.values()) else None,
+        )
+    )
+    moved = (
+        _move(session, _Case(user_id, measure, row, days[measure], today, moment))
+        for measure, row in rows.items()
+    )
+    return [change for change in moved if change is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One measure of one person, and the alert that the rule goes on from."""
+
+    user_id: UUID
+    measure: Measure
+    alert: Alert | None
+    days: list[DayValue]
+    today: date
+    moment: datetime
+
+
+def _days(session: Session, user_id: UUID, measure: Measure, first_day: date, today: date) -> list[DayValue]:
+    rows = session.execute(day_values.between(user_id, measure, first_day=first_day, last_day=today))
+    return [day_values.to_day_value(row) for row in rows]
+
+
+def _standing(days: list[DayValue], today: date) -> dict[str, Any]:
+    first_day = today - PERIOD + timedelta(days=1)
+    found = report(days, measure=Measure.STRESS_SCORE, first_day=first_day, last_day=today)
+    return {
+        "status": found.status,
+        "direction": found.direction,
+        "seven_day_z": found.seven_day_z,
+        "recording_days_7": len({point.day for point in found.points if point.day > today - WEEK}),
+        "recording_days_28": found.recording_days,
+    }
+
+
+def _move(session: Session, case: _Case) -> tuple[UUID, str] | None:
+    """Move an alert on, and tell of it."""
+    state = alerts.to_state(case.alert)
+    of_models = list(charts(case.days, measure=case.measure, last_day=case.today).values())
+    told = list(evidence(of_models[-1])) if of_models else []
+    baseless = case.alert is not None and state.open and not _stands(case.alert, of_models, told)
+    found = told[-1] if told and not baseless else None
+    # Who flies west may have the day before again.
+    today = max(day for day in (case.today, state.opened_on, state.ended_on) if day)
+    match next_state(state, found, today=today).event:
+        case Opened(on, reason):
+            alert_id = session.scalars(alerts.open_alert(case.user_id, on, reason)).one()
+            session.execute(alerts.note(alert_id, AlertEventKind.OPENED))
+            _tell(session, case.user_id, alert_id, WebhookEvent.ALERT_OPENED)
+            _notify(session, case, alert_id)
+            return alert_id, AlertEventKind.OPENED
+        case Ended(on, why) if case.alert is not None:
+            session.execute(alerts.end(case.alert.id, on, why, forget_reason=baseless))
+            session.execute(alerts.note(case.alert.id, AlertEventKind.ENDED))
+            _tell(session, case.user_id, case.alert.id, WebhookEvent.ALERT_ENDED)
+            return case.alert.id, why
+        case _:
+            return None
+
+
+def _since(alert: Alert | None) -> date | None:
+    """Since when an open alert's average has been raised: as far back as its reason lies."""
+    if alert is None or alert.ended_at is not None or alert.reason is None:
+        return None
+    return date.fromisoformat(alert.reason["since"])
+
+
+def _stands(alert: Alert, of_models: list[Chart], told: list[Evidence]) -> bool:
+    """Whether the days are still there for which an alert opened: some day since would open it again.
+
+    Not asked of one that another rule, method or model opened, which would judge the same days otherwise.
+    """
+    reason, since = alert.reason or {}, _since(alert)
+    if since is None or not of_models:
+        return False
+    by = (alert.rule_version, reason["method_version"], alert.bundle_revision)
+    if by != (RULE.version, METHOD.version, of_models[-1].bundle_revision):
+        return True
+    return any(
+        isinstance(next_state(AlertState(), each, today=each.day).event, Opened)
+        for each in told
+        if each.day >= since
+    )
+
+
+def _tell(session: Session, user_id: UUID, alert_id: UUID, event: WebhookEvent) -> None:
+    """Queue webhooks."""
+    if session.scalars(webhooks.tell_alert(alert_id, user_id, event)).all():
+        session.execute(webhooks.announce())
+
+
+def _notify(session: Session, case: _Case, alert_id: UUID) -> None:
+    """Queue what goes to the person, once it is not night where they are."""
+    queued = False
+    for preferences, address, time_zone in session.execute(notifications.wanted(case.user_id)).all():
+        quiet = QuietHours(preferences.quiet_begin, preferences.quiet_end)
+        not_before = when_to_notify(case.moment, time_zone, quiet)
+        message = notifications.queue(address, Occasion.OPENED, alert_id=alert_id, not_before=not_before)
+        queued = session.scalar(message) is not None or queued
+    if queued:
+        session.execute(notifications.announce())
+
+
+def _start_of(day: date, time_zone: str) -> datetime:
+    """When a day begins. Where clocks skip midnight, with the first moment after it."""
+    return datetime.combine(day, time.min, ZoneInfo(time_zone)).astimezone(UTC)
