@@ -50,7 +50,7 @@ class Parts:
     limiter: Limiter
 
 
-def parts(request: Request) -> Parts:
+async def parts(request: Request) -> Parts:  # a plain function would be run in a thread
     found: Parts = request.app.state.parts
     return found
 
