@@ -19,8 +19,11 @@ from mindtrack_gateway.analyses import routes as analyses
 from mindtrack_gateway.consent import accesses, grants, invitations
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.edge import Edge
+from mindtrack_gateway.exports import routes as exports
 from mindtrack_gateway.feedback import routes as feedback
+from mindtrack_gateway.fhir import routes as fhir
 from mindtrack_gateway.health import routes as health
+from mindtrack_gateway.history import routes as history
 from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import lifecycle, listing, statuses, streams
 from mindtrack_gateway.jobs import routes as jobs
@@ -31,6 +34,7 @@ from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.limits import Limiter, ValkeyLedger, hash_key
 from mindtrack_gateway.metrics import RequestMetrics
+from mindtrack_gateway.notes import routes as notes
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
 from mindtrack_gateway.recordings import upload_routes
@@ -164,6 +168,10 @@ def create_app() -> FastAPI:
         invitations.router,
         grants.router,
         accesses.router,
+        history.router,
+        notes.router,
+        exports.router,
+        fhir.router,
         webhooks.router,
         health.router,
     ):

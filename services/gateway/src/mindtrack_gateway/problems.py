@@ -217,8 +217,10 @@ class IdempotencyKeyReusedError(ProblemError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "idempotency-key-reused"
 
-    def __init__(self) -> None:
-        super().__init__("The recording or its metadata differ. Use a new key for each recording.")
+    def __init__(
+        self, detail: str = "The recording or its metadata differ. Use a new key for each recording."
+    ) -> None:
+        super().__init__(detail)
 
 
 class UploadMissingError(ProblemError):

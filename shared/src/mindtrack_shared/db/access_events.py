@@ -22,15 +22,16 @@ _Former = aliased(Grant)
 def decide(
     clinician_id: UUID,
     person_id: UUID | None,
-    scope: Scope,
+    scope: Scope | None,
     *,
     action: str,
     request_id: UUID | None,
 ) -> ReturningInsert[str]:
     """Look the grant up, and write down what was asked for and what came of it.
 
-    Allowed is what a live grant with the scope opens, by the database's clock. What is refused names the last
-    grant between both, if there ever was one, and the person only if there is one.
+    Allowed is what a live grant with the scope opens, by the database's clock; without one, what any live
+    grant does. What is refused names the last grant between both, if there ever was one, and the person only
+    if there is one.
     """
     former = (
         select(_Former.id)
@@ -40,7 +41,9 @@ def decide(
         .scalar_subquery()
     )
     # That it was not revoked is the join's: so all that is asked for is in the index.
-    opens = and_(Grant.expires_at > now(), literal(scope.value) == func.any(Grant.scopes))
+    opens = Grant.expires_at > now()
+    if scope is not None:
+        opens = and_(opens, literal(scope.value) == func.any(Grant.scopes))
     once = select(literal(1)).subquery()
     values = {
         "id": literal(new_id()),

@@ -164,6 +164,32 @@ def to_day_value(row: Row[*_Row]) -> DayValue:
     return DayValue(day, Origin(bundle_revision, device_class), recordings, speech_seconds, value)
 
 
+def page(
+    user_id: UUID,
+    *,
+    days: int,
+    before: date | None = None,
+    first_day: date | None = None,
+    last_day: date | None = None,
+) -> Select[DayValueRecord]:
+    """All rows of so many of a person's days, newest day first: earlier than `before`, between the others."""
+    table = DayValueRecord
+    among = [table.user_id == user_id]
+    if before is not None:
+        among.append(table.day < before)
+    if first_day is not None:
+        among.append(table.day >= first_day)
+    if last_day is not None:
+        among.append(table.day <= last_day)
+    newest = select(table.day).where(*among).distinct().order_by(table.day.desc()).limit(days).subquery()
+    oldest = select(func.min(newest.c.day)).scalar_subquery()
+    return (
+        select(table)
+        .where(*among, table.day >= oldest)
+        .order_by(table.day.desc(), table.bundle_revision.desc(), table.device_class.desc())
+    )
+
+
 # --- mending --------------------------------------------------------------------------------------------
 
 

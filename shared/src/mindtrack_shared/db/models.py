@@ -53,6 +53,8 @@ from mindtrack_shared.domain.grants import (
     Scope,
 )
 from mindtrack_shared.domain.jobs import JobStatus, Priority
+from mindtrack_shared.domain.notes import LONGEST_LABEL
+from mindtrack_shared.domain.notes import LONGEST_NOTE as LONGEST_CLINICAL_NOTE
 from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 from mindtrack_shared.domain.trends import Direction, End, Measure, Status
@@ -859,7 +861,10 @@ class AccessEvent(Base):
         _one_of("outcome", Outcome),
         # A name: there is no room for anything else.
         CheckConstraint(f"action ~ '^[a-zA-Z]{{1,{LONGEST_ACTION}}}$'", name="action_is_a_name"),
-        CheckConstraint("outcome = 'refused' or grant_id is not null", name="allowed_by_a_grant"),
+        # Whoever reads a list of their own names nobody; each person who is in it has a line of their own.
+        CheckConstraint(
+            "outcome = 'refused' or grant_id is not null or subject_id is null", name="allowed_by_a_grant"
+        ),
         CheckConstraint("grant_id is null or subject_id is not null", name="grant_of_a_person"),
         # What a person is told.
         Index("ix_access_events_told", "subject_id", "id", postgresql_where=text("grant_id is not null")),
@@ -1075,4 +1080,74 @@ class Notification(Base):
         Index("ix_notifications_address_id", "address_id"),
         Index("ix_notifications_user_id_created_at", "user_id", "created_at"),
         Index("ix_notifications_due", "not_before", postgresql_where=text("state = 'pending'")),
+    )
+
+
+class Note(Base):
+    """What a clinician wrote down about a person. Former words are in `note_revisions`.
+
+    One that was deleted stays, marked: it goes with the person.
+    """
+
+    __tablename__ = "notes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    #: Whom it is about.
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    #: Null once there is no such clinician any more.
+    author_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    #: The author's name for the request that made it (`Idempotency-Key`).
+    key: Mapped[str | None]
+    text: Mapped[str]
+    #: Rises with every change.
+    revision: Mapped[int] = mapped_column(server_default="1")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    #: When the text became what it is.
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("author_id <> user_id", name="by_another"),
+        CheckConstraint("key ~ '^[!-~]{1,255}$'", name="key_visible_ascii"),
+        CheckConstraint(f"length(text) between 1 and {LONGEST_CLINICAL_NOTE}", name="text_bounded"),
+        CheckConstraint("revision > 0", name="revision_positive"),
+        CheckConstraint("updated_at >= created_at", name="updated_after"),
+        CheckConstraint("deleted_at >= created_at", name="deleted_after"),
+        Index("ix_notes_user_id_id", "user_id", "id"),
+        # A null differs from every other.
+        Index("uq_notes_author_id_key", "author_id", "key", unique=True),
+    )
+
+
+class NoteRevision(Base):
+    """What a note said before it was changed."""
+
+    __tablename__ = "note_revisions"
+
+    note_id: Mapped[UUID] = mapped_column(ForeignKey("notes.id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    written_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint(f"length(text) between 1 and {LONGEST_CLINICAL_NOTE}", name="text_bounded"),
+        CheckConstraint("revision > 0", name="revision_positive"),
+    )
+
+
+class PatientLabel(Base):
+    """A clinician's own word for a person, to tell them from others. Nobody else is shown it."""
+
+    __tablename__ = "patient_labels"
+
+    clinician_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    #: The person.
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    label: Mapped[str]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+
+    __table_args__ = (
+        _is_short_text("label", LONGEST_LABEL),
+        CheckConstraint("clinician_id <> user_id", name="of_another"),
+        Index("ix_patient_labels_user_id", "user_id"),
     )
