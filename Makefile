@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -169,6 +169,9 @@ bench-growth: bench-trends ## The same beside a database with a hundredth of the
 
 bench-scaling: $(VENV)/.everything ## Simulate days of 10 million recordings under rules of scaling
 	@$(BENCH) bench.simulate_scaling $(ARGS)
+
+simulate-alerts: $(VENV)/.everything ## Simulate who is told of a rise, rightly or not; write docs/trends.md's tables
+	@$(BENCH) bench.simulate_alerts $(ARGS)
 
 bench-report: $(VENV)/.everything ## Write bench/README.md's and docs/capacity.md's tables from the last results
 	@$(BENCH) bench.report

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,8 +50,7 @@ class AlertRule:
 RULE = AlertRule()
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):  # quicker to make than a dataclass: there is one for each judged day
     """What a chart says at the end of a judged day."""
 
     measure: Measure

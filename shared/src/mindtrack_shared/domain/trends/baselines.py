@@ -158,27 +158,32 @@ def _robust(
     if not some.size:
         return centre, spread
     count = (stop - start)[some]
-    position = start[some, None] + np.arange(count.max())  # (windows, widest)
-    inside = position < stop[some, None]
-    values = np.where(inside, value.take(position, mode="clip"), np.inf)
-    middle = _medians(values, count)[:, None]
-    deviation = method.mad_to_sd * _medians(np.abs(values - middle), count)[:, None]
-    reach = method.clip_at * np.maximum(deviation, least_spread)
-    clipped = np.where(inside, np.minimum(np.maximum(values, middle - reach), middle + reach), 0.0)
-    centre[some] = mean = clipped.sum(axis=1) / count
-    squares = (np.where(inside, clipped - mean[:, None], 0.0) ** 2).sum(axis=1)
+    place = np.arange(count.max())
+    # One matrix, worked on in place: making new ones would take most of the time.
+    values = value.take(start[some, None] + place, mode="clip")  # (windows, widest)
+    beyond = place >= count[:, None]
+    values[beyond] = np.inf
+    values.sort(axis=1)
+    middle = _medians(values, count)
+    values -= middle[:, None]
+    away = np.abs(values)
+    away.sort(axis=1)
+    reach = method.clip_at * np.maximum(method.mad_to_sd * _medians(away, count), least_spread)[:, None]
+    np.minimum(np.maximum(values, -reach, out=values), reach, out=values)
+    values[beyond] = 0.0
+    total, squares = values.sum(axis=1), np.einsum("ij,ij->i", values, values)
+    centre[some] = middle + total / count
     # A single day has no spread, whatever is made of it.
-    variance = squares / np.maximum(count - 1, 1)
+    variance = np.maximum(squares - total * total / count, 0.0) / np.maximum(count - 1, 1)
     shortfall = count / np.maximum(count - method.spread_shortfall, 1.0)
     spread[some] = np.maximum(np.sqrt(variance) * shortfall, least_spread)
     return centre, spread
 
 
 def _medians(values: FloatArray, count: IntArray) -> FloatArray:
-    """Medians of the first `count` values of each row; the others are infinite."""
-    ordered = np.sort(values, axis=1)
+    """Medians of the first `count` values of each row, which are in order."""
     rows = np.arange(len(count))
-    found: FloatArray = 0.5 * (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2])
+    found: FloatArray = 0.5 * (values[rows, (count - 1) // 2] + values[rows, count // 2])
     return found
 
 

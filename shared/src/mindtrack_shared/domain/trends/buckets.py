@@ -7,7 +7,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import fmean, median
+from itertools import compress
+from statistics import median
 from typing import NamedTuple
 
 
@@ -85,22 +86,20 @@ def _bucket(  # noqa: PLR0913, PLR0917 - a bucket and where to look for it
     label: str, first: date, last: date, counted: Counted, place: slice, natural: Callable[[float], float]
 ) -> Bucket:
     revisions = counted.bundle_revision[place]
-    revision = revisions[-1] if revisions else None
-    days = [
-        (value, z)
-        for value, z, by in zip(counted.value[place], counted.z[place], revisions, strict=True)
-        if by == revision
-    ]
-    judged = [z for _, z in days if not math.isnan(z)]
+    if not revisions:
+        return Bucket(label, first, last, 0, 0, None, None, None)
+    values, z = counted.value[place], counted.z[place]
+    same = [by == revisions[-1] for by in revisions]
+    judged = [each for each in compress(z, same) if not math.isnan(each)]
     return Bucket(
         label,
         first,
         last,
         sum(counted.recordings[place]),
         len(revisions),
-        revision,
-        natural(median(value for value, _ in days)) if days else None,
-        fmean(judged) if judged else None,
+        revisions[-1],
+        natural(median(compress(values, same))),
+        sum(judged) / len(judged) if judged else None,
     )
 
 

@@ -14,11 +14,10 @@ on two of them gets the mean of their z, weighted by seconds of speech.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from operator import attrgetter
 
 import numpy as np
@@ -94,7 +93,6 @@ def charts(
 
     """
     known = sorted((each for each in days if each.day <= last_day), key=attrgetter("day", "origin"))
-    _refuse_duplicates(known)
     revisions: dict[str, list[DayValue]] = {}
     for each in _of_one_revision(known):
         revision = each.origin.bundle_revision
@@ -124,12 +122,6 @@ def limits(variance: FloatArray, uncertainty: FloatArray, width: float) -> Float
     return found
 
 
-def _refuse_duplicates(known: list[DayValue]) -> None:
-    for before, after in pairwise(known):
-        if before.day == after.day and before.origin == after.origin:
-            raise ValueError(f"{after.day} has two values of {after.origin}")
-
-
 def _of_one_revision(known: list[DayValue]) -> list[DayValue]:
     """Without what belongs to another revision than most of its day."""
     if len({each.origin.bundle_revision for each in known}) <= 1:
@@ -152,6 +144,8 @@ def _chart(days: list[DayValue], revision: str, measure: Measure, last_day: date
     classes: dict[str, DeviceClass] = {}
     for name, found in by_class.items():
         of_class = series(found)
+        if not (np.diff(of_class.day) > 0).all():
+            raise ValueError(f"a day has two values of {found[0].origin}")
         usual = baselines(of_class, last_day, least_spread=least, method=method)
         classes[name] = DeviceClass(of_class, usual)
     latest = takewhile(lambda each: each.day == days[-1].day, reversed(days))
@@ -224,7 +218,7 @@ def _judge(  # noqa: PLR0913, PLR0917 - each is a part of what it makes
 ) -> Chart:
     judged = np.flatnonzero(~np.isnan(merged.z))
     day, z = merged.day[judged], merged.z[judged]
-    starts = (np.diff(day, prepend=-math.inf) > method.restart_days).tolist()
+    starts = [True, *(np.diff(day) > method.restart_days).tolist()][: len(day)]
     average, variance = moving_average(z, starts, method.weight)
     limit = limits(variance, merged.uncertainty[judged], method.width)
     recent, count = recent_means(day, z, merged.day, method.recent_days)

@@ -33,7 +33,7 @@ class Method:
     #: Days further from the median than this, in such deviations, count as being just there.
     clip_at: float = 2.5
     #: The standard deviation of n clipped days comes out as (n - this) / n of what it is; simulated, within
-    #: 1.5 % from 8 days on.
+    #: 1 % from 5 days on.
     spread_shortfall: float = 0.8
 
     #: Weight of the newest day in the moving average.

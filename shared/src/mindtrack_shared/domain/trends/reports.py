@@ -17,7 +17,7 @@ import numpy as np
 from mindtrack_shared.domain.trends.baselines import Calibration, IntArray, calibration, no_calibration
 from mindtrack_shared.domain.trends.buckets import Bucket, Counted, buckets, month_of, week_of
 from mindtrack_shared.domain.trends.caveats import Caveat, CaveatCode
-from mindtrack_shared.domain.trends.chart import Chart, charts, recent_means
+from mindtrack_shared.domain.trends.chart import Chart, charts
 from mindtrack_shared.domain.trends.days import DayValue
 from mindtrack_shared.domain.trends.measures import SCALES, FloatArray, Measure
 from mindtrack_shared.domain.trends.method import METHOD, Method
@@ -324,10 +324,10 @@ class _Period:
         """Mean z of the last days' judged ones, and their number."""
         if self.chart is None:
             return None, 0
-        judged = self.chart.judged
-        asked = np.array([self.last_day.toordinal()])
-        z, count = recent_means(self.chart.day[judged], self.chart.z[judged], asked, self.method.recent_days)
-        return (float(z[0]), int(count[0])) if count[0] else (None, 0)
+        first = np.searchsorted(self.chart.day, self.last_day.toordinal() - self.method.recent_days, "right")
+        z = self.chart.z[first:]
+        judged = z[~np.isnan(z)].tolist()
+        return (sum(judged) / len(judged), len(judged)) if judged else (None, 0)
 
     def status(self, recent_z: float | None, recent_count: int) -> Status:
         if self.chart is None or not self.chart.current.known:
@@ -363,12 +363,12 @@ class _Period:
                     found[name] = None
         return tuple(found)
 
-    def longest_gap(self, recording_days: Sequence[date]) -> int:
-        """Days without a recording; those before the very first recording are none."""
-        begun = any(chart.day[0] < self.first_day.toordinal() for chart in self.charts)
-        before = [self.first_day - timedelta(days=1)] if begun else []
-        edges = [*before, *recording_days, self.last_day + timedelta(days=1)]
-        return max(((after - day).days - 1 for day, after in pairwise(edges)), default=0)
+    def longest_gap(self, recording_days: Sequence[int]) -> int:
+        """Days without a recording, given ordinals; those before the very first recording are none."""
+        first = self.first_day.toordinal()
+        before = [first - 1] if any(chart.day[0] < first for chart in self.charts) else []
+        edges = [*before, *recording_days, self.last_day.toordinal() + 1]
+        return max((after - day - 1 for day, after in pairwise(edges)), default=0)
 
 
 def _not_judged(point: Point) -> Point:
@@ -444,12 +444,13 @@ def _caveats(  # noqa: PLR0913, PLR0917 - what caveats are about
 ) -> Iterator[CaveatCode]:
     judged = [point for point in points if point.z is not None]
     since = judged[0].day if judged else period.last_day
+    gap = period.longest_gap([point.day.toordinal() for point in points])
     applies = {
         CaveatCode.NO_RECORDINGS: not points,
         CaveatCode.CALIBRATING: baseline is None,
         CaveatCode.FEW_RECENT_DAYS: status is Status.NO_STATUS,
         CaveatCode.FEW_DAYS: baseline is not None and (slope is None or slope.low is None),
-        CaveatCode.GAP: bool(points) and period.longest_gap([point.day for point in points]) > _GAP,
+        CaveatCode.GAP: bool(points) and gap > _GAP,
         CaveatCode.DEVICE_CHANGE: len(period.device_classes()) > 1,
         CaveatCode.DEVICE_NOT_JUDGED: any(point.z is None and point.day > since for point in points),
         CaveatCode.MODEL_CHANGE: len({point.bundle_revision for point in points}) > 1,

@@ -52,34 +52,43 @@ def theil_sen(x: FloatArray, y: FloatArray) -> Slope | None:
     bounded, and the interval gets wider rather than narrower.
     """
     x, y = _thinned(x, y)
-    run = x[None, :] - x[:, None]  # (n, n)
-    apart = run > 0
-    slopes = (y[None, :] - y[:, None])[apart] / run[apart]
+    slopes = _slopes(x, y)
     if not slopes.size:
         return None
-    slopes.sort()
-    middle = 0.5 * (slopes[(slopes.size - 1) // 2] + slopes[slopes.size // 2])
     low, high = _interval(slopes, _variance(len(x), x, y))
-    return Slope(float(middle), low, high, len(x))
+    return Slope(_middle(slopes), low, high, len(x))
 
 
 def hamed_rao(y: FloatArray) -> MannKendall | None:
-    """Test values that are equally far apart.
+    """Test values that are equally far apart; more than `MOST_POINTS` are put together as for a slope.
 
     None where there is nothing to test: all are equal, or the autocorrelation leaves no variance.
     """
+    _, y = _thinned(y, y)
     n = len(y)
-    differences = np.sign(y[None, :] - y[:, None])  # (n, n)
-    s = float(np.triu(differences, 1).sum())
-    slope = theil_sen(np.arange(n, dtype=np.float64), y)
-    if slope is None or not differences.any():
+    slopes = _slopes(np.arange(n, dtype=np.float64), y)
+    s = float(np.sign(slopes).sum())
+    if not slopes.any():
         return None
-    ranks = _ranks(y - np.arange(1, n + 1) * slope.per_unit)
+    ranks = _ranks(y - np.arange(1, n + 1) * _middle(slopes))
     variance = _variance(n, y) * _correction(ranks)
     if not variance > 0:
         return None
     z = (s - math.copysign(1.0, s)) / math.sqrt(variance) if s else 0.0
     return MannKendall(s, z, math.erfc(abs(z) / math.sqrt(2.0)), n)
+
+
+def _slopes(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Slopes between all pairs of points that differ in x, in order."""
+    run = x[None, :] - x[:, None]  # (n, n)
+    apart = run > 0
+    slopes: FloatArray = (y[None, :] - y[:, None])[apart] / run[apart]
+    slopes.sort()
+    return slopes
+
+
+def _middle(slopes: FloatArray) -> float:
+    return float(0.5 * (slopes[(slopes.size - 1) // 2] + slopes[slopes.size // 2]))
 
 
 def _thinned(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
