@@ -396,7 +396,7 @@ def test_ten_thousand_days_take_a_moment() -> None:
 
 
 def test_a_report_is_quick() -> None:
-    """Of 90 days with 250 of history. On an idle core it takes 1.5 ms; the bound forgives a busy machine."""
+    """Of 90 days with 250 of history. It takes 1.6 ms; the bound forgives a busy machine."""
     days = run(usual(250))
 
     def once() -> float:
