@@ -6,13 +6,16 @@ service's entry point and handed down; nothing reads the environment at import.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mindtrack_shared.domain.notifications import Channel
 
 
 def group(prefix: str) -> SettingsConfigDict:
@@ -220,6 +223,53 @@ class IssuerSettings(BaseSettings):
         if self.jwks_file is None:
             raise ValueError("keys come from jwks_url")
         return self.jwks_file
+
+
+#: Where in a template a person's address goes.
+ADDRESS_PLACEHOLDER = "{address}"
+#: A scheme and all up to the host's end: nothing of a person's may be there.
+_UP_TO_HOST = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#{}]+[/?]", re.IGNORECASE)
+
+
+def _template(url: SecretStr | None) -> SecretStr | None:
+    text = url.get_secret_value() if url is not None else None
+    if text is not None and (text.count(ADDRESS_PLACEHOLDER) != 1 or not _UP_TO_HOST.match(text)):
+        raise ValueError("must be a URL with {address} once, behind its host")
+    return url
+
+
+#: A URL as Apprise has it, with a person's address in it.
+UrlTemplate = Annotated[SecretStr | None, AfterValidator(_template)]
+
+
+class NotificationSettings(BaseSettings):
+    """How persons are notified of alerts. Gateway and deliverer must agree on `channels`."""
+
+    #: What does not fit may hold a password.
+    model_config = SettingsConfigDict(**group("NOTIFY"), hide_input_in_errors=True)
+
+    channels: Annotated[
+        tuple[Literal["email", "push"], ...],
+        Field(description="By which persons may ask to be notified, as a JSON list; none unless set."),
+    ] = ()
+    email_url: Annotated[
+        UrlTemplate,
+        Field(
+            description="Apprise URL that sends e-mail, e.g. mailtos://user:secret@smtp.example.org?"
+            "from=MindTrack<noreply@example.org>&to={address}; for the deliverer alone."
+        ),
+    ] = None
+    push_url: Annotated[
+        UrlTemplate,
+        Field(description="Apprise URL that pushes, e.g. ntfys://user:secret@ntfy.example.org/{address}."),
+    ] = None
+    app_url: Annotated[
+        HttpUrl | None, Field(description="Where messages lead: your app. They hold no link if unset.")
+    ] = None
+
+    @property
+    def offered(self) -> tuple[Channel, ...]:
+        return tuple(Channel(name) for name in dict.fromkeys(self.channels))
 
 
 class WebhookSettings(BaseSettings):

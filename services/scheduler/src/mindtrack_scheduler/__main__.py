@@ -25,6 +25,7 @@ from mindtrack_shared.settings import (
     LivenessSettings,
     LogSettings,
     MetricsSettings,
+    NotificationSettings,
     QueueSettings,
     StorageSettings,
     TracingSettings,
@@ -68,15 +69,20 @@ def relay() -> None:
 
 @app.command()
 def deliver() -> None:
-    """Send webhooks to whom people registered."""
+    """Send webhooks to whom people registered, and notifications to who asked for them."""
     import asyncio
 
+    from mindtrack_scheduler.channels import Channels
     from mindtrack_scheduler.deliveries import Deliverer
+    from mindtrack_scheduler.notifying import Notifier
     from mindtrack_scheduler.sending import Sender
     from mindtrack_shared.outbound import Guard
 
     settings = SchedulerSettings()
     sender = Sender(Guard(WebhookSettings()), timeout=settings.deliver_timeout)
+    notify = NotificationSettings()
+    channels = Channels(notify, timeout=settings.deliver_lease / 2)
+    link = str(notify.app_url) if notify.app_url else None
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -84,8 +90,11 @@ def deliver() -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         engine = async_engine(DatabaseSettings(), application_name="mindtrack-deliver")
         deliverer = Deliverer(engine=engine, sender=sender, settings=settings, life_sign=life_sign())
+        notifier = Notifier(engine=engine, channels=channels, link=link, settings=settings)
         try:
-            await deliverer.run(stop)
+            async with asyncio.TaskGroup() as outboxes:
+                outboxes.create_task(deliverer.run(stop))
+                outboxes.create_task(notifier.run(stop))
         finally:
             await engine.dispose()
 

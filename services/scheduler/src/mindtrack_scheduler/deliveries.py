@@ -1,4 +1,4 @@
-"""Delivers webhooks: LISTEN for the news, and a poll should it get lost.
+"""Delivers webhooks.
 
 A delivery's row is its own outbox, like a job's. An attempt is counted and leased before it is made and
 written down after it: a process that ends in between leaves a lease that lapses, and another sends the same
@@ -10,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
 
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mindtrack_scheduler.metrics import (
-    DELIVERER_FAILURES,
     WEBHOOK_ATTEMPT_SECONDS,
     WEBHOOK_ATTEMPTS,
     WEBHOOKS_DISABLED,
 )
+from mindtrack_scheduler.outbox import Outbox
 from mindtrack_scheduler.sending import Answer, Message, Sender
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import webhooks
@@ -77,7 +74,7 @@ class OvertakenError(Exception):
     """Somebody else has claimed the delivery since, or its owner took it back; nothing was written."""
 
 
-class Deliverer:
+class Deliverer(Outbox[Claimed]):
     def __init__(
         self,
         *,
@@ -86,71 +83,20 @@ class Deliverer:
         settings: SchedulerSettings,
         life_sign: LifeSign = UNWATCHED,
     ) -> None:
-        self._engine = engine
+        super().__init__(
+            engine,
+            listen=webhooks.listen(),
+            poll=settings.deliver_poll,
+            slots=settings.deliver_concurrency,
+            failed=events.WEBHOOK_ATTEMPT_FAILED,
+            life_sign=life_sign,
+        )
         self._sender = sender
-        self._poll = settings.deliver_poll.total_seconds()
         self._lease = settings.deliver_lease
-        self._slots = settings.deliver_concurrency
         self._per_endpoint = settings.deliver_per_endpoint
-        self._life_sign = life_sign
         self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._claiming = asyncio.Lock()
         self._under_way: Counter[UUID] = Counter()
-        self._drains: set[asyncio.Task[None]] = set()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until told to stop, and finish what is under way. A database that is away is waited for."""
-        while not stop.is_set():
-            self._life_sign.show()
-            try:
-                await self._listen(stop)
-            except (SQLAlchemyError, psycopg.Error) as error:
-                _database_away(error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._poll)
-        if self._drains:
-            await asyncio.wait(self._drains)
-
-    async def drain(self, stop: asyncio.Event) -> None:
-        """Deliver one after the other until nothing is due. Where there was one, another slot looks, too."""
-        while not stop.is_set() and (claimed := await self._claim()):
-            self._start_drain(stop)
-            try:
-                await self._deliver(claimed)
-            finally:
-                self._under_way[claimed.endpoint_id] -= 1
-
-    async def _listen(self, stop: asyncio.Event) -> None:
-        async with self._engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            driver = (await connection.get_raw_connection()).driver_connection
-            if not isinstance(driver, psycopg.AsyncConnection):
-                raise TypeError(f"the deliverer listens through psycopg, got {type(driver)}")
-            # Back in the pool it would keep listening, and hoard what it hears.
-            await connection.run_sync(lambda sync: sync.detach())
-            try:
-                await connection.execute(webhooks.listen())
-                while not stop.is_set():
-                    self._life_sign.show()
-                    self._start_drain(stop)
-                    async for _ in driver.notifies(timeout=self._poll, stop_after=1):
-                        pass
-            finally:
-                await driver.close()
-
-    def _start_drain(self, stop: asyncio.Event) -> None:
-        if len(self._drains) < self._slots and not stop.is_set():
-            slot = asyncio.create_task(self._guarded_drain(stop))
-            self._drains.add(slot)
-            slot.add_done_callback(self._drains.discard)
-
-    async def _guarded_drain(self, stop: asyncio.Event) -> None:
-        try:
-            await self.drain(stop)
-        except (SQLAlchemyError, psycopg.Error) as error:
-            _database_away(error)
-        except Exception as error:  # noqa: BLE001 - the lease will lapse; others go on
-            get_logger().error(events.WEBHOOK_ATTEMPT_FAILED, exc_info=error)
 
     async def _claim(self) -> Claimed | None:
         """Claim a delivery of an endpoint that does not have its share of the slots already."""
@@ -164,6 +110,12 @@ class Deliverer:
             return claimed
 
     async def _deliver(self, claimed: Claimed) -> None:
+        try:
+            await self._attempt(claimed)
+        finally:
+            self._under_way[claimed.endpoint_id] -= 1
+
+    async def _attempt(self, claimed: Claimed) -> None:
         """Make the attempt and write down what came of it."""
         if claimed.tries > len(SCHEDULE):  # each time, something ended us before we could write
             async with self._engine.begin() as connection:
@@ -239,8 +191,3 @@ async def _note_failure(
     await connection.execute(webhooks.fails(endpoint_id))
     disabled = (await connection.execute(webhooks.disable(endpoint_id, reason))).first()
     return reason if disabled else None
-
-
-def _database_away(error: Exception) -> None:
-    get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
-    DELIVERER_FAILURES.labels("database").inc()

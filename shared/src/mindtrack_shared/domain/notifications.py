@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import dataclass
 from datetime import time, timedelta
 from enum import StrEnum
 
@@ -57,9 +58,37 @@ class NotificationState(StrEnum):
     FAILED = "failed"
 
 
-#: An address as most of them are: RFC 5321's Dot-string, and a host with a dot in it.
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is sent: that there is something to look at, and not what.
+
+    Mail servers and push services carry it, and locked screens show it. The app says more, to whom it knows.
+    """
+
+    title: str
+    body: str
+
+
+_OFF = "You asked for these messages; you can turn them off in the app."
+_TEXTS = {
+    Occasion.OPENED: Text(
+        "Something new in your voice diary",
+        f"There is something new to read in your voice diary. It can wait for a quiet moment. {_OFF}",
+    ),
+    Occasion.TEST: Text("A test from your voice diary", f"This is a test: messages reach you here. {_OFF}"),
+}
+
+
+def text(occasion: Occasion, link: str | None = None) -> Text:
+    """Say it, with a link to the app if there is one."""
+    said = _TEXTS[occasion]
+    return said if link is None else Text(said.title, f"{said.body}\n\n{link}")
+
+
+#: An address as most of them are: RFC 5321's Dot-string, and a host with a dot in it. Without quotation marks
+#: and all else that means something to whoever takes apart what a URL holds.
 _EMAIL = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_+~=&%!.-]*[A-Za-z0-9_])?"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
 )
 _LONGEST_LOCAL = 64
@@ -72,7 +101,7 @@ def amiss(channel: Channel, address: str) -> str | None:
     match channel:
         case Channel.EMAIL:
             local = address.partition("@")[0]
-            sound = _EMAIL.fullmatch(address) and len(local) <= _LONGEST_LOCAL
+            sound = _EMAIL.fullmatch(address) and len(local) <= _LONGEST_LOCAL and ".." not in local
             if not sound or len(address) > LONGEST_ADDRESS:
                 return "must be an e-mail address such as ada@example.org"
         case Channel.PUSH:
