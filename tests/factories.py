@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import QualitySettings
-from mindtrack_shared.db import analyses, day_values, standings, users
+from mindtrack_shared.db import alerts, analyses, day_values, standings, users
 from mindtrack_shared.db.models import Grant, Invitation, Job, Recording, User
+from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.calibration import CalibratedScores
@@ -29,6 +30,7 @@ from mindtrack_shared.domain.grants import Scope, UseContext
 from mindtrack_shared.domain.indices import indices
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.domain.quality import Quality
+from mindtrack_shared.domain.trends import End, Measure, Reason
 from mindtrack_shared.ids import new_id
 
 CALM = Probabilities(neutral=0.7, happy=0.1, sad=0.1, anxious=0.05, stressed=0.05)
@@ -183,6 +185,37 @@ def rise(last_day: date, *, before: int = 40, days: int = 14, high: float = 0.6)
     steady = (0.15, 0.22, 0.18, 0.25, 0.2, 0.17, 0.23)
     scores = [steady[number % len(steady)] for number in range(before)] + [high] * days
     return {first + timedelta(days=number): score for number, score in enumerate(scores)}
+
+
+REASON = Reason(
+    rule="sustained-rise",
+    rule_version="1",
+    method="own-baseline-ewma",
+    method_version="1",
+    measure=Measure.STRESS_SCORE,
+    bundle_revision="one",
+    values={"ewma": 1.4, "recent_z": 1.7},
+    thresholds={"ewma": 0.9, "recent_z": 0.8},
+    recordings=6,
+    recording_days=5,
+    first_day=date(2026, 3, 9),
+    last_day=date(2026, 3, 15),
+    since=date(2026, 3, 2),
+    baseline_days=28,
+    baseline_first_day=date(2026, 1, 10),
+    baseline_last_day=date(2026, 2, 20),
+)
+
+
+def add_alert(engine: Engine, user_id: UUID, *, ended: End | None = None, reason: Reason = REASON) -> UUID:
+    """Add an alert that opened, and ended unless it is to be open, as maintenance leaves it."""
+    with Session(engine) as session, session.begin():
+        alert_id = session.scalars(alerts.open_alert(user_id, reason.last_day, reason)).one()
+        session.execute(alerts.note(alert_id, AlertEventKind.OPENED))
+        if ended is not None:
+            session.execute(alerts.end(alert_id, reason.last_day, ended))
+            session.execute(alerts.note(alert_id, AlertEventKind.ENDED))
+        return alert_id
 
 
 def add_jobs_like(engine: Engine, job_id: UUID, number: int, *, due_in: timedelta) -> list[UUID]:

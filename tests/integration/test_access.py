@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from factories import add_grant, add_user, end_jobs
+from factories import add_alert, add_grant, add_user, end_jobs
 from integration_support import upload
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.identity import Role
@@ -61,6 +61,7 @@ WEBHOOK = "webhook"
 INVITATION = "invitation"
 GRANT = "grant"
 INVITED = {"scopes": ["trends"], "purpose": "Sessions", "use_context": "healthcare"}
+ALERT = "alert"
 HOOK = {"url": "http://127.0.0.1:9/hook", "events": ["job.succeeded"]}
 
 ROWS: dict[str, Row] = {
@@ -101,6 +102,12 @@ ROWS: dict[str, Row] = {
     "listGrants": Row(roles=READERS),
     "revokeGrant": Row(roles=READERS, names=GRANT),
     "listAccesses": Row(),
+    "listAlerts": Row(roles=READERS, scope=Scope.ALERTS, names=PERSON),
+    "getAlert": Row(roles=READERS, scope=Scope.ALERTS, names=ALERT),
+    "acknowledgeAlert": Row(roles=READERS, scope=Scope.ALERTS, names=ALERT),
+    "getNotifications": Row(),
+    "setNotifications": Row(body={"enabled": False}),
+    "testNotifications": Row(status=frozenset({409})),  # without an address
     "listWebhooks": Row(),
     "createWebhook": Row(body=HOOK),
     "getWebhook": Row(names=WEBHOOK),
@@ -137,13 +144,14 @@ class Caller:
         self.client = httpx.Client(base_url=gateway, headers=headers, timeout=30)
 
     def call(self, operation: str, target: str = UNKNOWN) -> httpx.Response:
+        row = ROWS[operation]
         method, path = OPERATIONS[operation]
-        target, _, note = target.partition("/")
-        path = path.replace("{note_id}", note or UNKNOWN)
+        target, _, part = target.partition("/")
+        for name in ("note_id", "alert_id"):
+            path = path.replace(f"{{{name}}}", part or UNKNOWN)
         for name in ("job_id", "user_id", "webhook_id", "invitation_id", "grant_id"):
             path = path.replace(f"{{{name}}}", target)
         path = path.replace("{delivery_id}", UNKNOWN)
-        row = ROWS[operation]
         if row.streams:
             with self.client.stream(method, path) as response:
                 if response.is_success:
@@ -193,6 +201,9 @@ def target(ada: httpx.Client, engine: Engine) -> Callable[..., str]:
                 with Session(engine, expire_on_commit=False) as session, session.begin():
                     session.add(note)
                 return f"{note.user_id}/{note.id}"
+            case "alert":
+                person_id = add_user(engine, "ada")
+                return f"{person_id}/{add_alert(engine, person_id)}"
             case "person":
                 person: str = ada.get("/v1/users/me/trends").json()["user_id"]
                 return person

@@ -447,7 +447,12 @@ def looking(engine: Engine) -> Iterator[None]:
 
 def wants(engine: Engine, user_id: UUID, *addresses: tuple[Channel, str], **preferences: Any) -> None:  # noqa: ANN401
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0).time()
-    said = {"enabled": True, "quiet_begin": noon, "quiet_end": noon, "time_zone": None} | preferences
+    said: dict[str, Any] = {
+        "enabled": True,
+        "quiet_begin": noon,
+        "quiet_end": noon,
+        "time_zone": None,
+    } | preferences
     with engine.begin() as connection:
         connection.execute(notifications.prefer(user_id, **said))
         for channel, address in addresses or [(Channel.EMAIL, "ada@example.org")]:

@@ -69,9 +69,7 @@ VARIABLES = (
         "What sends the e-mail (docs/alerts.md): mailtos://user:secret@smtp.example.org?from=...&to={address}",
         "",
     ),
-    Variable(
-        "MINDTRACK_NOTIFY_PUSH_URL", "What pushes: ntfys://user:secret@ntfy.example.org/{address}", ""
-    ),
+    Variable("MINDTRACK_NOTIFY_PUSH_URL", "What pushes: ntfys://user:secret@ntfy.example.org/{address}", ""),
     Variable("MINDTRACK_NOTIFY_APP_URL", "Where these messages lead: your app.", ""),
     Variable("MINDTRACK_VERSION", "Tag of our images.", "0.1.0"),
     Variable("MINDTRACK_REVISION", "What images that are built here say they were built from.", "unknown"),

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
+from mindtrack_gateway.alerts import routes as alerts
 from mindtrack_gateway.analyses import routes as analyses
 from mindtrack_gateway.consent import accesses, grants, invitations
 from mindtrack_gateway.dependencies import Parts
@@ -35,6 +36,7 @@ from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.limits import Limiter, ValkeyLedger, hash_key
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.notes import routes as notes
+from mindtrack_gateway.notifications import routes as notifications
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
 from mindtrack_gateway.recordings import upload_routes
@@ -57,6 +59,7 @@ from mindtrack_shared.settings import (
     DatabaseSettings,
     IssuerSettings,
     JobSettings,
+    NotificationSettings,
     QueueSettings,
     StorageSettings,
     TracingSettings,
@@ -109,6 +112,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         snapshots=snapshots,
         feeds=Feeds(sessions),
         guard=Guard(WebhookSettings()),
+        channels=NotificationSettings().offered,
         limits=limits,
         limiter=Limiter(limits, ValkeyLedger(queue), key=hash_key(limits, queue), prefix=queue.key_prefix),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
@@ -172,6 +176,8 @@ def create_app() -> FastAPI:
         notes.router,
         exports.router,
         fhir.router,
+        alerts.router,
+        notifications.router,
         webhooks.router,
         health.router,
     ):

@@ -22,6 +22,7 @@ from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.users import People
+from mindtrack_shared.domain.notifications import Channel
 from mindtrack_shared.observability.traces import JobTraces
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.storage import RecordingStore
@@ -46,6 +47,8 @@ class Parts:
     traces: JobTraces
     #: Says where webhooks may go.
     guard: Guard
+    #: By which persons can be notified.
+    channels: tuple[Channel, ...]
     limits: LimitSettings
     limiter: Limiter
 

@@ -19,7 +19,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
-from mindtrack_shared.db import jobs, webhooks
+from mindtrack_shared.db import jobs, notifications, standings, webhooks
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
 Columns = TypeVarTuple("Columns")
@@ -67,6 +67,24 @@ DUE_WEBHOOKS = Gauge(
 OLDEST_DUE_WEBHOOK_SECONDS = Gauge(
     "mindtrack_oldest_due_webhook_seconds", "For how long the first of them has been due.", registry=REGISTRY
 )
+DUE_STANDINGS = Gauge(
+    "mindtrack_due_standings",
+    "Persons whose trend is to be looked at: maintenance's backlog.",
+    registry=REGISTRY,
+)
+OLDEST_DUE_STANDING_SECONDS = Gauge(
+    "mindtrack_oldest_due_standing_seconds", "For how long the first of them has been due.", registry=REGISTRY
+)
+DUE_NOTIFICATIONS = Gauge(
+    "mindtrack_due_notifications",
+    "Notifications that are due and that nobody is sending: the deliverer's backlog.",
+    registry=REGISTRY,
+)
+OLDEST_DUE_NOTIFICATION_SECONDS = Gauge(
+    "mindtrack_oldest_due_notification_seconds",
+    "For how long the first of them has been due.",
+    registry=REGISTRY,
+)
 QUEUE_AUDIO_SECONDS = Gauge(
     "mindtrack_queue_audio_seconds",
     "Audio of jobs that have not ended, by priority; estimated from sizes.",
@@ -90,18 +108,22 @@ async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
 
     It may be away, or a release behind.
     """
-    found = loads = unrung = due = None
+    found = loads = unrung = due = stale = waiting = None
     with suppress(*DEPENDENCY_ERRORS):
         async with sessions() as session:
             found = await _rows(session, jobs.backlog())
             loads = await _rows(session, jobs.drain_load())
             unrung = await _rows(session, jobs.unrung())
             due = await _rows(session, webhooks.due())
+            stale = await _rows(session, standings.backlog())
+            waiting = await _rows(session, notifications.due())
     # All at once, as pages may be asked for at the same time.
     _tell_jobs(found)
     _tell_load(loads)
     _tell_first(UNRUNG_JOBS, OLDEST_UNRUNG_SECONDS, unrung)
     _tell_first(DUE_WEBHOOKS, OLDEST_DUE_WEBHOOK_SECONDS, due)
+    _tell_first(DUE_STANDINGS, OLDEST_DUE_STANDING_SECONDS, stale)
+    _tell_first(DUE_NOTIFICATIONS, OLDEST_DUE_NOTIFICATION_SECONDS, waiting)
 
 
 async def _rows(

@@ -18,12 +18,14 @@ ProblemError
 ├── NothingToRateError           409  feedback on a job without an analysis
 ├── TooManyInvitationsError      409  each person may have a few that are open
 ├── InvitationRedeemedError      409  it is a grant by now
+├── NoAddressesError             409  nowhere to send a test to
 ├── RecordingTooLargeError       413
 ├── RequestTooLargeError         413  a body that is no recording
 ├── UnsupportedMediaTypeError    415  no type that a recording is sent as, or not one we can decode
 ├── IdempotencyKeyReusedError    422  the key belongs to another request
 ├── InvalidRequestError          422  well-formed, but a value is not acceptable
 ├── RecordingEmptyError          422
+├── ChannelNotOfferedError       422  this installation does not notify that way
 ├── UploadMismatchError          422  what was put there is not what was declared
 ├── UseContextProhibitedError    422  emotions must not be inferred there
 ├── RecordingRejectedError       422  accepted, but it cannot be analysed
@@ -259,6 +261,13 @@ class InvitationRedeemedError(ProblemError):
     slug = "invitation-redeemed"
 
 
+class NoAddressesError(ProblemError):
+    """There is no address to notify"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "no-addresses"
+
+
 class RecordingTooLargeError(ProblemError):
     """The recording is too large"""
 
@@ -294,6 +303,13 @@ class InvalidRequestError(ProblemError):
     @classmethod
     def about(cls, field: str, detail: str) -> Self:
         return cls([FieldError(field=field, detail=detail)])
+
+
+class ChannelNotOfferedError(ProblemError):
+    """This installation does not notify by this channel"""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "channel-not-offered"
 
 
 class RecordingEmptyError(ProblemError):

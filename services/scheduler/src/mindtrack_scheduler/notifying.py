@@ -1,8 +1,8 @@
 """Notifies persons of alerts, as they asked for it.
 
-A notification's row is its own outbox, like a webhook's. An attempt is counted and leased before it is made; a
-process that ends in between leaves a lease that lapses, and another sends the same text again. Each claim looks
-up whether it is still wanted.
+A notification's row is its own outbox, like a webhook's. An attempt is counted and leased before it is made;
+a process that ends in between leaves a lease that lapses, and another sends the same text again. Each claim
+looks up whether it is still wanted.
 """
 
 from __future__ import annotations

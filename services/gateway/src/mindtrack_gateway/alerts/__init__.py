@@ -1,0 +1,1 @@
+"""Alerts: reading a person's, and saying that one was seen."""

@@ -1,0 +1,1 @@
+"""Whether, when and where a person wants to be notified of alerts."""
