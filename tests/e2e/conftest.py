@@ -11,6 +11,7 @@ from mindtrack_client import MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.ports import reserve
 from mindtrack_local.stack import Stack
+from smtp_sink import Sink, taking_mail
 
 METRICS_PORT = 9464
 
@@ -27,15 +28,29 @@ def metrics_ports() -> Iterator[dict[str, int]]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, metrics_ports: dict[str, int]) -> Iterator[Stack]:
+def mail() -> Iterator[Sink]:
+    """Where the stack's e-mail goes."""
+    with taking_mail() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, metrics_ports: dict[str, int], mail: Sink
+) -> Iterator[Stack]:
+    overrides = {
+        name: {"MINDTRACK_METRICS_PORT": str(port), "MINDTRACK_METRICS_HOST": "127.0.0.1"}
+        for name, port in metrics_ports.items()
+    }
+    channels = {"MINDTRACK_NOTIFY_CHANNELS": '["email"]'}
+    sender = f"mailto://127.0.0.1:{mail.port}?from=noreply@example.org&mode=insecure&to={{address}}"
+    overrides["gateway"] = channels
+    overrides["deliver"] |= channels | {"MINDTRACK_NOTIFY_EMAIL_URL": sender}
     config = StackConfig(
         var=tmp_path_factory.mktemp("stack"),
         storage="s3",
         durable=False,
-        service_overrides={
-            name: {"MINDTRACK_METRICS_PORT": str(port), "MINDTRACK_METRICS_HOST": "127.0.0.1"}
-            for name, port in metrics_ports.items()
-        },
+        service_overrides=overrides,
     )
     with Stack(config) as running:
         yield running
