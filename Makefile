@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler ./client ./deploy/local
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
-BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends)
+BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
@@ -166,6 +166,9 @@ bench-trends: $(VENV)/.everything ## A 90-day trend among 5 million analyses, be
 	@$(BENCH) bench.trends $(ARGS)
 
 bench-growth: bench-trends ## The same beside a database with a hundredth of them
+
+bench-patients: $(VENV)/.everything ## A clinician's first page of 1,000 patients beside the same rows, bare
+	@$(BENCH) bench.patients $(ARGS)
 
 bench-scaling: $(VENV)/.everything ## Simulate days of 10 million recordings under rules of scaling
 	@$(BENCH) bench.simulate_scaling $(ARGS)

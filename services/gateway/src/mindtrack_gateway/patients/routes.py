@@ -1,0 +1,143 @@
+"""Whom a clinician looks after: who stands how, what changed, and who has fallen silent.
+
+`db.patients` decides whom a list shows and writes it down in the statement that reads it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from mindtrack_gateway import access, pages
+from mindtrack_gateway.access import Caller
+from mindtrack_gateway.dependencies import CurrentClinician, PartsDep, documented_bearer
+from mindtrack_gateway.pages import LINK, LONGEST_CURSOR
+from mindtrack_gateway.patients.places import decode, encode
+from mindtrack_gateway.patients.schemas import Label, LabelView, OverviewView, PatientPage, PatientView
+from mindtrack_gateway.problems import (
+    DependencyUnavailableError,
+    InvalidRequestError,
+    MalformedRequestError,
+    NotFoundError,
+    documented,
+)
+from mindtrack_shared.db import patients
+from mindtrack_shared.db.patients import Asked, Place
+from mindtrack_shared.domain.patients import Order, PatientSort
+from mindtrack_shared.domain.trends import Status
+
+router = APIRouter(prefix="/v1/patients", tags=["patients"], dependencies=[documented_bearer])
+
+MAX_PAGE = 1000
+#: As trends have it: two weeks without a recording are a gap.
+SILENT_DAYS = 14
+#: No cache outlives a grant.
+CACHING = {"Cache-Control": "no-store"}
+
+
+class PatientQuery(BaseModel):
+    """Which persons, in which order. What is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
+    cursor: Annotated[
+        str | None,
+        Field(
+            max_length=LONGEST_CURSOR,
+            description="`next_cursor` of the page before. It holds with other filters, too, and with the "
+            "same `sort` and `order`.",
+        ),
+    ] = None
+    sort: Annotated[PatientSort, Field(description="`status` is by urgency.")] = PatientSort.STATUS
+    order: Annotated[Order, Field(description="`desc`: the most urgent, the latest, the highest first.")] = (
+        Order.DESCENDING
+    )
+    status: Annotated[list[Status], Field(description="Any of these; may be repeated.")] = []
+    open_alerts: Annotated[
+        bool | None, Field(description="Only who has open alerts, or who has none. Needs their `alerts`.")
+    ] = None
+
+
+@router.get(
+    "",
+    operation_id="listPatients",
+    summary="List the persons who granted you something",
+    responses={**documented(InvalidRequestError, DependencyUnavailableError), 200: {"headers": LINK}},
+)
+async def every(
+    request: Request,
+    response: Response,
+    parts: PartsDep,
+    caller: CurrentClinician,
+    asked: Annotated[PatientQuery, Query()],
+) -> PatientPage:
+    """Return a page of those whose grant is live at this moment. Each of them can see that you looked."""
+    query = patients.page(
+        _asked(caller, "listPatients"),
+        limit=asked.limit,
+        sort=asked.sort,
+        order=asked.order,
+        after_place=decode(asked.cursor, asked.sort, asked.order) if asked.cursor else None,
+        statuses=set(asked.status),
+        open_alerts=asked.open_alerts,
+    )
+    async with parts.sessions.begin() as session:
+        rows = (await session.execute(query)).all()
+    response.headers.update(CACHING)
+    shown = rows[: asked.limit]
+    following = None
+    if len(rows) > asked.limit:
+        place = Place(shown[-1].key, shown[-1].grant_id)
+        following = pages.link(request, response, encode(asked.sort, asked.order, place))
+    return PatientPage(items=[PatientView.of(row) for row in shown], next_cursor=following)
+
+
+@router.get(
+    "/overview",
+    operation_id="getPatientsOverview",
+    summary="Count the persons who granted you something",
+    responses=documented(InvalidRequestError, DependencyUnavailableError),
+)
+async def overview(
+    response: Response,
+    parts: PartsDep,
+    caller: CurrentClinician,
+    silent_days: Annotated[int, Query(ge=1, le=366, description="What `silent` means.")] = SILENT_DAYS,
+) -> OverviewView:
+    """Return how many stand how. Each of them can see that you looked: one of one is no secret."""
+    query = patients.overview(_asked(caller, "getPatientsOverview"), silent=timedelta(days=silent_days))
+    async with parts.sessions.begin() as session:
+        row = (await session.execute(query)).one()
+    response.headers.update(CACHING)
+    return OverviewView.of(row, silent_days=silent_days)
+
+
+@router.put(
+    "/{user_id}/label",
+    operation_id="labelPatient",
+    summary="Call a person something",
+    responses=documented(
+        MalformedRequestError, NotFoundError, InvalidRequestError, DependencyUnavailableError
+    ),
+)
+async def label(
+    user_id: UUID, wanted: Label, response: Response, parts: PartsDep, caller: CurrentClinician
+) -> LabelView:
+    """Keep your own word for somebody who granted you anything, so that you can tell them from others."""
+    async with access.attending(parts, caller, user_id, None, action="labelPatient") as session:
+        await session.execute(
+            patients.remove_label(caller.id, user_id)
+            if wanted.label is None
+            else patients.set_label(caller.id, user_id, wanted.label)
+        )
+    response.headers.update(CACHING)
+    return LabelView(user_id=user_id, label=wanted.label)
+
+
+def _asked(caller: Caller, action: str) -> Asked:
+    return Asked(caller.id, action, access.request_id())
