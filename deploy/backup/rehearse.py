@@ -45,6 +45,9 @@ TABLES = (
     "invitations",
     "grants",
     "access_events",
+    "notes",
+    "note_revisions",
+    "patient_labels",
     "alembic_version",
 )
 PEOPLE = ("ada", "grace")

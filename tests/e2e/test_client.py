@@ -109,6 +109,58 @@ def test_consent_from_invitation_to_revocation(stack: Stack) -> None:
         assert [one.state for one in own.invitations()] == ["redeemed"]
 
 
+def test_what_a_clinician_works_with(stack: Stack) -> None:
+    """A list, notes, days and tables, from a recording on."""
+    person, clinician = f"person-{uuid4()}", f"clinician-{uuid4()}"
+    with (
+        MindTrack(stack.base_url, stack.token(person)) as own,
+        MindTrack(stack.base_url, stack.token(clinician, "clinician")) as other,
+    ):
+        job = own.analyze(SAMPLES / "day-7.m4a")
+        assert job.analysis is not None
+        code = own.invite(list(Scope), purpose="Sessions", use_context="healthcare").code
+        assert code is not None
+        user_id = other.redeem(code).user_id
+
+        other.label_patient(user_id, "Tuesdays")
+        (patient,) = other.patients()
+        assert (patient.user_id, patient.label) == (user_id, "Tuesdays")
+        assert patient.alerts is not None
+        assert other.patients_overview().persons == 1
+
+        note = other.write_note(user_id, "Agreed: a log each evening.")
+        other.change_note(user_id, note.id, "Agreed: a log each morning.")
+        (told,) = own.notes()
+        assert told.text == "Agreed: a log each morning."
+        assert [former.text for former in own.note("me", note.id).former] == ["Agreed: a log each evening."]
+        other.delete_note(user_id, note.id)
+        assert list(other.notes(user_id)) == []
+
+        (day,) = other.history(user_id)
+        score = day.origins[0].values["stress_score"].value
+        assert score == pytest.approx(min(0.99, job.analysis.stress_score or 0), abs=1e-6)
+        table = other.export_csv(user_id).decode().splitlines()
+        assert len(table) == 2
+        assert str(job.id) in table[1]
+        assert other.export_csv(user_id, "days") == own.export_csv(table="days")
+        (observation,) = other.export_fhir(user_id)
+        assert observation["valueQuantity"]["value"] == pytest.approx(job.analysis.stress_score, abs=1e-5)
+
+        assert {access.action for access in own.accesses()} == {
+            "labelPatient",
+            "listPatients",
+            "getPatientsOverview",
+            "createNote",
+            "changeNote",
+            "deleteNote",
+            "listNotes",
+            "getHistory",
+            "exportAnalyses",
+            "exportHistory",
+            "listObservations",
+        }
+
+
 def test_the_server_holds_the_answer_until_there_is_one(stack: Stack) -> None:
     heard = Heard()
     with MindTrack(stack.base_url, stack.token("held"), transport=heard) as m:

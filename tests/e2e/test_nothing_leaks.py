@@ -159,12 +159,18 @@ def _lose_a_recording(stack: Stack, client: MindTrack, recording: Path) -> str:
 
 def _consent(stack: Stack, client: MindTrack) -> str:
     """Have a clinician read by a grant, and be refused once it has ended; returns the code."""
-    code = client.invite(["trends", "analyses"], purpose=TYPED, use_context="healthcare").code
+    code = client.invite(["trends", "analyses", "notes"], purpose=TYPED, use_context="healthcare").code
     assert code is not None
     with MindTrack(stack.base_url, stack.token(f"{PERSON}-clinician", "clinician")) as clinician:
         grant = clinician.redeem(code)
         clinician.trends(grant.user_id)
         assert list(clinician.analyses(grant.user_id))
+        clinician.label_patient(grant.user_id, TYPED)
+        note = clinician.write_note(grant.user_id, f"First {TYPED}")
+        clinician.change_note(grant.user_id, note.id, TYPED)
+        assert [patient.label for patient in clinician.patients(sort="seven_day_z", page_size=1)] == [TYPED]
+        assert clinician.export_csv(grant.user_id)
+        assert list(clinician.export_fhir(grant.user_id))
         client.revoke(grant.id)
         with pytest.raises(NotFoundError):
             clinician.trends(grant.user_id)

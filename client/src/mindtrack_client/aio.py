@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -24,23 +24,32 @@ from mindtrack_client.core import (
     Listing,
     Options,
     Submission,
+    Table,
     accesses_listing,
     analyses_listing,
     checked_token,
     checked_url,
     grants_listing,
+    history_listing,
     invitation_document,
     invitations_listing,
     jobs_listing,
+    notes_listing,
+    patients_listing,
 )
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
 from mindtrack_client.models import (
     Access,
     Grant,
+    HistoryDay,
     Invitation,
     Item,
     Job,
     JobStatus,
+    Note,
+    NoteWithRevisions,
+    Overview,
+    Patient,
     Receipt,
     RecordedAnalysis,
     Scope,
@@ -266,6 +275,89 @@ class AsyncMindTrack:
         """Who read, or tried to read, what of yours, newest first."""
         async for item in self._each(accesses_listing(page_size)):
             yield item
+
+    async def patients(
+        self,
+        *,
+        sort: str = "status",
+        order: str = "desc",
+        statuses: Iterable[str] = (),
+        open_alerts: bool | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[Patient]:
+        """As a clinician, who granted you something. Each of them can see that you looked.
+
+        Args:
+            sort: `status` (by urgency), `last_recorded` or `seven_day_z`.
+            order: `desc`, the most urgent, the latest or the highest first; or `asc`.
+            statuses: only those who stand so.
+            open_alerts: only those who have open alerts, or who have none.
+            page_size: up to 1000.
+
+        """
+        async for item in self._each(
+            patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts)
+        ):
+            yield item
+
+    async def patients_overview(self, silent_days: int | None = None) -> Overview:
+        """As a clinician, how many of those who granted you something stand how."""
+        return await self._run(self._core.overview(silent_days))
+
+    async def label_patient(self, user_id: UUID | str, label: str | None) -> None:
+        """As a clinician, call somebody something; nobody but you is shown it. None takes it away."""
+        await self._run(self._core.label(user_id, label))
+
+    async def notes(
+        self, user_id: UUID | str = "me", *, deleted: bool = False, page_size: int = 50
+    ) -> AsyncIterator[Note]:
+        """What clinicians wrote about you; or as a clinician, what you wrote about somebody. Newest first."""
+        async for item in self._each(notes_listing(user_id, page_size, deleted=deleted)):
+            yield item
+
+    async def note(self, user_id: UUID | str, note_id: UUID | str) -> NoteWithRevisions:
+        """A note, also a deleted one, with what it said before."""
+        return await self._run(self._core.note(user_id, note_id))
+
+    async def write_note(self, user_id: UUID | str, text: str) -> Note:
+        """As a clinician, write something down about a person. They may read it."""
+        return await self._run(self._core.write_note(user_id, text))
+
+    async def change_note(self, user_id: UUID | str, note_id: UUID | str, text: str) -> Note:
+        """Have a note of yours say something else. What it said before is kept."""
+        return await self._run(self._core.change_note(user_id, note_id, text))
+
+    async def delete_note(self, user_id: UUID | str, note_id: UUID | str) -> None:
+        """Take a note of yours out of the list. It stays on record for you and the person."""
+        await self._run(self._core.delete_note(user_id, note_id))
+
+    async def history(
+        self,
+        user_id: UUID | str = "me",
+        *,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[HistoryDay]:
+        """Your days, newest first, or of someone who granted you access. Days without are absent."""
+        async for item in self._each(history_listing(user_id, first_day, last_day, page_size)):
+            yield item
+
+    async def export_csv(self, user_id: UUID | str = "me", table: Table | str = Table.ANALYSES) -> bytes:
+        """All `analyses` or `days` as CSV (RFC 4180, UTF-8), as the server writes it."""
+        return await self._run(self._core.export_csv(user_id, table))
+
+    async def export_fhir(
+        self, user_id: UUID | str = "me", page_size: int = 100
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Analyses as FHIR R4 Observations, newest recording first."""
+        cursor = None
+        while True:
+            resources, cursor = await self._run(self._core.observations(user_id, page_size, cursor))
+            for resource in resources:
+                yield resource
+            if cursor is None:
+                return
 
     async def _each(self, listing: Listing[Item]) -> AsyncIterator[Item]:
         """Go through a list, page by page."""

@@ -11,7 +11,7 @@ import typer
 
 from mindtrack_client import batch, exits, progress, render, report
 from mindtrack_client.batch import Capture, Outcome
-from mindtrack_client.commands import consent, data, record, webhook
+from mindtrack_client.commands import consent, data, patients, record, webhook
 from mindtrack_client.commands.data import PAGE_SIZE
 from mindtrack_client.core import WAIT_TIMEOUT
 from mindtrack_client.exits import MEANINGS
@@ -197,5 +197,6 @@ for _command in (
     consent.grants,
     consent.revoke,
     consent.accesses,
+    patients.patients,
 ):
     app.command()(_command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -22,23 +22,32 @@ from mindtrack_client.core import (
     Listing,
     Options,
     Submission,
+    Table,
     accesses_listing,
     analyses_listing,
     checked_token,
     checked_url,
     grants_listing,
+    history_listing,
     invitation_document,
     invitations_listing,
     jobs_listing,
+    notes_listing,
+    patients_listing,
 )
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
 from mindtrack_client.models import (
     Access,
     Grant,
+    HistoryDay,
     Invitation,
     Item,
     Job,
     JobStatus,
+    Note,
+    NoteWithRevisions,
+    Overview,
+    Patient,
     Receipt,
     RecordedAnalysis,
     Scope,
@@ -278,6 +287,81 @@ class MindTrack:
     def accesses(self, page_size: int = 50) -> Iterator[Access]:
         """Who read, or tried to read, what of yours, newest first."""
         return self._each(accesses_listing(page_size))
+
+    def patients(
+        self,
+        *,
+        sort: str = "status",
+        order: str = "desc",
+        statuses: Iterable[str] = (),
+        open_alerts: bool | None = None,
+        page_size: int = 100,
+    ) -> Iterator[Patient]:
+        """As a clinician, who granted you something. Each of them can see that you looked.
+
+        Args:
+            sort: `status` (by urgency), `last_recorded` or `seven_day_z`.
+            order: `desc`, the most urgent, the latest or the highest first; or `asc`.
+            statuses: only those who stand so.
+            open_alerts: only those who have open alerts, or who have none.
+            page_size: up to 1000.
+
+        """
+        return self._each(patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts))
+
+    def patients_overview(self, silent_days: int | None = None) -> Overview:
+        """As a clinician, how many of those who granted you something stand how."""
+        return self._run(self._core.overview(silent_days))
+
+    def label_patient(self, user_id: UUID | str, label: str | None) -> None:
+        """As a clinician, call somebody something; nobody but you is shown it. None takes it away."""
+        self._run(self._core.label(user_id, label))
+
+    def notes(
+        self, user_id: UUID | str = "me", *, deleted: bool = False, page_size: int = 50
+    ) -> Iterator[Note]:
+        """What clinicians wrote about you; or as a clinician, what you wrote about somebody. Newest first."""
+        return self._each(notes_listing(user_id, page_size, deleted=deleted))
+
+    def note(self, user_id: UUID | str, note_id: UUID | str) -> NoteWithRevisions:
+        """A note, also a deleted one, with what it said before."""
+        return self._run(self._core.note(user_id, note_id))
+
+    def write_note(self, user_id: UUID | str, text: str) -> Note:
+        """As a clinician, write something down about a person. They may read it."""
+        return self._run(self._core.write_note(user_id, text))
+
+    def change_note(self, user_id: UUID | str, note_id: UUID | str, text: str) -> Note:
+        """Have a note of yours say something else. What it said before is kept."""
+        return self._run(self._core.change_note(user_id, note_id, text))
+
+    def delete_note(self, user_id: UUID | str, note_id: UUID | str) -> None:
+        """Take a note of yours out of the list. It stays on record for you and the person."""
+        self._run(self._core.delete_note(user_id, note_id))
+
+    def history(
+        self,
+        user_id: UUID | str = "me",
+        *,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        page_size: int = 100,
+    ) -> Iterator[HistoryDay]:
+        """Your days, newest first, or of someone who granted you access. Days without are absent."""
+        return self._each(history_listing(user_id, first_day, last_day, page_size))
+
+    def export_csv(self, user_id: UUID | str = "me", table: Table | str = Table.ANALYSES) -> bytes:
+        """All `analyses` or `days` as CSV (RFC 4180, UTF-8), as the server writes it."""
+        return self._run(self._core.export_csv(user_id, table))
+
+    def export_fhir(self, user_id: UUID | str = "me", page_size: int = 100) -> Iterator[dict[str, Any]]:
+        """Analyses as FHIR R4 Observations, newest recording first."""
+        cursor = None
+        while True:
+            resources, cursor = self._run(self._core.observations(user_id, page_size, cursor))
+            yield from resources
+            if cursor is None:
+                return
 
     def _each(self, listing: Listing[Item]) -> Iterator[Item]:
         """Go through a list, page by page."""

@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, Self, TypedDict, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -33,16 +34,22 @@ from mindtrack_client.errors import (
     problem_class,
     problem_document,
 )
-from mindtrack_client.exchange import Authorize, Blocking, Flow, Reply, Request, Send, Sleep
+from mindtrack_client.exchange import Authorize, Blocking, Flow, Params, Reply, Request, Send, Sleep
 from mindtrack_client.models import (
     Access,
+    Bundle,
     Grant,
+    HistoryDay,
     Invitation,
     Item,
     Job,
     JobStatus,
     Model,
+    Note,
+    NoteWithRevisions,
+    Overview,
     Page,
+    Patient,
     Priority,
     Receipt,
     RecordedAnalysis,
@@ -85,6 +92,13 @@ Body = TypeVar("Body", bound=Model)
 JobChange = Callable[[Job], None]
 
 _KEY = re.compile(r"[!-~]{1,255}")
+
+
+class Table(StrEnum):
+    """What can be had as a table."""
+
+    DAYS = "days"
+    ANALYSES = "analyses"
 
 
 class Options(TypedDict, total=False):
@@ -319,6 +333,50 @@ class Core:
         request = Request("DELETE", f"v1/grants/{UUID(str(grant_id))}")
         return parsed((yield from self._exchange(request)), Grant)
 
+    def overview(self, silent_days: int | None) -> Flow[Overview]:
+        params = {} if silent_days is None else {"silent_days": str(silent_days)}
+        return parsed((yield from self._exchange(Request("GET", "v1/patients/overview", params))), Overview)
+
+    def label(self, user_id: UUID | str, label: str | None) -> Flow[None]:
+        request = json_request("PUT", f"v1/patients/{UUID(str(user_id))}/label", {"label": label})
+        refuse_redirect((yield from self._exchange(request)))
+
+    def write_note(self, user_id: UUID | str, text: str) -> Flow[Note]:
+        # So that it stays one note, however often it is sent.
+        key = {"Idempotency-Key": f'"{uuid.uuid4()}"'}
+        request = json_request("POST", f"{person_path(user_id)}/notes", {"text": text}, headers=key)
+        return parsed((yield from self._exchange(request)), Note)
+
+    def note(self, user_id: UUID | str, note_id: UUID | str) -> Flow[NoteWithRevisions]:
+        request = Request("GET", note_path(user_id, note_id))
+        return parsed((yield from self._exchange(request)), NoteWithRevisions)
+
+    def change_note(self, user_id: UUID | str, note_id: UUID | str, text: str) -> Flow[Note]:
+        request = json_request("PATCH", note_path(user_id, note_id), {"text": text})
+        return parsed((yield from self._exchange(request)), Note)
+
+    def delete_note(self, user_id: UUID | str, note_id: UUID | str) -> Flow[None]:
+        refuse_redirect((yield from self._exchange(Request("DELETE", note_path(user_id, note_id)))))
+
+    def export_csv(self, user_id: UUID | str, table: Table | str) -> Flow[bytes]:
+        name = {Table.DAYS: "history.csv", Table.ANALYSES: "analyses.csv"}[Table(table)]
+        request = Request("GET", f"{person_path(user_id)}/{name}", headers={"Accept": "text/csv"})
+        reply = yield from self._exchange(request)
+        refuse_redirect(reply)
+        return reply.body
+
+    def observations(
+        self, user_id: UUID | str, page_size: int, cursor: str | None
+    ) -> Flow[tuple[list[dict[str, Any]], str | None]]:
+        """A page of FHIR Observations, and the cursor of the next."""
+        params = {"_count": str(page_size)} | ({} if cursor is None else {"cursor": cursor})
+        request = Request("GET", f"{person_path(user_id)}/fhir/observations", params)
+        bundle = parsed((yield from self._exchange(request)), Bundle)
+        following = [link.url for link in bundle.link if link.relation == "next"]
+        # Only its place is taken from the link: the token goes where it went before.
+        places = parse_qs(urlsplit(following[0]).query).get("cursor") if following else None
+        return [entry.resource for entry in bundle.entry], places[0] if places else None
+
     def _exchange(
         self, request: Request, deadline: Deadline | None = None, retry: Retry | None = None
     ) -> Flow[Reply]:
@@ -396,7 +454,7 @@ class Listing(Generic[Item]):
 
     path: str
     page: type[Page[Item]]
-    params: Mapping[str, str]
+    params: Params
 
     @classmethod
     def of(
@@ -459,6 +517,39 @@ def accesses_listing(page_size: int) -> Listing[Access]:
     return Listing.of("v1/users/me/accesses", Page[Access], page_size)
 
 
+def patients_listing(
+    sort: str,
+    order: str,
+    statuses: Iterable[str],
+    page_size: int,
+    *,
+    open_alerts: bool | None,
+) -> Listing[Patient]:
+    listing = Listing.of(
+        "v1/patients",
+        Page[Patient],
+        page_size,
+        sort=sort,
+        order=order,
+        open_alerts=None if open_alerts is None else str(open_alerts).lower(),
+    )
+    found = tuple(statuses)
+    return replace(listing, params={**listing.params, "status": found}) if found else listing
+
+
+def notes_listing(user_id: UUID | str, page_size: int, *, deleted: bool) -> Listing[Note]:
+    wanted = "true" if deleted else None
+    return Listing.of(f"{person_path(user_id)}/notes", Page[Note], page_size, deleted=wanted)
+
+
+def history_listing(
+    user_id: UUID | str, first_day: date | None, last_day: date | None, page_size: int
+) -> Listing[HistoryDay]:
+    period = {"from": first_day, "to": last_day}
+    told = {name: day.isoformat() for name, day in period.items() if day is not None}
+    return Listing.of(f"{person_path(user_id)}/history", Page[HistoryDay], page_size, **told)
+
+
 def invitation_document(
     scopes: Iterable[Scope | str],
     purpose: str,
@@ -482,6 +573,10 @@ def person_path(user_id: UUID | str) -> str:
 
 def job_path(job_id: UUID | str) -> str:
     return f"v1/jobs/{UUID(str(job_id))}"
+
+
+def note_path(user_id: UUID | str, note_id: UUID | str) -> str:
+    return f"{person_path(user_id)}/notes/{UUID(str(note_id))}"
 
 
 def _wishes(hold: int, etag: str | None) -> dict[str, str]:

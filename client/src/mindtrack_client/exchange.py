@@ -6,7 +6,7 @@ what came of it. `client.py` runs flows on blocking sockets, `aio.py` on asynchr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from mindtrack_client.upload import FileContent
 
 T = TypeVar("T")
+#: A parameter with several values is repeated.
+Params = Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Request:
     method: str
     #: A path below the base URL; of what needs no token, a whole URL.
     target: str
-    params: Mapping[str, str | list[str]] = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | FileContent | None = None
     #: Whether it says who asks. Never so for storage: a URL there is its own permission.

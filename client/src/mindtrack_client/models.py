@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -442,6 +442,117 @@ class Access(Model):
     action: str
     #: `allowed`; or `refused`: the grant did not open it, or not any more.
     outcome: str
+
+
+class OpenAlerts(Model):
+    count: int
+    oldest_since: datetime | None = None
+
+
+class Patient(Model):
+    """Somebody who granted a clinician something. What their grant does not open is None."""
+
+    user_id: UUID
+    #: The clinician's own word for them.
+    label: str | None = None
+    #: Of the stress score, as in trends; newer servers may know others.
+    status: str | None = None
+    direction: str | None = None
+    #: Mean of the last seven days, in the person's own standard deviations.
+    seven_day_z: float | None = None
+    #: The person's day that this is of.
+    as_of: date | None = None
+    last_recorded_at: datetime | None = None
+    alerts: OpenAlerts | None = None
+    grant_id: UUID
+    scopes: tuple[str, ...]
+    expires_at: datetime
+
+
+class OverviewAlerts(Model):
+    persons: int
+    open: int
+    oldest_since: datetime | None = None
+    #: Persons whose alerts the clinician may not see.
+    not_granted: int
+
+
+class Overview(Model):
+    """How many of a clinician's persons stand how."""
+
+    persons: int
+    by_status: Mapping[str, int]
+    by_direction: Mapping[str, int]
+    not_evaluated: int
+    #: In none of the counts above.
+    trends_not_granted: int
+    silent: int
+    silent_days: int
+    alerts: OverviewAlerts
+    notice: str
+
+
+class Note(Model):
+    """What a clinician wrote down about a person."""
+
+    id: UUID
+    #: Whom it is about.
+    user_id: UUID
+    #: None once its clinician is no more.
+    author_id: UUID | None = None
+    text: str = Field(repr=False)
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+
+class NoteRevision(Model):
+    revision: int
+    text: str = Field(repr=False)
+    written_at: datetime
+
+
+class NoteWithRevisions(Note):
+    #: What it said before, latest first.
+    former: tuple[NoteRevision, ...]
+
+
+class Measured(Model):
+    value: float
+    unit: str
+    recordings: int
+    speech_seconds: float
+
+
+class Origin(Model):
+    """A day's recordings by one model and one kind of microphone. Compare values within one."""
+
+    bundle_revision: str
+    device_class: str
+    #: By name, in natural units; what was not measured is absent.
+    values: Mapping[str, Measured]
+
+
+class HistoryDay(Model):
+    day: date
+    origins: tuple[Origin, ...]
+
+
+class BundleLink(Model):
+    relation: str
+    url: str
+
+
+class BundleEntry(Model):
+    resource: dict[str, Any]
+
+
+class Bundle(Model):
+    """A page of FHIR resources."""
+
+    link: tuple[BundleLink, ...]
+    entry: tuple[BundleEntry, ...] = ()
 
 
 class InvalidPart(Model):

@@ -20,6 +20,7 @@ from mindtrack_client.models import (
     JobProblem,
     JobStatus,
     MeasureTrend,
+    Patient,
     Quality,
     Recording,
     Trend,
@@ -110,6 +111,31 @@ def print_history(console: Console, jobs: Iterable[Job]) -> None:
         console.print("No recordings.")
         return
     console.print(table)
+    print_notice(console)
+
+
+def print_patients(console: Console, patients: Iterable[Patient]) -> None:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("Patient", overflow="fold", max_width=36)
+    for heading in ("Status", "Trend"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("Z", justify="right", no_wrap=True)
+    table.add_column("Recorded", no_wrap=True)
+    table.add_column("Open", justify="right", no_wrap=True)
+    for patient in patients:
+        table.add_row(
+            patient.label or str(patient.user_id),
+            patient.status or "-",
+            patient.direction or "-",
+            "-" if patient.seven_day_z is None else f"{patient.seven_day_z:+.1f}",
+            "-" if patient.last_recorded_at is None else f"{patient.last_recorded_at:%Y-%m-%d}",
+            "-" if patient.alerts is None else str(patient.alerts.count),
+        )
+    if table.row_count == 0:
+        console.print("No patients.")
+        return
+    console.print(table)
+    console.print("Open alerts; Z is the last seven days beside the person's own usual.", style="dim")
     print_notice(console)
 
 

@@ -169,6 +169,7 @@ def measure_trend(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
 
 CLINICIAN_ID = "01890a5d-0000-7000-8000-000000000003"
 INVITATION_ID = "01890a5d-0000-7000-8000-000000000004"
+NOTE_ID = "01890a5d-0000-7000-8000-00000000000c"
 GRANT_ID = "01890a5d-0000-7000-8000-000000000005"
 CODE = "7K3M-9QXD-2HVT-4B8N"
 CONSENT = {"scopes": ["trends", "analyses"], "purpose": "Weekly sessions", "use_context": "healthcare"}
@@ -213,6 +214,68 @@ def access(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the
         "outcome": "allowed",
     }
     return document | changes
+
+
+def patient(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    document: dict[str, Any] = {
+        "user_id": USER_ID,
+        "label": None,
+        "status": "well_above",
+        "direction": "rising",
+        "seven_day_z": 2.345,
+        "as_of": "2026-11-22",
+        "last_recorded_at": "2026-11-22T07:59:00Z",
+        "alerts": {"count": 2, "oldest_since": "2026-11-20T08:00:00Z"},
+        "grant_id": GRANT_ID,
+        "scopes": ["alerts", "trends"],
+        "expires_at": "2027-02-20T09:00:00Z",
+    }
+    return document | changes
+
+
+def overview() -> dict[str, Any]:
+    return {
+        "persons": 3,
+        "by_status": {"above": 1, "within_range": 1},
+        "by_direction": {"rising": 1, "steady": 1},
+        "not_evaluated": 0,
+        "trends_not_granted": 1,
+        "silent": 1,
+        "silent_days": 14,
+        "alerts": {"persons": 1, "open": 2, "oldest_since": None, "not_granted": 0},
+        "notice": "Not a diagnosis.",
+    }
+
+
+def note(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    return {
+        "id": NOTE_ID,
+        "user_id": USER_ID,
+        "author_id": CLINICIAN_ID,
+        "text": "Sleeps better.",
+        "revision": 1,
+        "created_at": "2026-11-22T08:00:00Z",
+        "updated_at": "2026-11-22T08:00:00Z",
+        "deleted_at": None,
+    } | changes
+
+
+def history_day(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    value = {"value": 0.3, "unit": "1", "recordings": 2, "speech_seconds": 12.5}
+    origin = {
+        "bundle_revision": "r1",
+        "device_class": "built_in audio/wav",
+        "values": {"stress_score": value},
+    }
+    return {"day": "2026-11-22", "origins": [origin]} | changes
+
+
+def fhir_bundle(*resources: dict[str, Any], following: str | None = None) -> dict[str, Any]:
+    links = [{"relation": "self", "url": "http://elsewhere.test/here"}]
+    if following is not None:
+        links.append({"relation": "next", "url": f"http://elsewhere.test/there?_count=2&cursor={following}"})
+    entries = {"entry": [{"fullUrl": "urn:uuid:1", "resource": each} for each in resources]}
+    return {"resourceType": "Bundle", "type": "searchset", "link": links} | (entries if resources else {})
 
 
 def problem(status: int, title: str = "Nope", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field

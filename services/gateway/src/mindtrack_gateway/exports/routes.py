@@ -140,5 +140,5 @@ async def _send(name: str, wanted: Sequence[Column[Row]], read: Read[Place, Row]
                 return
             rows, place = await read(place)
 
-    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+    headers = access.CACHING | {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(table(), media_type=MEDIA_TYPE, headers=headers)

@@ -76,7 +76,7 @@ async def search(
         last = items[-1] if more else None
         following = _next(request, base, encode(last.recorded_at, last.id)) if last else None
         found = bundle(items, address=f"{base}{_target(request)}", following=following)
-    return Response(json.dumps(found), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+    return Response(json.dumps(found), media_type=MEDIA_TYPE, headers=access.CACHING)
 
 
 def _target(request: Request) -> str:

@@ -27,8 +27,6 @@ router = APIRouter(prefix="/v1/users", tags=["history"], dependencies=[documente
 
 #: A leap year.
 MAX_DAYS = 366
-#: No cache outlives a grant.
-CACHING = {"Cache-Control": "no-store"}
 
 
 class Period(BaseModel):
@@ -84,7 +82,7 @@ async def page(  # noqa: PLR0913, PLR0917 - what a page is asked by
     )
     async with access.reading(parts, caller, person, Scope.TRENDS, action="getHistory") as session:
         days = by_day(await session.scalars(query))
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     items = days[: asked.limit]
     following = None
     if len(days) > asked.limit:

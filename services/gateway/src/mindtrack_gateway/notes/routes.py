@@ -38,8 +38,6 @@ from mindtrack_shared.domain.grants import Scope
 router = APIRouter(prefix="/v1/users", tags=["notes"], dependencies=[documented_bearer])
 
 NO_SUCH_NOTE = "No such note."
-#: No cache outlives a grant.
-CACHING = {"Cache-Control": "no-store"}
 KEY_PARAMETER: dict[str, Any] = {
     "name": HEADER,
     "in": "header",
@@ -95,7 +93,7 @@ async def create(  # noqa: PLR0913, PLR0917 - what is written, and about whom
             response.status_code = HTTPStatus.OK
             response.headers[REPLAYED_HEADER] = "true"
         view = NoteView.of(row)
-    response.headers.update({**CACHING, "Location": f"/v1/users/{user_id}/notes/{view.id}"})
+    response.headers.update({**access.CACHING, "Location": f"/v1/users/{user_id}/notes/{view.id}"})
     return view
 
 
@@ -135,7 +133,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     async with access.reading(parts, caller, person, Scope.NOTES, action="listNotes") as session:
         rows, last = asked.cut((await session.scalars(query)).all())
         items = [NoteView.of(row) for row in rows]
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return NotePage(items=items, next_cursor=lead_on(request, response, last.id if last else None))
 
 
@@ -157,7 +155,7 @@ async def get(
         if row is None:
             raise NotFoundError(NO_SUCH_NOTE)
         view = NoteWithRevisions.with_former(row, (await session.scalars(notes.revisions(note_id))).all())
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return view
 
 
@@ -184,7 +182,7 @@ async def change(  # noqa: PLR0913, PLR0917 - which note, and what it is to say
             await session.execute(notes.keep_words(note_id))
             row = (await session.scalars(notes.change(note_id, wanted.text))).one()
         view = NoteView.of(row)
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return view
 
 

@@ -35,8 +35,6 @@ router = APIRouter(prefix="/v1/patients", tags=["patients"], dependencies=[docum
 MAX_PAGE = 1000
 #: As trends have it: two weeks without a recording are a gap.
 SILENT_DAYS = 14
-#: No cache outlives a grant.
-CACHING = {"Cache-Control": "no-store"}
 
 
 class PatientQuery(BaseModel):
@@ -88,7 +86,7 @@ async def every(
     )
     async with parts.sessions.begin() as session:
         rows = (await session.execute(query)).all()
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     shown = rows[: asked.limit]
     following = None
     if len(rows) > asked.limit:
@@ -113,7 +111,7 @@ async def overview(
     query = patients.overview(_asked(caller, "getPatientsOverview"), silent=timedelta(days=silent_days))
     async with parts.sessions.begin() as session:
         row = (await session.execute(query)).one()
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return OverviewView.of(row, silent_days=silent_days)
 
 
@@ -135,7 +133,7 @@ async def label(
             if wanted.label is None
             else patients.set_label(caller.id, user_id, wanted.label)
         )
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return LabelView(user_id=user_id, label=wanted.label)
 
 
