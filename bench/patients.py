@@ -11,11 +11,10 @@ alone, with its commit.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -27,7 +26,7 @@ from pydantic import JsonValue
 from sqlalchemy import Engine, Executable, Select, text
 
 from bench.outcome import report, require
-from bench.poll import OTHER_CORE, pin
+from bench.poll import OTHER_CORE, pin, served
 from bench.sides import in_turns, ratio, rounds_wanted
 from factories import add_user
 from mindtrack_local.config import StackConfig
@@ -96,7 +95,7 @@ def main() -> int:
         populate(engine, clinician)
         pin(stack.process("gateway").pid)
         variables = {**stack.environment, "BENCH_CLINICIAN": str(clinician)}
-        bare = running.enter_context(served(variables))
+        bare = running.enter_context(served("bench.patients_sides:bare", variables))
         token = stack.token("florence", "clinician")
         own = running.enter_context(
             httpx2.Client(base_url=stack.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
@@ -193,27 +192,6 @@ def per_second(engine: Engine, statement: Executable, asked: Mapping[str, object
             if found.returns_rows:
                 found.all()
     return STATEMENTS / (time.perf_counter() - started)
-
-
-@contextmanager
-def served(variables: Mapping[str, str]) -> Iterator[int]:
-    """Serve `bench.patients_sides` in a process of its own; yields its port."""
-    command = [
-        *(sys.executable, "-m", "uvicorn", "bench.patients_sides:bare", "--factory", "--no-access-log"),
-        *("--port", "0", "--log-level", "info", "--no-server-header"),
-    ]
-    process = subprocess.Popen(  # noqa: S603 - our own
-        command, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        said = (line.partition("127.0.0.1:")[2] for line in process.stderr or ())
-        port = next(int(port.split()[0]) for port in said if port)
-        pin(process.pid)
-        time.sleep(0.5)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

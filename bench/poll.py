@@ -74,8 +74,8 @@ def main() -> int:
         kept = {path: ([*answer.headers.raw], answer.content) for path, answer in answers.items()}
         (Path(folder) / "answers").write_bytes(pickle.dumps(kept))
         variables = {**stack.environment, "BENCH_ANSWERS": f"{folder}/answers"}
-        bare = running.enter_context(served("bare", variables))
-        plain = running.enter_context(served("plain", variables))
+        bare = running.enter_context(served("bench.poll_sides:bare", variables))
+        plain = running.enter_context(served("bench.poll_sides:plain", variables))
         for path in paths:
             theirs = httpx2.get(f"http://127.0.0.1:{bare}{path}")
             require_quietly(theirs.content == answers[path].content, f"bare answers {path} with our bytes")
@@ -164,10 +164,10 @@ def some_jobs(stack: Stack, engine: Engine, person: UUID) -> list[UUID]:
 
 
 @contextmanager
-def served(side: str, variables: Mapping[str, str]) -> Iterator[int]:
-    """Serve one of `bench.poll_sides` in a process of its own; yields its port."""
+def served(factory: str, variables: Mapping[str, str]) -> Iterator[int]:
+    """Serve what `module:function` makes in a process of its own, on a core of its own; yields its port."""
     command = [
-        *(sys.executable, "-m", "uvicorn", f"bench.poll_sides:{side}", "--factory", "--no-access-log"),
+        *(sys.executable, "-m", "uvicorn", factory, "--factory", "--no-access-log"),
         *("--port", "0", "--log-level", "info", "--no-server-header"),
     ]
     process = subprocess.Popen(  # noqa: S603 - our own
