@@ -18,6 +18,7 @@ from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.db.models import AnalysisRecord, Job, Recording
 from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.domain.webhooks import SECRET_BYTES
 from mindtrack_shared.ids import new_id
 
 
@@ -183,6 +184,56 @@ def test_the_release_before_grants_goes_on_writing(empty: Engine) -> None:
     write_as_the_previous_release(empty)
     migrate.downgrade(empty, "0011-1")
     write_as_the_previous_release(empty)
+
+
+#: What the release before alerts writes, and then the one with them: per endpoint, what it asks for.
+ENDPOINTS = """
+insert into webhook_endpoints (id, user_id, url, events, secret, status)
+select gen_random_uuid(), id, 'https://example.org/', '$events', $secret, 'enabled' from users
+"""
+DELIVERIES = """
+insert into webhook_deliveries (id, endpoint_id, user_id, $subject, event, next_attempt_at)
+select gen_random_uuid(), endpoint.id, endpoint.user_id, about.id, '$event', now()
+from webhook_endpoints endpoint join $table about using (user_id) where '$event' = any (endpoint.events)
+"""
+ALERT = """
+insert into alerts (id, user_id, measure, opened_on, rule, rule_version, bundle_revision, reason)
+select gen_random_uuid(), id, 'stress_score', now()::date, 'r', '1', 'r', '{}' from users
+"""
+
+
+def test_alerts_go_with_their_release_and_nothing_else_does(empty: Engine) -> None:
+    def endpoint(events: str) -> str:
+        secret = f"decode(repeat('00', {SECRET_BYTES}), 'hex')"
+        return ENDPOINTS.replace("$events", events).replace("$secret", secret)
+
+    def delivery(event: str) -> str:
+        table = "jobs" if event.startswith("job") else "alerts"
+        filled = DELIVERIES.replace("$event", event).replace("$table", table)
+        return filled.replace("$subject", f"{table[:-1]}_id")
+
+    def run(*statements: str) -> None:
+        with empty.begin() as connection:
+            for statement in statements:
+                assert connection.execute(text(statement)).rowcount == 1, statement
+
+    def kept() -> tuple[list[list[str]], list[str]]:
+        with empty.connect() as connection:
+            events = connection.scalars(text("select events from webhook_endpoints order by events"))
+            return list(events), list(connection.scalars(text("select event from webhook_deliveries")))
+
+    migrate.upgrade(empty, "0012")
+    write_as_the_previous_release(empty)
+    run(endpoint("{job.failed}"), delivery("job.failed"))
+    migrate.upgrade(empty, "0013")
+    run(ALERT, endpoint("{alert.opened}"), delivery("alert.opened"), endpoint("{job.succeeded,alert.ended}"))
+    run(delivery("alert.ended"), delivery("job.succeeded"))
+
+    migrate.downgrade(empty, "0012")
+    assert kept() == ([["job.failed"], ["job.succeeded"]], ["job.failed", "job.succeeded"])
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0013")
+    assert kept() == ([["job.failed"], ["job.succeeded"]], ["job.failed", "job.succeeded"])
 
 
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
