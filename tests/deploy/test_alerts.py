@@ -103,6 +103,16 @@ CASES = {
         {"mindtrack_oldest_due_webhook_seconds": "300x100"},
         {"severity": "warning"},
     ),
+    "MindTrackNotificationsWait": Case(
+        {"mindtrack_oldest_due_notification_seconds": "301x100"},
+        {"mindtrack_oldest_due_notification_seconds": "300x100"},
+        {"severity": "warning"},
+    ),
+    "MindTrackTrendsWait": Case(
+        {"mindtrack_oldest_due_standing_seconds": "901x100"},
+        {"mindtrack_oldest_due_standing_seconds": "900x100"},
+        {"severity": "warning"},
+    ),
     "MindTrackDrainTakesLong": Case(  # 36 audio seconds per second
         {
             QUEUED: "10900x100",
