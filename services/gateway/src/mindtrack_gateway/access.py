@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mindtrack_gateway.dependencies import Parts
 
 NO_SUCH_PERSON = "No such person."
-#: For answers that a grant may open: no cache outlives it.
+#: For answers that a grant may open, which no cache may outlive, and for the code that leads to one.
 CACHING = {"Cache-Control": "no-store"}
 
 

@@ -69,6 +69,11 @@ def lead_on(request: Request, response: Response, last: UUID | None) -> str | No
 
 
 def link(request: Request, response: Response, cursor: str) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    response.headers["Link"] = f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    response.headers["Link"] = f'<{following(request, cursor)}>; rel="next"'
     return cursor
+
+
+def following(request: Request, cursor: str) -> str:
+    """Return the next page's path and query, with the same filters."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"

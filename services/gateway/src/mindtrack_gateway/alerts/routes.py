@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway import access
 from mindtrack_gateway.access import Caller
 from mindtrack_gateway.alerts.schemas import AlertPage, AlertView
 from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.cursor import decode, encode
+from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -29,17 +30,23 @@ from mindtrack_shared.observability.logging import get_logger
 
 router = APIRouter(prefix="/v1/users", tags=["alerts"], dependencies=[documented_bearer])
 
-MAX_PAGE = 100
 NO_SUCH_ALERT = "No such alert."
-#: What is said of somebody is kept nowhere on its way.
-CACHING = {"Cache-Control": "no-store"}
 OF_ONE = documented(NotFoundError, InvalidRequestError, DependencyUnavailableError)
 
 Whose = UUID | Literal["me"]
 
 
+class AlertQuery(PageQuery):
+    is_open: Annotated[
+        bool | None, Field(alias="open", description="Those only that last, or that have ended.")
+    ] = None
+
+
 @router.get(
-    "/{user_id}/alerts", operation_id="listAlerts", summary="List alerts, newest first", responses=OF_ONE
+    "/{user_id}/alerts",
+    operation_id="listAlerts",
+    summary="List alerts, newest first",
+    responses={**OF_ONE, 200: {"headers": LINK}},
 )
 async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     user_id: Whose,
@@ -47,30 +54,22 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     response: Response,
     parts: PartsDep,
     caller: CurrentCaller,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
-    is_open: Annotated[
-        bool | None, Query(alias="open", description="Those only that last, or that have ended.")
-    ] = None,
+    asked: Annotated[AlertQuery, Query()],
 ) -> AlertPage:
     """Return each with why it opened. At most one of a measure is open at a time.
 
     Of yourself, or as a clinician of who granted you `alerts`.
     """
-    person, before = caller.named(user_id), decode(cursor) if cursor else None
+    person = caller.named(user_id)
+    query = alerts.listed(person, limit=asked.enough, before=asked.before, is_open=asked.is_open)
     async with access.reading(parts, caller, person, Scope.ALERTS, action="listAlerts") as session:
-        # One row more than asked for tells whether another page follows.
-        query = alerts.listed(person, limit=limit + 1, before=before, is_open=is_open)
-        rows = list(await session.scalars(query))
-    following = encode(rows[limit - 1].id) if len(rows) > limit else None
-    if following is not None:
-        address = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
-    response.headers.update(CACHING)
+        rows, last = asked.cut((await session.scalars(query)).all())
+    response.headers.update(access.CACHING)
     reader = _reader(caller, person)
-    return AlertPage(items=[AlertView.of(row, reader) for row in rows[:limit]], next_cursor=following)
+    return AlertPage(
+        items=[AlertView.of(row, reader) for row in rows],
+        next_cursor=lead_on(request, response, last.id if last else None),
+    )
 
 
 @router.get(
@@ -85,7 +84,7 @@ async def get(
         parts, caller, person, Scope.ALERTS, action="getAlert", absent=NO_SUCH_ALERT
     ) as session:
         row = await _one(session, alert_id, person)
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return AlertView.of(row, _reader(caller, person))
 
 
@@ -113,7 +112,7 @@ async def acknowledge(
         view = AlertView.of(row, _reader(caller, person))
     if first is not None:
         get_logger().info(events.ALERT_ACKNOWLEDGED, alert_id=str(alert_id))
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return view
 
 

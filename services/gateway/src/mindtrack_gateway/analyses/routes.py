@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
 
 from mindtrack_gateway import access, pages
 from mindtrack_gateway.analyses.cursor import decode, encode
+from mindtrack_gateway.analyses.recorded import RecordedQuery, check_moments
 from mindtrack_gateway.analyses.schemas import AnalysisPage, RecordedAnalysisView
 from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
-from mindtrack_gateway.moments import Moment
 from mindtrack_gateway.pages import LINK, PageQuery
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -26,11 +25,8 @@ from mindtrack_shared.domain.grants import Scope
 router = APIRouter(prefix="/v1/users", tags=["analyses"], dependencies=[documented_bearer])
 
 
-class AnalysisQuery(PageQuery):
-    recorded_after: Annotated[
-        Moment | None, Field(description="Recorded then or later; RFC 3339 with an offset from UTC.")
-    ] = None
-    recorded_before: Annotated[Moment | None, Field(description="Recorded earlier than that.")] = None
+class AnalysisQuery(RecordedQuery, PageQuery):
+    pass
 
 
 @router.get(
@@ -51,7 +47,7 @@ async def page(  # noqa: PLR0913, PLR0917 - what a page is asked by
     asked: Annotated[AnalysisQuery, Query()],
 ) -> AnalysisPage:
     """Return a page, without windows. Of yourself, or as a clinician of who granted you `analyses`."""
-    _check_order(asked)
+    check_moments(asked)
     person = caller.named(user_id)
     query = analyses.page(
         person,
@@ -68,8 +64,3 @@ async def page(  # noqa: PLR0913, PLR0917 - what a page is asked by
     if last is not None:
         following = pages.link(request, response, encode(last[0].recorded_at, last[0].id))
     return AnalysisPage(user_id=person, items=items, next_cursor=following)
-
-
-def _check_order(asked: AnalysisQuery) -> None:
-    if asked.recorded_after and asked.recorded_before and asked.recorded_before <= asked.recorded_after:
-        raise InvalidRequestError.about("query.recorded_before", "must lie after `recorded_after`")

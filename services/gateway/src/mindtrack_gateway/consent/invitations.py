@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
+from mindtrack_gateway import access
 from mindtrack_gateway.consent.schemas import CreatedInvitation, InvitationPage, InvitationView, NewInvitation
 from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
@@ -28,8 +29,6 @@ router = APIRouter(prefix="/v1/invitations", tags=["consent"], dependencies=[doc
 
 #: Open ones that one person may have.
 MOST_INVITATIONS = 20
-#: A code is kept nowhere on its way.
-CACHING = {"Cache-Control": "no-store"}
 
 ASKED: dict[str, Any] = {
     "clinician": {
@@ -75,7 +74,7 @@ async def create(
                 f"You have {MOST_INVITATIONS} open invitations; withdraw one first."
             )
         row = (await session.scalars(grants.invite(user_id, digest, **wanted.model_dump()))).one()
-    response.headers.update(CACHING)
+    response.headers.update(access.CACHING)
     return CreatedInvitation.of(row, row.created_at, code=code)
 
 

@@ -14,15 +14,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from mindtrack_gateway import access
+from mindtrack_gateway.analyses.recorded import RecordedQuery, check_moments
 from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
 from mindtrack_gateway.exports import columns
 from mindtrack_gateway.exports.columns import Analysed, Column, Day
 from mindtrack_gateway.exports.spreadsheet import MEDIA_TYPE, lines
 from mindtrack_gateway.history.routes import Period, check_order
-from mindtrack_gateway.moments import Moment
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -41,20 +40,6 @@ Row = TypeVar("Row")
 Place = TypeVar("Place")
 #: Rows after a place, and the place of the last one if more follow.
 Read = Callable[[Place | None], Awaitable[tuple[Sequence[Row], Place | None]]]
-
-
-class RecordedQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    recorded_after: Annotated[
-        Moment | None, Field(description="Recorded then or later; RFC 3339 with an offset from UTC.")
-    ] = None
-    recorded_before: Annotated[Moment | None, Field(description="Recorded earlier than that.")] = None
-
-
-def check_moments(asked: RecordedQuery) -> None:
-    if asked.recorded_after and asked.recorded_before and asked.recorded_before <= asked.recorded_after:
-        raise InvalidRequestError.about("query.recorded_before", "must lie after `recorded_after`")
 
 
 def _file(description: str) -> dict[int | str, dict[str, Any]]:

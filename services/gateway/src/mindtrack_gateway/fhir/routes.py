@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from mindtrack_gateway import access
+from mindtrack_gateway import access, pages
 from mindtrack_gateway.analyses.cursor import decode, encode
+from mindtrack_gateway.analyses.recorded import RecordedQuery, check_moments
 from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
-from mindtrack_gateway.exports.routes import RecordedQuery, check_moments
 from mindtrack_gateway.fhir.observations import MEDIA_TYPE, bundle
 from mindtrack_gateway.pages import LONGEST_CURSOR, MAX_PAGE
 from mindtrack_gateway.problems import (
@@ -74,7 +73,7 @@ async def search(
         items, more = rows[: asked.count], len(rows) > asked.count
         base = str(parts.settings.public_url or request.base_url).rstrip("/")
         last = items[-1] if more else None
-        following = _next(request, base, encode(last.recorded_at, last.id)) if last else None
+        following = f"{base}{pages.following(request, encode(last.recorded_at, last.id))}" if last else None
         found = bundle(items, address=f"{base}{_target(request)}", following=following)
     return Response(json.dumps(found), media_type=MEDIA_TYPE, headers=access.CACHING)
 
@@ -82,8 +81,3 @@ async def search(
 def _target(request: Request) -> str:
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path
-
-
-def _next(request: Request, base: str, cursor: str) -> str:
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    return f"{base}{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"

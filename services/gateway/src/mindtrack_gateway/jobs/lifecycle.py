@@ -20,7 +20,7 @@ from mindtrack_gateway.problems import (
     NotFoundError,
     documented,
 )
-from mindtrack_shared.db import alerts, day_values, deletion, jobs, standings, webhooks
+from mindtrack_shared.db import alerts, day_values, deletion, jobs, webhooks
 from mindtrack_shared.db.models import Tombstone
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.observability import events
@@ -126,7 +126,6 @@ async def _delete(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombsto
             await session.execute(deletion.drop_day(user_id, day))
         for statement in day_values.renewal(user_id, [day]):
             await session.execute(statement)
-        await session.execute(standings.stale(user_id))
         await session.execute(alerts.forget_reasons(user_id, day))
     await session.execute(deletion.delete_job(job_id))
     await session.execute(deletion.delete_recording(recording_id))

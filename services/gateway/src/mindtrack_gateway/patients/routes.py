@@ -10,12 +10,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mindtrack_gateway import access, pages
 from mindtrack_gateway.access import Caller
 from mindtrack_gateway.dependencies import CurrentClinician, PartsDep, documented_bearer
-from mindtrack_gateway.pages import LINK, LONGEST_CURSOR
+from mindtrack_gateway.pages import LINK, LONGEST_CURSOR, PageQuery
 from mindtrack_gateway.patients.places import decode, encode
 from mindtrack_gateway.patients.schemas import Label, LabelView, OverviewView, PatientPage, PatientView
 from mindtrack_gateway.problems import (
@@ -37,10 +37,8 @@ MAX_PAGE = 1000
 SILENT_DAYS = 14
 
 
-class PatientQuery(BaseModel):
-    """Which persons, in which order. What is not known is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class PatientQuery(PageQuery):
+    """Which persons, in which order."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 100
     cursor: Annotated[
@@ -55,7 +53,7 @@ class PatientQuery(BaseModel):
     order: Annotated[Order, Field(description="`desc`: the most urgent, the latest, the highest first.")] = (
         Order.DESCENDING
     )
-    status: Annotated[list[Status], Field(description="Any of these; may be repeated.")] = []
+    status: Annotated[tuple[Status, ...], Field(description="Any of these; may be repeated.")] = ()
     open_alerts: Annotated[
         bool | None, Field(description="Only who has open alerts, or who has none. Needs their `alerts`.")
     ] = None
@@ -87,10 +85,10 @@ async def every(
     async with parts.sessions.begin() as session:
         rows = (await session.execute(query)).all()
     response.headers.update(access.CACHING)
-    shown = rows[: asked.limit]
+    shown, last = asked.cut(rows)
     following = None
-    if len(rows) > asked.limit:
-        place = Place(shown[-1].key, shown[-1].grant_id)
+    if last is not None:
+        place = Place(last.key, last.grant_id)
         following = pages.link(request, response, encode(asked.sort, asked.order, place))
     return PatientPage(items=[PatientView.of(row) for row in shown], next_cursor=following)
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from mindtrack_gateway.trends.measures import MeasureTrendView
-from mindtrack_shared.domain.trends import DayRollup, LatestScore, Trend, TrendReport
+from mindtrack_gateway.trends.measures import MeasureTrendView, Told
+from mindtrack_shared.domain.trends import Trend, TrendReport
 
 NOTICE = (
     "Wellness decision support, not a diagnosis. Scores describe how a voice sounded to a model; "
@@ -18,7 +18,7 @@ NOTICE = (
 )
 
 
-class DayView(BaseModel):
+class DayView(Told):
     """One calendar day where the person was, with the recordings that count. Days without are absent."""
 
     day: date
@@ -33,28 +33,10 @@ class DayView(BaseModel):
     depressive_mean: float | None
     baseline_mean: float | None
 
-    @classmethod
-    def of(cls, day: DayRollup) -> Self:
-        return cls(
-            day=day.day,
-            count=day.count,
-            stress_mean=day.stress_mean,
-            stress_sd=day.stress_sd,
-            stress_min=day.stress_min,
-            stress_max=day.stress_max,
-            anxiety_mean=day.anxiety_mean,
-            depressive_mean=day.depressive_mean,
-            baseline_mean=day.baseline_mean,
-        )
 
-
-class LatestView(BaseModel):
+class LatestView(Told):
     recorded_at: datetime
     stress_score: float
-
-    @classmethod
-    def of(cls, latest: LatestScore) -> Self:
-        return cls(recorded_at=latest.recorded_at, stress_score=latest.stress_score)
 
 
 class TrendView(BaseModel):
@@ -79,7 +61,7 @@ class TrendView(BaseModel):
             last_day=trend.last_day,
             count=trend.count,
             stress_mean=trend.stress_mean,
-            latest=LatestView.of(trend.latest) if trend.latest else None,
-            days=[DayView.of(day) for day in trend.days],
+            latest=LatestView.model_validate(trend.latest) if trend.latest else None,
+            days=[DayView.model_validate(day) for day in trend.days],
             measures=[MeasureTrendView.model_validate(report) for report in reports],
         )
