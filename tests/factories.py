@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import QualitySettings
-from mindtrack_shared.db import alerts, analyses, day_values, standings, users
+from mindtrack_shared.db import alerts, analyses, day_values, users
 from mindtrack_shared.db.models import Grant, Invitation, Job, Recording, User
 from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
@@ -175,7 +175,6 @@ def add_history(
             added[day] = job.id
         for statement in day_values.renewal(user_id, list(scores)):
             session.execute(statement)
-        session.execute(standings.stale(user_id))
     return added
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, exists, select
 from sqlalchemy.orm import Session
 
 from mindtrack_local.histories import Person, Take
-from mindtrack_shared.db import analyses, day_values, grants, standings, users
+from mindtrack_shared.db import analyses, day_values, grants, users
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.domain.grants import Scope, UseContext, code_digest, new_code
 from mindtrack_shared.domain.indices import Indices, indices
@@ -60,7 +60,6 @@ def _add(engine: Engine, store: RecordingStore, user_id: UUID, clinician: UUID, 
         session.flush()
         for statement in day_values.renewal(user_id):
             session.execute(statement)
-        session.execute(standings.stale(user_id))
         _grant(session, user_id, clinician)
     return len(takes)
 

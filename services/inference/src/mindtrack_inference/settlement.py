@@ -16,8 +16,8 @@ from mindtrack_inference import metrics
 from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Retry, decide
-from mindtrack_shared.db import analyses, day_values, jobs, standings, tables, webhooks
-from mindtrack_shared.db.models import Base, DayValueRecord, Standing, WebhookDelivery
+from mindtrack_shared.db import analyses, day_values, jobs, tables, webhooks
+from mindtrack_shared.db.models import Base, Standing, WebhookDelivery
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.indices import deviations, indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -189,11 +189,9 @@ class Settlement:
         stress = analysis.countable_stress
         if stress is not None:
             session.execute(analyses.add_to_day(job.user_id, job.recorded_on, stress, found))
-            if self._has(session, DayValueRecord):
+            if self._has(session, Standing):  # and so the days that it is made of
                 for statement in day_values.renewal(job.user_id, [job.recorded_on]):
                     session.execute(statement)
-            if self._has(session, Standing):
-                session.execute(standings.stale(job.user_id))
 
     def _has(self, session: Session, table: type[Base]) -> bool:
         """Whether the database has a table. Once it has, it is not asked again."""

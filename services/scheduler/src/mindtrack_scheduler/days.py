@@ -34,7 +34,6 @@ def mend(engine: Engine, *, batch: int = BATCH) -> int:
             with engine.begin() as connection:
                 for statement in day_values.renewal(user_id, days):
                     connection.execute(statement)
-                connection.execute(standings.stale(user_id))
         if found == before:
             get_logger().warning(events.DAYS_AMISS, count=len(found))
             break
@@ -59,7 +58,6 @@ def rebuild(engine: Engine) -> Iterator[UUID]:
             with engine.begin() as connection:
                 for statement in day_values.renewal(user_id):
                     connection.execute(statement)
-                connection.execute(standings.stale(user_id))
             yield user_id
         if len(found) < BATCH:
             return

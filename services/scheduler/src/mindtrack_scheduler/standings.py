@@ -29,7 +29,6 @@ from mindtrack_shared.domain.trends import (
     RULE,
     AlertState,
     Chart,
-    DayValue,
     Ended,
     Evidence,
     Measure,
@@ -39,7 +38,7 @@ from mindtrack_shared.domain.trends import (
     evidence,
     local_day,
     next_state,
-    report,
+    report_of,
     when_to_notify,
 )
 from mindtrack_shared.domain.webhooks import WebhookEvent
@@ -109,23 +108,23 @@ def _settle(session: Session, standing: Standing, moment: datetime) -> list[tupl
     today = local_day(moment, time_zone)
     rows = {measure: session.scalar(alerts.newest(user_id, measure)) for measure in sorted(RULE.measures)}
     first_day = min([today - PERIOD, *(since for row in rows.values() if (since := _since(row)))]) - HISTORY
-    days = {
-        measure: _days(session, user_id, measure, first_day, today)
+    of_models = {
+        measure: _charts(session, user_id, measure, first_day, today)
         for measure in {Measure.STRESS_SCORE, *rows}
     }
     session.execute(
         standings.settle(
             user_id,
-            **_standing(days[Measure.STRESS_SCORE], today),
+            **_standing(of_models[Measure.STRESS_SCORE], today),
             as_of=today,
             time_zone=time_zone,
             last_recorded_at=newest.recorded_at if newest else None,
             # Of who has been silent for as long as all of this reaches back, nothing changes by itself.
-            due_at=_start_of(today + timedelta(days=1), time_zone) if any(days.values()) else None,
+            due_at=_start_of(today + timedelta(days=1), time_zone) if any(of_models.values()) else None,
         )
     )
     moved = (
-        _move(session, _Case(user_id, measure, row, days[measure], today, moment))
+        _move(session, _Case(user_id, measure, row, of_models[measure], today, moment))
         for measure, row in rows.items()
     )
     return [change for change in moved if change is not None]
@@ -138,19 +137,20 @@ class _Case:
     user_id: UUID
     measure: Measure
     alert: Alert | None
-    days: list[DayValue]
+    #: The days by each model, the one in use last.
+    of_models: list[Chart]
     today: date
     moment: datetime
 
 
-def _days(session: Session, user_id: UUID, measure: Measure, first_day: date, today: date) -> list[DayValue]:
+def _charts(session: Session, user_id: UUID, measure: Measure, first_day: date, today: date) -> list[Chart]:
     rows = session.execute(day_values.between(user_id, measure, first_day=first_day, last_day=today))
-    return [day_values.to_day_value(row) for row in rows]
+    return list(charts(map(day_values.to_day_value, rows), measure=measure, last_day=today).values())
 
 
-def _standing(days: list[DayValue], today: date) -> dict[str, Any]:
+def _standing(of_models: list[Chart], today: date) -> dict[str, Any]:
     first_day = today - PERIOD + timedelta(days=1)
-    found = report(days, measure=Measure.STRESS_SCORE, first_day=first_day, last_day=today)
+    found = report_of(of_models, measure=Measure.STRESS_SCORE, first_day=first_day, last_day=today)
     return {
         "status": found.status,
         "direction": found.direction,
@@ -163,9 +163,8 @@ def _standing(days: list[DayValue], today: date) -> dict[str, Any]:
 def _move(session: Session, case: _Case) -> tuple[UUID, str] | None:
     """Move an alert on, and tell of it."""
     state = alerts.to_state(case.alert)
-    of_models = list(charts(case.days, measure=case.measure, last_day=case.today).values())
-    told = list(evidence(of_models[-1])) if of_models else []
-    baseless = case.alert is not None and state.open and not _stands(case.alert, of_models, told)
+    told = list(evidence(case.of_models[-1])) if case.of_models else []
+    baseless = case.alert is not None and state.open and not _stands(case.alert, case.of_models, told)
     found = told[-1] if told and not baseless else None
     # Who flies west may have the day before again.
     today = max(day for day in (case.today, state.opened_on, state.ended_on) if day)

@@ -37,7 +37,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import Insert
 
-from mindtrack_shared.db import users
+from mindtrack_shared.db import standings, users
 from mindtrack_shared.db.analyses import counts
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, DayValueRecord, Job, Recording
 from mindtrack_shared.domain.recordings import Microphone
@@ -57,9 +57,9 @@ def renewal(user_id: UUID, days: Collection[date] | None = None) -> tuple[Execut
     """Write a person's days anew, all of them unless some are named: statements to run in this order.
 
     The first keeps others from it until the transaction ends: two that add to one day must see each other. It
-    keeps nobody from recording.
+    keeps nobody from recording. The last says that the standing of the person's trend has to be looked at.
     """
-    return users.lock(user_id), _clear(user_id, days), _sum_up(user_id, days)
+    return users.lock(user_id), _clear(user_id, days), _sum_up(user_id, days), standings.stale(user_id)
 
 
 def _clear(user_id: UUID, days: Collection[date] | None) -> Delete:

@@ -47,7 +47,8 @@ from mindtrack_shared.ids import new_id
 
 #: Channel on which a committed notification announces itself to the deliverers.
 DUE_CHANNEL = "mindtrack_notification_due"
-NOBODY_KNOWS = "UTC"
+#: Where a person is: as they said, else where they recorded last, else who knows.
+_ZONE = func.coalesce(NotificationPreferences.time_zone, Standing.time_zone, "UTC")
 
 
 # --- who wants them -------------------------------------------------------------------------------------
@@ -111,9 +112,8 @@ def wanted(user_id: UUID) -> Select[NotificationPreferences, NotificationAddress
 
     Locked, so that nobody forgets them before what is queued for them is committed.
     """
-    zone = func.coalesce(NotificationPreferences.time_zone, Standing.time_zone, NOBODY_KNOWS)
     return (
-        select(NotificationPreferences, NotificationAddress, zone)
+        select(NotificationPreferences, NotificationAddress, _ZONE)
         .join(NotificationAddress, NotificationAddress.user_id == NotificationPreferences.user_id)
         .join(Standing, Standing.user_id == NotificationPreferences.user_id, isouter=True)
         .where(NotificationPreferences.user_id == user_id, NotificationPreferences.enabled)
@@ -200,7 +200,6 @@ def claim(*, lease: timedelta) -> ReturningUpdate[UUID]:
 
 def claimed(notification_id: UUID) -> Select[*tuple[Any, ...]]:
     """What is to be known in order to send it, or not to; the last column is now."""
-    zone = func.coalesce(NotificationPreferences.time_zone, Standing.time_zone, NOBODY_KNOWS)
     seen = func.coalesce(Alert.acknowledged_by == Notification.user_id, False)
     return (
         select(
@@ -214,7 +213,7 @@ def claimed(notification_id: UUID) -> Select[*tuple[Any, ...]]:
             NotificationPreferences.enabled,
             NotificationPreferences.quiet_begin,
             NotificationPreferences.quiet_end,
-            zone,
+            _ZONE,
             or_(Alert.ended_at.is_not(None), seen),
             now(),
         )

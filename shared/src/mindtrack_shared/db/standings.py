@@ -1,7 +1,8 @@
 """Statements on where people's trends stand. Each builds a query; whoever calls it runs and commits it.
 
-Whoever changes a person's days notes in the same transaction that the standing is stale. Whoever looks locks
-the standing first and reads the days then: what is noted meanwhile waits, and makes the standing stale again.
+Whoever changes a person's days notes in the same transaction that the standing is stale
+(`day_values.renewal`). Whoever looks locks the standing first and reads the days then: what is noted
+meanwhile waits, and makes the standing stale again.
 """
 
 from __future__ import annotations

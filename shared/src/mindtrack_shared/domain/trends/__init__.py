@@ -35,6 +35,7 @@ from mindtrack_shared.domain.trends.reports import (
     TrendReport,
     WeeklySlope,
     report,
+    report_of,
 )
 from mindtrack_shared.domain.trends.rollups import DayRollup, LatestScore, Trend, trend
 from mindtrack_shared.domain.trends.slopes import MannKendall, Slope, hamed_rao, theil_sen
@@ -90,6 +91,7 @@ __all__ = [
     "next_state",
     "opened",
     "report",
+    "report_of",
     "theil_sen",
     "trend",
     "when_to_notify",

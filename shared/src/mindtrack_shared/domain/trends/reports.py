@@ -182,9 +182,34 @@ def report(  # noqa: PLR0913 - each is a question of its own
         ValueError: the period ends before it starts, or a day has two values of one origin.
 
     """
+    found = charts(days, measure=measure, last_day=last_day, method=method)
+    return report_of(
+        list(found.values()),
+        measure=measure,
+        first_day=first_day,
+        last_day=last_day,
+        indeterminate=indeterminate,
+        method=method,
+    )
+
+
+def report_of(  # noqa: PLR0913 - each is a question of its own
+    found: list[Chart],
+    *,
+    measure: Measure,
+    first_day: date,
+    last_day: date,
+    indeterminate: int = 0,
+    method: Method = METHOD,
+) -> TrendReport:
+    """As `report`, from the charts that `charts` made of the days up to `last_day`.
+
+    Raises:
+        ValueError: the period ends before it starts.
+
+    """
     if last_day < first_day:
         raise ValueError(f"the period ends ({last_day}) before it starts ({first_day})")
-    found = list(charts(days, measure=measure, last_day=last_day, method=method).values())
     period = _Period(found, measure, first_day, last_day, method)
     points = period.points()
     counted = period.counted()
