@@ -37,6 +37,7 @@ from mindtrack_gateway.limits import Limiter, ValkeyLedger, hash_key
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.notes import routes as notes
 from mindtrack_gateway.notifications import routes as notifications
+from mindtrack_gateway.page import routes as page
 from mindtrack_gateway.patients import routes as patients
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
@@ -182,6 +183,7 @@ def create_app() -> FastAPI:
         notifications.router,
         webhooks.router,
         health.router,
+        page.router,
     ):
         app.include_router(router)
     problems.install(app)
