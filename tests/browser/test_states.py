@@ -1,0 +1,150 @@
+"""What a page says when something is away, broken, over or not allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from browser_support import ARGUMENTS, Visit, chromium, visiting
+from mindtrack_local.issuer import Role
+from mindtrack_local.stack import Stack
+
+Keep = Callable[[Page, str], None]
+Open = Callable[..., Visit]
+
+PAGES: list[tuple[str, str, Role]] = [
+    ("/", "edith", "user"),
+    ("/history", "edith", "user"),
+    ("/sharing", "edith", "user"),
+    ("/settings", "edith", "user"),
+    ("/patients", "florence", "clinician"),
+    ("/operations", "otto", "operator"),
+]
+every_page = pytest.mark.parametrize("whose", PAGES, ids=lambda whose: whose[0].strip("/") or "home")
+
+
+def away(context: BrowserContext) -> None:
+    context.route("**/v1/**", lambda route: route.abort("connectionrefused"))
+
+
+def failing(context: BrowserContext, status: int, title: str) -> None:
+    problem = f'{{"type": "about:blank", "title": "{title}", "status": {status}, "detail": "{title}"}}'
+    context.route(
+        "**/v1/**",
+        lambda route: route.fulfill(status=status, content_type="application/problem+json", body=problem),
+    )
+
+
+@every_page
+def test_an_outage_is_told_and_passes(
+    open_page: Open, keep: Keep, edith: UUID, whose: tuple[str, str, Role]
+) -> None:
+    path, subject, role = whose
+    visit = open_page(subject, role)
+    visit.expect("ERR_CONNECTION_REFUSED")
+    away(visit.context)
+    page = visit.go(path)
+
+    told = page.get_by_role("alert").filter(has_text="cannot be reached")
+    expect(told.first).to_be_visible()
+    keep(page, f"outage-{path.strip('/') or 'home'}")
+    visit.check_accessible()
+    visit.context.unroute_all()
+    for again in page.get_by_role("button", name="Try again").all():
+        again.click()
+    expect(told).to_have_count(0)
+    expect(page.locator("#fault")).to_be_hidden()
+
+
+@every_page
+def test_a_service_that_fails_is_told(open_page: Open, edith: UUID, whose: tuple[str, str, Role]) -> None:
+    path, subject, role = whose
+    visit = open_page(subject, role)
+    visit.expect("503")
+    failing(visit.context, 503, "away")
+    page = visit.go(path)
+
+    expect(page.get_by_role("alert").filter(has_text="does not answer right now").first).to_be_visible()
+    expect(page.locator("#fault")).to_be_hidden()
+
+
+@every_page
+def test_a_session_that_is_over_is_told(
+    open_page: Open, keep: Keep, edith: UUID, whose: tuple[str, str, Role]
+) -> None:
+    path, subject, role = whose
+    visit = open_page(subject, role)
+    visit.expect("401")
+    failing(visit.context, 401, "over")
+    page = visit.go(path)
+
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("You were signed out")
+    link = dialog.get_by_role("link", name="Sign in").get_attribute("href")
+    assert link == f"/session/sign-in?to={path.replace('/', '%2F')}"
+    keep(page, f"session-over-{path.strip('/') or 'home'}")
+    visit.check_accessible()
+
+
+def test_a_script_that_breaks_is_told(open_page: Open, keep: Keep, edith: UUID) -> None:
+    visit = open_page("edith")
+    visit.expect("made up")
+    page = visit.go("/history")
+    page.evaluate("setTimeout(() => { throw new Error('made up'); })")
+
+    fault = page.locator("#fault")
+    expect(fault).to_be_visible()
+    keep(page, "fault")
+    visit.check_accessible()
+    fault.get_by_role("button", name="Reload").click()
+    expect(page.locator("#fault")).to_be_hidden()
+
+
+def test_what_is_held_against_pages_is_found(open_page: Open) -> None:
+    """The checks themselves: a page that breaks every rule breaks every check."""
+    visit = open_page("ada")
+    page = visit.go("/history")
+    page.evaluate("""() => {
+        const image = document.createElement("img");
+        image.src = "https://example.org/pixel.png";
+        const nameless = document.createElement("button");
+        nameless.style.width = "3000px";
+        document.getElementById("main").append(image, nameless);
+        console.error("made up");
+    }""")
+    page.wait_for_function("window.refused.length > 0")
+
+    with pytest.raises(AssertionError, match="content security policy"):
+        Visit(page, visit.context, visit.origin).check()
+    with pytest.raises(AssertionError, match="left the origin"):
+        visit.check()
+    visit.foreign.clear()
+    with pytest.raises(AssertionError, match="made up"):
+        visit.check()
+    with pytest.raises(AssertionError, match="button-name"):
+        visit.check_accessible()
+    with pytest.raises(AssertionError, match="pixels in a window"):
+        visit.check_fits()
+    visit.expect("made up", "example.org")
+    page.reload()
+
+
+@pytest.fixture
+def shy(browser: Browser) -> Iterator[Browser]:
+    """The browser of somebody who lets no page hear them."""
+    asking = [each for each in ARGUMENTS if each != "--use-fake-ui-for-media-stream"]
+    running = browser.browser_type.launch(executable_path=chromium(), args=asking)
+    yield running
+    running.close()
+
+
+def test_a_denied_microphone_is_told(shy: Browser, stack: Stack, keep: Keep) -> None:
+    with visiting(shy, stack.base_url, stack.token("ada"), permissions=()) as visit:
+        page = visit.go("/")
+        page.get_by_role("button", name="Record").click()
+        expect(page.get_by_role("alert")).to_contain_text("microphone")
+        keep(page, "microphone-denied")
+        visit.check_accessible()
