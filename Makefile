@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SERVING := ./shared ./services/gateway ./services/inference ./services/scheduler ./client ./deploy/local
 PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pyproject.toml)
 
-BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients)
+BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients page)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
@@ -169,6 +169,9 @@ bench-growth: bench-trends ## The same beside a database with a hundredth of the
 
 bench-patients: $(VENV)/.everything ## A clinician's first page of 1,000 patients beside the same rows, bare
 	@$(BENCH) bench.patients $(ARGS)
+
+bench-page: $(VENV)/.everything ## The page's first load and its chart, in a browser
+	@$(BENCH) bench.page $(ARGS)
 
 bench-scaling: $(VENV)/.everything ## Simulate days of 10 million recordings under rules of scaling
 	@$(BENCH) bench.simulate_scaling $(ARGS)

@@ -23,4 +23,5 @@ export async function start(App, area) {
   place.replaceChildren();
   render(html`<${App} t=${t} />`, place);
   document.documentElement.dataset.ready = "true";
+  performance.mark("ready");
 }

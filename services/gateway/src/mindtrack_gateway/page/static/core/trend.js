@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { day, number, share, signed } from "./format.js";
-import { html, useMemo } from "./html.js";
+import { html, useMemo, useState } from "./html.js";
 
 const DAY = 86_400; // seconds
 /** Longer without a recording, and lines stop. */
@@ -51,13 +51,22 @@ export function Trend({ t, report, alerts = [], height }) {
     <figcaption>
       <${Legend} t=${t} alerts=${drawn.marks.length > 0} judged=${points.some((point) => point.z !== null)} />
     </figcaption>
-    <details>
-      <summary>${t("as-table")}</summary>
-      <div class="scroll" tabindex="0" role="region" aria-label=${name}>
-        <${Table} t=${t} points=${points} write=${write} name=${name} />
-      </div>
-    </details>
+    <${Twin} t=${t} points=${points} write=${write} name=${name} />
   </figure>`;
+}
+
+/** The same as a table, which is long: it is made when somebody opens it. */
+function Twin({ t, name, ...rest }) {
+  const [open, setOpen] = useState(false);
+  return html`<details onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>${t("as-table")}</summary>
+    ${
+      open &&
+      html`<div class="scroll" tabindex="0" role="region" aria-label=${name}>
+        <${Table} t=${t} name=${name} ...${rest} />
+      </div>`
+    }
+  </details>`;
 }
 
 function drawing(report, alerts) {
