@@ -288,13 +288,14 @@ class MindTrack:
         """Who read, or tried to read, what of yours, newest first."""
         return self._each(accesses_listing(page_size))
 
-    def patients(
+    def patients(  # noqa: PLR0913 - one for each filter
         self,
         *,
         sort: str = "status",
         order: str = "desc",
         statuses: Iterable[str] = (),
         open_alerts: bool | None = None,
+        search: str | None = None,
         page_size: int = 100,
     ) -> Iterator[Patient]:
         """As a clinician, who granted you something. Each of them can see that you looked.
@@ -304,10 +305,13 @@ class MindTrack:
             order: `desc`, the most urgent, the latest or the highest first; or `asc`.
             statuses: only those who stand so.
             open_alerts: only those who have open alerts, or who have none.
+            search: only whose label holds these characters, in either case, or whose id this is.
             page_size: up to 1000.
 
         """
-        return self._each(patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts))
+        return self._each(
+            patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts, search=search)
+        )
 
     def patients_overview(self, silent_days: int | None = None) -> Overview:
         """As a clinician, how many of those who granted you something stand how."""

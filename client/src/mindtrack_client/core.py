@@ -517,13 +517,14 @@ def accesses_listing(page_size: int) -> Listing[Access]:
     return Listing.of("v1/users/me/accesses", Page[Access], page_size)
 
 
-def patients_listing(
+def patients_listing(  # noqa: PLR0913 - one for each filter
     sort: str,
     order: str,
     statuses: Iterable[str],
     page_size: int,
     *,
     open_alerts: bool | None,
+    search: str | None,
 ) -> Listing[Patient]:
     listing = Listing.of(
         "v1/patients",
@@ -532,6 +533,7 @@ def patients_listing(
         sort=sort,
         order=order,
         open_alerts=None if open_alerts is None else str(open_alerts).lower(),
+        search=search,
     )
     found = tuple(statuses)
     return replace(listing, params={**listing.params, "status": found}) if found else listing

@@ -462,6 +462,8 @@ class Patient(Model):
     seven_day_z: float | None = None
     #: The person's day that this is of.
     as_of: date | None = None
+    #: The last 28 days up to `as_of`, oldest first, in the same; None for a day that could not be judged.
+    recent: tuple[float | None, ...] | None = None
     last_recorded_at: datetime | None = None
     alerts: OpenAlerts | None = None
     grant_id: UUID

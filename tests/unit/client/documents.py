@@ -224,6 +224,7 @@ def patient(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of th
         "direction": "rising",
         "seven_day_z": 2.345,
         "as_of": "2026-11-22",
+        "recent": [None, -3.0, *[0.0] * 25, 4.5],
         "last_recorded_at": "2026-11-22T07:59:00Z",
         "alerts": {"count": 2, "oldest_since": "2026-11-20T08:00:00Z"},
         "grant_id": GRANT_ID,

@@ -27,7 +27,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from mindtrack_shared.domain.access_events import LONGEST_ACTION, ActorRole, Outcome
@@ -56,6 +56,7 @@ from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.domain.notes import LONGEST_LABEL
 from mindtrack_shared.domain.notes import LONGEST_NOTE as LONGEST_CLINICAL_NOTE
 from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
+from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 from mindtrack_shared.domain.trends import Direction, End, Measure, Status
 from mindtrack_shared.domain.webhooks import (
@@ -900,6 +901,10 @@ class Standing(Base):
     #: When to look again though nothing was recorded: silence changes a status, too. Null: not even that.
     due_at: Mapped[datetime | None]
     evaluated_at: Mapped[datetime | None]
+    #: z of each of the last days up to `as_of`, oldest first; null where none was judged. And the
+    #: `evaluated_at` that this came with: a release that does not know it leaves it behind.
+    recent: Mapped[list[float | None] | None] = mapped_column(ARRAY(REAL))
+    recent_at: Mapped[datetime | None]
 
     __table_args__ = (
         _one_of("status", Status),
@@ -921,6 +926,13 @@ class Standing(Base):
             name="recording_days_bounded",
         ),
         CheckConstraint("seven_day_z <> 'NaN'", name="seven_day_z_is_a_number"),
+        CheckConstraint(
+            f"recent is null or coalesce(array_dims(recent) = '[1:{RECENT_DAYS}]', false)",
+            name="recent_has_its_days",
+        ),
+        CheckConstraint("'NaN' <> all (recent)", name="recent_are_numbers"),
+        CheckConstraint("(recent is null) = (recent_at is null)", name="recent_since"),
+        CheckConstraint("evaluated_at is not null or recent is null", name="recent_once_evaluated"),
         Index("ix_standings_stale", "stale_since", postgresql_where=text("stale_since is not null")),
         Index("ix_standings_due", "due_at", postgresql_where=text("due_at is not null")),
     )
