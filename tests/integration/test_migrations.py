@@ -267,6 +267,25 @@ def test_the_release_before_recent_days_goes_on_evaluating(empty: Engine) -> Non
         assert connection.execute(text(as_the_former)).rowcount == 1
 
 
+def test_the_release_before_erasures_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0015")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0016")
+    write_as_the_previous_release(empty)
+
+    with empty.begin() as connection:
+        statement = (
+            "insert into tombstones (job_id, user_id, receipt_id, object_key)"
+            " select gen_random_uuid(), id, gen_random_uuid(), id::text from users"
+        )
+        assert connection.execute(text(statement)).rowcount == 2
+        connection.execute(text("insert into erasures (id, user_id) select gen_random_uuid(), id from users"))
+    migrate.downgrade(empty, "0015")
+    write_as_the_previous_release(empty)
+    with empty.connect() as connection:
+        assert connection.scalar(text("select count(*) from tombstones")) == 2
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")

@@ -40,6 +40,7 @@ from mindtrack_client.core import (
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
 from mindtrack_client.models import (
     Access,
+    Erasure,
     Grant,
     HistoryDay,
     Invitation,
@@ -189,6 +190,13 @@ class AsyncMindTrack:
     async def delete(self, job_id: UUID | str) -> Receipt:
         """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
         return await self._run(self._core.delete(job_id))
+
+    async def erase_everything(self) -> Erasure:
+        """Erase your recordings and all else about you, for good. Asked again, the receipt is the same.
+
+        What you wrote about others as a clinician stays. Thousands of recordings take a while.
+        """
+        return await self._run(self._core.erase_everything())
 
     async def trends(
         self, user_id: UUID | str = "me", days: int = 7, *, measures: Iterable[str] = ()

@@ -38,6 +38,7 @@ from mindtrack_client.core import (
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
 from mindtrack_client.models import (
     Access,
+    Erasure,
     Grant,
     HistoryDay,
     Invitation,
@@ -207,6 +208,13 @@ class MindTrack:
     def delete(self, job_id: UUID | str) -> Receipt:
         """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
         return self._run(self._core.delete(job_id))
+
+    def erase_everything(self) -> Erasure:
+        """Erase your recordings and all else about you, for good. Asked again, the receipt is the same.
+
+        What you wrote about others as a clinician stays. Thousands of recordings take a while.
+        """
+        return self._run(self._core.erase_everything())
 
     def trends(self, user_id: UUID | str = "me", days: int = 7, *, measures: Iterable[str] = ()) -> Trend:
         """The last `days` days of your history, or of someone who granted you access to theirs.

@@ -38,6 +38,7 @@ from mindtrack_client.exchange import Authorize, Blocking, Flow, Params, Reply, 
 from mindtrack_client.models import (
     Access,
     Bundle,
+    Erasure,
     Grant,
     HistoryDay,
     Invitation,
@@ -312,6 +313,10 @@ class Core:
 
     def delete(self, job_id: UUID | str) -> Flow[Receipt]:
         return parsed((yield from self._exchange(Request("DELETE", job_path(job_id)))), Receipt)
+
+    def erase_everything(self) -> Flow[Erasure]:
+        request = json_request("DELETE", "v1/users/me", {"confirm": "erase everything"})
+        return parsed((yield from self._exchange(request)), Erasure)
 
     def trends(self, user_id: UUID | str, days: int, measures: Iterable[str]) -> Flow[Trend]:
         params: dict[str, str | list[str]] = {"days": str(days), "measure": list(measures)}

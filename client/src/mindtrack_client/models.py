@@ -243,6 +243,18 @@ class Receipt(Model):
     audio_deleted_at: datetime | None = None
 
 
+class Erasure(Model):
+    """That all that there was about a person is gone."""
+
+    receipt_id: UUID
+    begun_at: datetime
+    erased_at: datetime
+    #: How many `recordings`, `notes`, `grants` and so on.
+    removed: Mapping[str, int]
+    #: Recordings that storage may still hold: nobody reaches them any more, and they are deleted soon.
+    audio_left: int
+
+
 class LatestScore(Model):
     recorded_at: datetime
     stress_score: float

@@ -145,6 +145,8 @@ class User(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     subject: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: When all that there was about them was erased last. The row itself stays: services remember its id.
+    erased_at: Mapped[datetime | None]
 
     __table_args__ = (CheckConstraint("length(subject) between 1 and 255", name="subject_bounded"),)
 
@@ -295,7 +297,10 @@ class IdempotencyKey(Base):
 
 
 class Tombstone(Base):
-    """What is left of a job that its owner deleted: that there was one, and whether its audio is gone."""
+    """What is left of a job that its owner deleted: that there was one, and whether its audio is gone.
+
+    Also of an upload whose owner had everything erased, under its id.
+    """
 
     __tablename__ = "tombstones"
 
@@ -306,12 +311,36 @@ class Tombstone(Base):
     #: Known until the object is gone.
     object_key: Mapped[str | None]
     object_deleted_at: Mapped[datetime | None]
+    #: Until then a URL may bring the object again: deleting it earlier would not be for good.
+    bury_after: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint(
             "(object_key is null) = (object_deleted_at is not null)", name="key_kept_until_object_is_gone"
         ),
         Index("ix_tombstones_unburied", "deleted_at", postgresql_where=text("object_deleted_at is null")),
+    )
+
+
+class Erasure(Base):
+    """That a person had everything about them erased, and how much there was. Its id is the receipt."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    begun_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    #: Null while something may be left.
+    finished_at: Mapped[datetime | None]
+    #: Numbers by name.
+    removed: Mapped[Measurements] = mapped_column(measurements, server_default=text("'{}'"))
+
+    __table_args__ = (
+        CheckConstraint("finished_at >= begun_at", name="finished_after"),
+        _is_object("removed"),
+        Index("ix_erasures_user_id_id", "user_id", "id"),
+        # Whoever asks again goes on with it.
+        Index("uq_erasures_under_way", "user_id", unique=True, postgresql_where=text("finished_at is null")),
     )
 
 

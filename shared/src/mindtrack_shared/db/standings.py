@@ -88,6 +88,11 @@ def settle(  # noqa: PLR0913 - what is known of a trend
     return update(Standing).where(Standing.user_id == user_id).values(found)
 
 
+def hold(user_id: UUID) -> Select[UUID]:
+    """Lock a standing, if there is one; whoever is looking is waited for."""
+    return select(Standing.user_id).where(Standing.user_id == user_id).with_for_update()
+
+
 def put_off(user_id: UUID, *, delay: timedelta) -> Update:
     """Look again later: a standing that cannot be found out must not hold up the others."""
     later = update(Standing).where(Standing.user_id == user_id)

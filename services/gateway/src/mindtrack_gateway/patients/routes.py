@@ -143,7 +143,7 @@ async def label(
     user_id: UUID, wanted: Label, response: Response, parts: PartsDep, caller: CurrentClinician
 ) -> LabelView:
     """Keep your own word for somebody who granted you anything, so that you can tell them from others."""
-    async with access.attending(parts, caller, user_id, None, action="labelPatient") as session:
+    async with access.attending(parts, caller, user_id, None, action="labelPatient", adds=True) as session:
         await session.execute(
             patients.remove_label(caller.id, user_id)
             if wanted.label is None

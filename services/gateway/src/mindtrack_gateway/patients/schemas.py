@@ -61,8 +61,8 @@ class PatientView(BaseModel):
             min_length=RECENT_DAYS,
             max_length=RECENT_DAYS,
             description=f"By `trends`: the stress score of each of the last {RECENT_DAYS} days up to "
-            "`as_of`, oldest first, in the person's own standard deviations from their usual. Null for a day without "
-            "a recording that could be judged. All of it is null until somebody has looked.",
+            "`as_of`, oldest first, in the person's own standard deviations from their usual. Null for a day "
+            "without a recording that could be judged. All of it is null until somebody has looked.",
         ),
     ]
     last_recorded_at: Annotated[
