@@ -30,7 +30,7 @@ from mindtrack_shared.storage import RecordingStore
 #: Empties the database, but for people, and for who read what: that only grows.
 EMPTY = (
     "TRUNCATE recordings, jobs, tombstones, day_rollups, day_values, webhook_endpoints, invitations,"
-    " standings, alerts, notification_preferences, notes, patient_labels CASCADE"
+    " standings, alerts, notification_preferences, notes, patient_labels, erasures CASCADE"
 )
 #: Makes a client of a person by their subject and roles.
 SignIn = Callable[..., httpx.Client]

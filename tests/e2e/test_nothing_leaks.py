@@ -169,6 +169,7 @@ def _consent(stack: Stack, client: MindTrack) -> str:
         note = clinician.write_note(grant.user_id, f"First {TYPED}")
         clinician.change_note(grant.user_id, note.id, TYPED)
         assert [patient.label for patient in clinician.patients(sort="seven_day_z", page_size=1)] == [TYPED]
+        assert [patient.label for patient in clinician.patients(search=TYPED)] == [TYPED]
         assert clinician.export_csv(grant.user_id)
         assert list(clinician.export_fhir(grant.user_id))
         client.revoke(grant.id)

@@ -105,6 +105,7 @@ ROWS: dict[str, Row] = {
     "listGrants": Row(roles=READERS),
     "revokeGrant": Row(roles=READERS, names=GRANT),
     "listAccesses": Row(),
+    "eraseEverything": Row(body={"confirm": "erase everything"}),
     "listAlerts": Row(roles=READERS, scope=Scope.ALERTS, names=PERSON),
     "getAlert": Row(roles=READERS, scope=Scope.ALERTS, names=ALERT),
     "acknowledgeAlert": Row(roles=READERS, scope=Scope.ALERTS, names=ALERT),

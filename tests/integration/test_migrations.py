@@ -236,6 +236,56 @@ def test_alerts_go_with_their_release_and_nothing_else_does(empty: Engine) -> No
     assert kept() == ([["job.failed"], ["job.succeeded"]], ["job.failed", "job.succeeded"])
 
 
+def test_the_release_before_recent_days_goes_on_evaluating(empty: Engine) -> None:
+    found = (
+        "status = 'above', direction = 'rising', recording_days_7 = 1, recording_days_28 = 2,"
+        " as_of = now()::date, time_zone = 'UTC', evaluated_at = clock_timestamp(), stale_since = null"
+    )
+    as_the_former = f"update standings set {found}"  # noqa: S608 - constants
+    as_ours = "update standings set recent = array_fill(1.5, array[28]), recent_at = evaluated_at"
+    migrate.upgrade(empty, "0014")
+    write_as_the_previous_release(empty)
+
+    def run(statement: str) -> list[bool | None]:
+        """Return whether the days are of the evaluation, if there are any."""
+        with empty.begin() as connection:
+            connection.execute(text(statement))
+            return list(connection.scalars(text("select recent_at = evaluated_at from standings")))
+
+    with empty.begin() as connection:
+        connection.execute(text("insert into standings (user_id, stale_since) select id, now() from users"))
+        connection.execute(text(as_the_former))
+    migrate.upgrade(empty, "0015")
+
+    assert run("select") == [None], "what is there is not touched, and nobody has to be looked at for it"
+    assert run(as_the_former) == [None]
+    assert run(as_ours) == [True]
+    assert run(as_the_former) == [False], "so ours does not show them"
+    migrate.downgrade(empty, "0014")
+    write_as_the_previous_release(empty)
+    with empty.begin() as connection:
+        assert connection.execute(text(as_the_former)).rowcount == 1
+
+
+def test_the_release_before_erasures_goes_on_writing(empty: Engine) -> None:
+    migrate.upgrade(empty, "0015")
+    write_as_the_previous_release(empty)
+    migrate.upgrade(empty, "0016")
+    write_as_the_previous_release(empty)
+
+    with empty.begin() as connection:
+        statement = (
+            "insert into tombstones (job_id, user_id, receipt_id, object_key)"
+            " select gen_random_uuid(), id, gen_random_uuid(), id::text from users"
+        )
+        assert connection.execute(text(statement)).rowcount == 2
+        connection.execute(text("insert into erasures (id, user_id) select gen_random_uuid(), id from users"))
+    migrate.downgrade(empty, "0015")
+    write_as_the_previous_release(empty)
+    with empty.connect() as connection:
+        assert connection.scalar(text("select count(*) from tombstones")) == 2
+
+
 def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
     """A transaction that goes on from jobs to analyses must not meet a migration that went the other way."""
     migrate.upgrade(empty, "0001")

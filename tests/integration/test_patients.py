@@ -34,6 +34,7 @@ from mindtrack_shared.ids import new_id
 NOW = datetime.now(UTC).replace(microsecond=123456)
 DAY = timedelta(days=1)
 OPEN = (Scope.TRENDS, Scope.ALERTS)
+RECENT = [None, *[0.25] * 26, -1.5]
 
 Patient = Callable[..., UUID]
 
@@ -86,6 +87,8 @@ def standing(
         last_recorded_at=last_recorded_at,
         evaluated_at=NOW,
         due_at=NOW + DAY,
+        recent=RECENT,
+        recent_at=NOW,
     )
 
 
@@ -144,6 +147,7 @@ def test_a_patient_is_shown_as_they_stand(florence: httpx.Client, engine: Engine
     assert item["label"] is None
     assert (item["status"], item["direction"], item["seven_day_z"]) == ("above", "rising", 1.75)
     assert item["as_of"] == "2026-03-01"
+    assert item["recent"] == RECENT
     assert datetime.fromisoformat(item["last_recorded_at"]) == NOW - DAY
     assert item["alerts"]["count"] == 2, "one has ended"
     assert datetime.fromisoformat(item["alerts"]["oldest_since"]) == NOW - 3 * DAY
@@ -158,7 +162,7 @@ def test_a_patient_is_shown_as_they_stand(florence: httpx.Client, engine: Engine
 @pytest.mark.parametrize(
     ("scopes", "shown"),
     [
-        ((Scope.TRENDS,), {"status", "direction", "seven_day_z", "as_of", "last_recorded_at"}),
+        ((Scope.TRENDS,), {"status", "direction", "seven_day_z", "as_of", "recent", "last_recorded_at"}),
         ((Scope.ALERTS,), {"alerts"}),
         ((Scope.ANALYSES, Scope.NOTES, Scope.FEEDBACK), set()),
     ],
@@ -170,8 +174,30 @@ def test_what_the_scopes_do_not_open_is_null(
 
     ((item,),) = pages(florence)
 
-    hideable = {"status", "direction", "seven_day_z", "as_of", "last_recorded_at", "alerts"}
+    hideable = {"status", "direction", "seven_day_z", "as_of", "recent", "last_recorded_at", "alerts"}
     assert {name for name in hideable if item[name] is not None} == shown
+
+
+def test_days_that_another_release_left_behind_are_not_shown(
+    florence: httpx.Client, engine: Engine, patient: Patient
+) -> None:
+    patient()
+    with engine.begin() as connection:
+        statement = "update standings set as_of = as_of + 1, evaluated_at = evaluated_at + interval '1 day'"
+        connection.execute(text(statement))
+
+    ((item,),) = pages(florence)
+    assert (item["status"], item["as_of"], item["recent"]) == ("within_range", "2026-03-02", None)
+
+
+@pytest.mark.parametrize(
+    "recent",
+    ["'{}'", "array_fill(0, array[27])", "array_fill(0, array[2, 14])", "array_fill('NaN'::real, array[28])"],
+)
+def test_days_of_a_standing_are_numbers_and_so_many(engine: Engine, patient: Patient, recent: str) -> None:
+    patient()
+    with engine.connect() as connection, pytest.raises(IntegrityError):
+        connection.execute(text(f"update standings set recent = {recent}"))  # noqa: S608 - constants
 
 
 @pytest.mark.parametrize("query", [{"status": "above"}, {"open_alerts": "true"}, {"open_alerts": "false"}])
@@ -477,6 +503,75 @@ def test_labels_go_with_either_of_both(
             assert connection.scalar(text("select count(*) from patient_labels")) == 0
 
 
+# --- search ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("tues", {"Tuesdays 50%", "on tuesdays"}),
+        ("ESDAYS", {"Tuesdays 50%", "on tuesdays"}),
+        ("0%", {"Tuesdays 50%"}),
+        ("%", {"Tuesdays 50%"}),
+        ("_", {"a_b"}),
+        ("/", {"Ä/Ö"}),
+        ("ä/ö", {"Ä/Ö"}),
+        ("\\", set()),
+        ("Wednesdays", set()),
+    ],
+)
+def test_whom_a_clinician_calls_something_can_be_found(
+    florence: httpx.Client, patient: Patient, search: str, found: set[str]
+) -> None:
+    people = {label: patient() for label in ("Tuesdays 50%", "on tuesdays", "a_b", "Ä/Ö")}
+    for label, person in people.items():
+        call(florence, person, label)
+    patient()
+
+    assert set(listed(florence, search=search)) == {people[label] for label in found}
+
+
+def test_somebody_can_be_found_by_their_id_in_full(florence: httpx.Client, patient: Patient) -> None:
+    person, other, stranger = patient(), patient(), patient(scopes=())
+    call(florence, other, str(person))
+
+    assert set(listed(florence, search=str(person))) == {person, other}
+    assert listed(florence, search=str(person).upper().replace("-", "")) == [person]
+    assert listed(florence, search=str(person)[:-1]) == [other]
+    assert listed(florence, search=str(stranger)) == []
+
+
+def test_nobody_is_found_by_what_another_clinician_calls_them(
+    florence: httpx.Client, sign_in: SignIn, engine: Engine, patient: Patient, clinician: UUID
+) -> None:
+    person, other = patient(), add_user(engine, f"clinician-{new_id()}")
+    add_grant(engine, person, other)
+    call(sign_in(subject_of(engine, other), Role.CLINICIAN), person, "Tuesdays")
+
+    assert listed(florence, search="Tuesdays") == []
+    assert person not in {line.subject_id for line in lines(engine, clinician)}, "and nobody was shown"
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("sort", PatientSort)
+def test_pages_of_a_search_lead_through_everybody_once(
+    florence: httpx.Client, patient: Patient, sort: PatientSort, order: Order
+) -> None:
+    people = []
+    for place, z in enumerate((1.5, 1.5, None, 0.3, 2.5, None, 1.5)):
+        person = patient(Status.ABOVE, seven_day_z=z, last_recorded_at=z and NOW - z * DAY)
+        if place % 3:
+            call(florence, person, f"Group {place}")
+            people.append(person)
+
+    found = pages(florence, sort=sort, order=order, search="group", limit=1)
+
+    items = [item for page in found for item in page]
+    assert [len(page) for page in found] == [1] * len(people)
+    assert {UUID(item["user_id"]) for item in items} == set(people)
+    assert items == pages(florence, sort=sort, order=order, search="group")[0]
+
+
 # --- questions ------------------------------------------------------------------------------------------
 
 
@@ -494,6 +589,9 @@ def test_labels_go_with_either_of_both(
         (f"cursor={'B' * 36}", "cursor"),
         (f"cursor={FORGED}", "cursor"),
         (f"cursor={'A' * 65}", "query.cursor"),
+        ("search=", "query.search"),
+        (f"search={'a' * (LONGEST_LABEL + 1)}", "query.search"),
+        ("search=a%00", "query.search"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(florence: httpx.Client, query: str, field: str) -> None:
@@ -558,7 +656,9 @@ join crowd other on other.n = 1 + (crowd.n + 37 * turn) % 2000;
 insert into grants (id, user_id, clinician_id, invitation_id, scopes, purpose, use_context, expires_at)
 select uuidv7(), user_id, redeemed_by, id, scopes, purpose, use_context, now() + interval '90 days'
 from invitations;
-analyze users, standings, alerts, invitations, grants
+insert into patient_labels (clinician_id, user_id, label)
+select clinician_id, user_id, 'On day ' || row_number() over () from grants;
+analyze users, standings, alerts, invitations, grants, patient_labels
 """
 
 
@@ -576,9 +676,12 @@ def test_a_list_looks_into_indexes_whoever_else_there_is(
     crowded: Connection, clinician: UUID, sort: PatientSort, limit: int
 ) -> None:
     asked = Asked(clinician, "listPatients", None)
-    for more in ({}, {"statuses": [Status.ABOVE]}, {"open_alerts": True}):
+    searches = ({"search": "day 7"}, {"search": str(new_id())})
+    for more in ({}, {"statuses": [Status.ABOVE]}, {"open_alerts": True}, *searches):
         query = patients.page(asked, limit=limit, sort=sort, order=Order.DESCENDING, **more)
-        indexed(explained(crowded, query))
+        plan = explained(crowded, query)
+        indexed(plan)
+        assert re.search("Index Scan using pk_patient_labels", plan), plan
 
 
 def test_an_overview_looks_into_indexes_too(crowded: Connection, clinician: UUID) -> None:

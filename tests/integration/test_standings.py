@@ -114,6 +114,40 @@ def test_a_standing_tells_where_the_last_days_lie(engine: Engine, ada_id: UUID) 
     assert look(engine) == 0, "nothing is due before the day is over"
 
 
+def test_a_standing_tells_how_each_of_the_last_days_lies(engine: Engine, ada_id: UUID) -> None:
+    days = rise(TODAY)
+    del days[TODAY - 20 * DAY]
+    add_history(engine, ada_id, days)
+
+    look(engine)
+    found = standing(engine, ada_id)
+    assert found.recent is not None
+    assert len(found.recent) == 28
+    assert [place for place, z in enumerate(found.recent) if z is None] == [7]
+    judged = [z for z in found.recent if z is not None]
+    assert max(judged[:13]) < 2 < min(judged[13:]), "fourteen days that are higher"
+    assert found.seven_day_z == pytest.approx(sum(judged[-7:]) / 7, abs=0.006)
+    assert found.recent_at == found.evaluated_at
+
+    shift(engine, 1)
+    look(engine)
+    assert standing(engine, ada_id).recent == [*found.recent[1:], None]
+
+
+def test_of_a_day_that_two_models_judged_the_later_one_counts(engine: Engine, ada_id: UUID) -> None:
+    add_history(engine, ada_id, rise(TODAY - DAY, days=0), revision="one")
+    look(engine)
+    before = standing(engine, ada_id).recent
+    assert before is not None
+    add_history(engine, ada_id, rise(TODAY, days=0), revision="two")
+
+    look(engine)
+    found = standing(engine, ada_id).recent
+    assert found is not None
+    assert found[-1] is not None
+    assert found[:-1] != before[1:]
+
+
 def test_a_person_whose_history_is_short_is_calibrating(engine: Engine, ada_id: UUID) -> None:
     add_history(engine, ada_id, {TODAY: 0.9})
 

@@ -40,6 +40,7 @@ from mindtrack_client.core import (
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
 from mindtrack_client.models import (
     Access,
+    Erasure,
     Grant,
     HistoryDay,
     Invitation,
@@ -190,6 +191,13 @@ class AsyncMindTrack:
         """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
         return await self._run(self._core.delete(job_id))
 
+    async def erase_everything(self) -> Erasure:
+        """Erase your recordings and all else about you, for good. Asked again, the receipt is the same.
+
+        What you wrote about others as a clinician stays. Thousands of recordings take a while.
+        """
+        return await self._run(self._core.erase_everything())
+
     async def trends(
         self, user_id: UUID | str = "me", days: int = 7, *, measures: Iterable[str] = ()
     ) -> Trend:
@@ -276,13 +284,14 @@ class AsyncMindTrack:
         async for item in self._each(accesses_listing(page_size)):
             yield item
 
-    async def patients(
+    async def patients(  # noqa: PLR0913 - one for each filter
         self,
         *,
         sort: str = "status",
         order: str = "desc",
         statuses: Iterable[str] = (),
         open_alerts: bool | None = None,
+        search: str | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[Patient]:
         """As a clinician, who granted you something. Each of them can see that you looked.
@@ -292,11 +301,12 @@ class AsyncMindTrack:
             order: `desc`, the most urgent, the latest or the highest first; or `asc`.
             statuses: only those who stand so.
             open_alerts: only those who have open alerts, or who have none.
+            search: only whose label holds these characters, in either case, or whose id this is.
             page_size: up to 1000.
 
         """
         async for item in self._each(
-            patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts)
+            patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts, search=search)
         ):
             yield item
 

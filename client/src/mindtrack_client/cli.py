@@ -189,6 +189,7 @@ for _command in (
     record.record,
     data.history,
     data.delete,
+    data.erase,
     data.export,
     consent.invite,
     consent.invitations,

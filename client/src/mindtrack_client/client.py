@@ -38,6 +38,7 @@ from mindtrack_client.core import (
 from mindtrack_client.exchange import Authorize, Blocking, Effect, Flow, Reply, Send, Sleep
 from mindtrack_client.models import (
     Access,
+    Erasure,
     Grant,
     HistoryDay,
     Invitation,
@@ -208,6 +209,13 @@ class MindTrack:
         """Delete a job, its recording and its analysis. Deleted again, the receipt is the same."""
         return self._run(self._core.delete(job_id))
 
+    def erase_everything(self) -> Erasure:
+        """Erase your recordings and all else about you, for good. Asked again, the receipt is the same.
+
+        What you wrote about others as a clinician stays. Thousands of recordings take a while.
+        """
+        return self._run(self._core.erase_everything())
+
     def trends(self, user_id: UUID | str = "me", days: int = 7, *, measures: Iterable[str] = ()) -> Trend:
         """The last `days` days of your history, or of someone who granted you access to theirs.
 
@@ -288,13 +296,14 @@ class MindTrack:
         """Who read, or tried to read, what of yours, newest first."""
         return self._each(accesses_listing(page_size))
 
-    def patients(
+    def patients(  # noqa: PLR0913 - one for each filter
         self,
         *,
         sort: str = "status",
         order: str = "desc",
         statuses: Iterable[str] = (),
         open_alerts: bool | None = None,
+        search: str | None = None,
         page_size: int = 100,
     ) -> Iterator[Patient]:
         """As a clinician, who granted you something. Each of them can see that you looked.
@@ -304,10 +313,13 @@ class MindTrack:
             order: `desc`, the most urgent, the latest or the highest first; or `asc`.
             statuses: only those who stand so.
             open_alerts: only those who have open alerts, or who have none.
+            search: only whose label holds these characters, in either case, or whose id this is.
             page_size: up to 1000.
 
         """
-        return self._each(patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts))
+        return self._each(
+            patients_listing(sort, order, statuses, page_size, open_alerts=open_alerts, search=search)
+        )
 
     def patients_overview(self, silent_days: int | None = None) -> Overview:
         """As a clinician, how many of those who granted you something stand how."""

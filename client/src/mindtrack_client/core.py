@@ -38,6 +38,7 @@ from mindtrack_client.exchange import Authorize, Blocking, Flow, Params, Reply, 
 from mindtrack_client.models import (
     Access,
     Bundle,
+    Erasure,
     Grant,
     HistoryDay,
     Invitation,
@@ -313,6 +314,10 @@ class Core:
     def delete(self, job_id: UUID | str) -> Flow[Receipt]:
         return parsed((yield from self._exchange(Request("DELETE", job_path(job_id)))), Receipt)
 
+    def erase_everything(self) -> Flow[Erasure]:
+        request = json_request("DELETE", "v1/users/me", {"confirm": "erase everything"})
+        return parsed((yield from self._exchange(request)), Erasure)
+
     def trends(self, user_id: UUID | str, days: int, measures: Iterable[str]) -> Flow[Trend]:
         params: dict[str, str | list[str]] = {"days": str(days), "measure": list(measures)}
         request = Request("GET", f"{person_path(user_id)}/trends", params)
@@ -517,13 +522,14 @@ def accesses_listing(page_size: int) -> Listing[Access]:
     return Listing.of("v1/users/me/accesses", Page[Access], page_size)
 
 
-def patients_listing(
+def patients_listing(  # noqa: PLR0913 - one for each filter
     sort: str,
     order: str,
     statuses: Iterable[str],
     page_size: int,
     *,
     open_alerts: bool | None,
+    search: str | None,
 ) -> Listing[Patient]:
     listing = Listing.of(
         "v1/patients",
@@ -532,6 +538,7 @@ def patients_listing(
         sort=sort,
         order=order,
         open_alerts=None if open_alerts is None else str(open_alerts).lower(),
+        search=search,
     )
     found = tuple(statuses)
     return replace(listing, params={**listing.params, "status": found}) if found else listing

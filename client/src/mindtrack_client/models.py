@@ -243,6 +243,18 @@ class Receipt(Model):
     audio_deleted_at: datetime | None = None
 
 
+class Erasure(Model):
+    """That all that there was about a person is gone."""
+
+    receipt_id: UUID
+    begun_at: datetime
+    erased_at: datetime
+    #: How many `recordings`, `notes`, `grants` and so on.
+    removed: Mapping[str, int]
+    #: Recordings that storage may still hold: nobody reaches them any more, and they are deleted soon.
+    audio_left: int
+
+
 class LatestScore(Model):
     recorded_at: datetime
     stress_score: float
@@ -465,6 +477,8 @@ class Patient(Model):
     seven_day_z: float | None = None
     #: The person's day that this is of.
     as_of: date | None = None
+    #: The last 28 days up to `as_of`, oldest first, in the same; None for a day that could not be judged.
+    recent: tuple[float | None, ...] | None = None
     last_recorded_at: datetime | None = None
     alerts: OpenAlerts | None = None
     grant_id: UUID

@@ -39,6 +39,8 @@ _OUTCOMES = {
     JobStatus.CANCELED: "Canceled",
 }
 
+#: Columns of a terminal that also shows a patient's last days.
+_ROOM_FOR_DAYS = 112
 
 #: In words for people; any other reason is shown as it is.
 _REASONS = {
@@ -122,6 +124,10 @@ def print_patients(console: Console, patients: Iterable[Patient]) -> None:
     table.add_column("Z", justify="right", no_wrap=True)
     table.add_column("Recorded", no_wrap=True)
     table.add_column("Open", justify="right", no_wrap=True)
+    roomy = console.width >= _ROOM_FOR_DAYS
+    if roomy:
+        table.add_column("Last 28 days", no_wrap=True)
+    levels = BLOCKS if console.encoding.lower().startswith("utf") else DIGITS
     for patient in patients:
         table.add_row(
             patient.label or str(patient.user_id),
@@ -130,6 +136,7 @@ def print_patients(console: Console, patients: Iterable[Patient]) -> None:
             "-" if patient.seven_day_z is None else f"{patient.seven_day_z:+.1f}",
             "-" if patient.last_recorded_at is None else f"{patient.last_recorded_at:%Y-%m-%d}",
             "-" if patient.alerts is None else str(patient.alerts.count),
+            *([_recent(patient, levels)] if roomy else []),
         )
     if table.row_count == 0:
         console.print("No patients.")
@@ -137,6 +144,12 @@ def print_patients(console: Console, patients: Iterable[Patient]) -> None:
     console.print(table)
     console.print("Open alerts; Z is the last seven days beside the person's own usual.", style="dim")
     print_notice(console)
+
+
+def _recent(patient: Patient, levels: str) -> str:
+    """Draw days on one scale for everybody: the usual in the middle, three deviations to either side."""
+    days = patient.recent or ()
+    return sparkline((None if z is None else z / 6 + 0.5 for z in days), levels)
 
 
 def _indices(analysis: Analysis | None) -> tuple[str, ...]:

@@ -216,6 +216,16 @@ def access(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the
     return document | changes
 
 
+def erasure(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
+    return {
+        "receipt_id": "01890a5d-0000-7000-8000-00000000000e",
+        "begun_at": "2026-11-22T08:00:00Z",
+        "erased_at": "2026-11-22T08:00:09Z",
+        "removed": {"recordings": 12, "uploads": 0, "notes": 1},
+        "audio_left": 0,
+    } | changes
+
+
 def patient(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the document
     document: dict[str, Any] = {
         "user_id": USER_ID,
@@ -224,6 +234,7 @@ def patient(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of th
         "direction": "rising",
         "seven_day_z": 2.345,
         "as_of": "2026-11-22",
+        "recent": [None, -3.0, *[0.0] * 25, 4.5],
         "last_recorded_at": "2026-11-22T07:59:00Z",
         "alerts": {"count": 2, "oldest_since": "2026-11-20T08:00:00Z"},
         "grant_id": GRANT_ID,

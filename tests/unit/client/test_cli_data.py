@@ -96,6 +96,29 @@ class TestDelete:
         assert result.stderr == "Not Found (404): Because.\n"
 
 
+class TestErase:
+    PATH = "/v1/users/me"
+
+    def test_asks_first(self, command: Command, gateway: FakeGateway) -> None:
+        result = command("erase")  # nobody answers
+        assert result.exit_code == 1
+        assert "notes about you?" in result.stderr
+        assert gateway.asked == []
+
+    def test_tells_people_and_programs(self, command: Command, gateway: FakeGateway) -> None:
+        gateway.on("DELETE", self.PATH, Reply(200, documents.erasure()))
+        receipt = documents.erasure()["receipt_id"]
+        assert command("erase", "--yes").stdout == f"Erased 12 recordings, 1 notes; receipt {receipt}.\n"
+        assert json_lines(command("erase", "-y", "--json")) == [documents.erasure()]
+        assert [json.loads(asked.body) for asked in gateway.asked] == [{"confirm": "erase everything"}] * 2
+
+    def test_tells_of_audio_that_is_deleted_later(self, command: Command, gateway: FakeGateway) -> None:
+        gateway.on("DELETE", self.PATH, Reply(200, documents.erasure(removed={}, audio_left=2)))
+        told = command("erase", "--yes").stdout
+        assert "Erased nothing" in told
+        assert "deleted within minutes" in told
+
+
 class TestExport:
     @pytest.fixture(autouse=True)
     def kept(self, gateway: FakeGateway) -> list[dict[str, Any]]:

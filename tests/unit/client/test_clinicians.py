@@ -25,11 +25,16 @@ LISTS: dict[str, tuple[Callable[[MindTrack], Iterator[Any]], str, dict[str, Any]
     ),
     "some patients": (
         lambda m: m.patients(
-            sort="seven_day_z", order="asc", statuses=["above"], open_alerts=False, page_size=2
+            sort="seven_day_z",
+            order="asc",
+            statuses=["above"],
+            open_alerts=False,
+            search="50 %",
+            page_size=2,
         ),
         "/v1/patients",
         documents.patient(alerts=None),
-        {"sort": "seven_day_z", "order": "asc", "status": "above", "open_alerts": "false"},
+        {"sort": "seven_day_z", "order": "asc", "status": "above", "open_alerts": "false", "search": "50 %"},
     ),
     "notes": (lambda m: m.notes(page_size=2), "/v1/users/me/notes", documents.note(), {}),
     "deleted notes": (
@@ -64,7 +69,9 @@ def test_lists_are_fetched_page_by_page(mindtrack: MindTrack, gateway: FakeGatew
 
 
 def test_a_patient_is_what_their_grant_opens(mindtrack: MindTrack, gateway: FakeGateway) -> None:
-    hidden = dict.fromkeys(("status", "direction", "seven_day_z", "as_of", "last_recorded_at", "alerts"))
+    hidden = dict.fromkeys(
+        ("status", "direction", "seven_day_z", "as_of", "recent", "last_recorded_at", "alerts")
+    )
     items = [documents.patient(label="Tuesdays", status="of the future"), documents.patient(**hidden)]
     gateway.on("GET", "/v1/patients", Reply(200, {"items": items, "next_cursor": None}))
 
@@ -73,7 +80,10 @@ def test_a_patient_is_what_their_grant_opens(mindtrack: MindTrack, gateway: Fake
     assert (first.label, first.status, first.seven_day_z) == ("Tuesdays", "of the future", 2.345)
     assert first.alerts is not None
     assert first.alerts.count == 2
+    assert first.recent is not None
+    assert (len(first.recent), first.recent[:2], first.recent[-1]) == (28, (None, -3.0), 4.5)
     assert (second.status, second.alerts, second.last_recorded_at) == (None, None, None)
+    assert second.recent is None
 
 
 def test_an_overview(mindtrack: MindTrack, gateway: FakeGateway) -> None:

@@ -1,4 +1,4 @@
-"""`mindtrack history`, `delete` and `export`: what the service keeps about a person."""
+"""`mindtrack history`, `delete`, `erase` and `export`: what the service keeps about a person."""
 
 from __future__ import annotations
 
@@ -66,6 +66,30 @@ def delete(
             run.out.print(f"Deleted {job_id}; receipt {receipt.receipt_id}.", soft_wrap=True)
             if receipt.audio_deleted_at is None:
                 run.out.print("Its audio is out of reach, and is deleted as soon as storage answers.")
+
+
+def erase(
+    context: typer.Context,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase your recordings and all else that there is about you. There is no way back."""
+    with invocation(context, as_json=as_json) as run:
+        if not yes:
+            typer.confirm(
+                "Erase all your recordings and results, grants, settings and notes about you?",
+                abort=True,
+                err=True,
+            )
+        told = run.mindtrack.erase_everything()
+        if run.as_json:
+            run.print_json(told)
+            return
+        removed = ", ".join(f"{number} {name}" for name, number in told.removed.items() if number)
+        run.out.print(f"Erased {removed or 'nothing'}; receipt {told.receipt_id}.", soft_wrap=True)
+        if told.audio_left:
+            run.out.print("Their audio is out of reach, and is deleted within minutes.")
 
 
 def export(

@@ -41,6 +41,9 @@ def patients(  # noqa: PLR0913 - one parameter per option
     open_alerts: Annotated[
         bool | None, typer.Option("--open-alerts/--no-open-alerts", help="Only who has some, or none.")
     ] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only whose label holds this, or whose id it is.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +55,7 @@ def patients(  # noqa: PLR0913 - one parameter per option
                 order=order,
                 statuses=status or (),
                 open_alerts=open_alerts,
+                search=search,
                 page_size=min(limit, PAGE_SIZE),
             ),
             limit,

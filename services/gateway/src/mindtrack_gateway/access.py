@@ -21,7 +21,7 @@ from asgi_correlation_id import correlation_id
 
 from mindtrack_gateway.identity import Principal, Role
 from mindtrack_gateway.problems import ForbiddenError, NotFoundError, ProblemError
-from mindtrack_shared.db import access_events
+from mindtrack_shared.db import access_events, users
 from mindtrack_shared.domain.access_events import Outcome
 from mindtrack_shared.domain.grants import Scope
 
@@ -111,13 +111,20 @@ async def attending(  # noqa: PLR0913 - as above
     *,
     action: str,
     absent: str = NO_SUCH_PERSON,
+    adds: bool = False,
 ) -> AsyncIterator[AsyncSession]:
-    """As `reading`, as a clinician only: nobody is their own. Without a scope, any live grant will do."""
+    """As `reading`, as a clinician only: nobody is their own. Without a scope, any live grant will do.
+
+    Whoever `adds` something about the person says so: it must not outlast the person's erasure.
+    """
     clinician = caller.as_clinician
     if clinician is None:
         raise NotFoundError(absent)
     asked = access_events.decide(clinician, person, scope, action=action, request_id=request_id())
     async with parts.sessions() as session:
+        if adds and person is not None:
+            # Before the grant is looked up: whoever erases it waits for us, or we find it gone.
+            await session.execute(users.hold(person))
         outcome = await session.scalar(asked)
         if outcome != Outcome.ALLOWED:
             await session.commit()

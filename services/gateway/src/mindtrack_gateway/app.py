@@ -20,6 +20,7 @@ from mindtrack_gateway.analyses import routes as analyses
 from mindtrack_gateway.consent import accesses, grants, invitations
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.edge import Edge
+from mindtrack_gateway.erasure import routes as erasure
 from mindtrack_gateway.exports import routes as exports
 from mindtrack_gateway.feedback import routes as feedback
 from mindtrack_gateway.fhir import routes as fhir
@@ -182,6 +183,7 @@ def create_app() -> FastAPI:
         alerts.router,
         notifications.router,
         webhooks.router,
+        erasure.router,
         health.router,
         page.router,
     ):

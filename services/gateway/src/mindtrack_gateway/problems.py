@@ -15,6 +15,7 @@ ProblemError
 ├── UploadUsedError              409  a job has the upload already
 ├── TooManyWebhooksError         409  each person may have a few
 ├── WebhookDisabledError         409  nothing is sent to an endpoint that is disabled
+├── ErasedError                  409  all of the person's was erased while this was on its way
 ├── NothingToRateError           409  feedback on a job without an analysis
 ├── TooManyInvitationsError      409  each person may have a few that are open
 ├── InvitationRedeemedError      409  it is a grant by now
@@ -238,6 +239,16 @@ class UploadUsedError(ProblemError):
     status = HTTPStatus.CONFLICT
     slug = "upload-used"
     headers: ClassVar[dict[str, str]] = {"Connection": "close"}  # the body is not wanted
+
+
+class ErasedError(ProblemError):
+    """Everything was erased meanwhile"""
+
+    status = HTTPStatus.CONFLICT
+    slug = "erased-meanwhile"
+
+    def __init__(self) -> None:
+        super().__init__("It was not kept. Send it again if you want it to be.")
 
 
 class NothingToRateError(ProblemError):

@@ -7,6 +7,7 @@ is looked at afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic, perf_counter
@@ -23,6 +24,7 @@ from mindtrack_shared.db import alerts, analyses, day_values, notifications, sta
 from mindtrack_shared.db.models import Alert, Standing
 from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.notifications import Occasion
+from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.trends import (
     HISTORY,
     METHOD,
@@ -33,6 +35,7 @@ from mindtrack_shared.domain.trends import (
     Evidence,
     Measure,
     Opened,
+    Point,
     QuietHours,
     charts,
     evidence,
@@ -46,8 +49,10 @@ from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 
 #: What a standing is of: days up to and with the person's today.
-PERIOD = timedelta(days=28)
+PERIOD = timedelta(days=RECENT_DAYS)
 WEEK = timedelta(days=7)
+#: Of the z of a day: it becomes a line that nobody reads numbers from.
+RECENT_DIGITS = 2
 #: How long this may keep other tasks waiting.
 BUDGET = timedelta(seconds=5)
 #: Until a standing is looked at again that could not be found out.
@@ -155,9 +160,16 @@ def _standing(of_models: list[Chart], today: date) -> dict[str, Any]:
         "status": found.status,
         "direction": found.direction,
         "seven_day_z": found.seven_day_z,
+        "recent": _recent(found.points, today),
         "recording_days_7": len({point.day for point in found.points if point.day > today - WEEK}),
         "recording_days_28": found.recording_days,
     }
+
+
+def _recent(points: Iterable[Point], today: date) -> list[float | None]:
+    """Return z of each day of the period; of a day that two models judged, by the later one."""
+    judged = {point.day: round(point.z, RECENT_DIGITS) for point in points if point.z is not None}
+    return [judged.get(today - timedelta(days=ago)) for ago in reversed(range(RECENT_DAYS))]
 
 
 def _move(session: Session, case: _Case) -> tuple[UUID, str] | None:

@@ -11,12 +11,11 @@ from sqlalchemy import Engine
 
 from mindtrack_scheduler.metrics import SWEPT_UPLOADS
 from mindtrack_shared.db import uploads
+from mindtrack_shared.db.uploads import GRACE
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.storage import RecordingStore
 
-#: A `PUT` that began in time may go on for a while, and what it brought may still be submitted.
-GRACE = timedelta(hours=1)
 #: Rows that are locked while their objects are removed.
 BATCH = 100
 

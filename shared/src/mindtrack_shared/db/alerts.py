@@ -5,13 +5,14 @@ Whoever opens or ends alerts holds the lock on the person's standing. Every time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, Select, Update, cast, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.dml import Insert, ReturningInsert, ReturningUpdate
 
 from mindtrack_shared.db.clock import now
@@ -77,15 +78,17 @@ def end(alert_id: UUID, on: date, why: End, *, forget_reason: bool = False) -> R
     )
 
 
-def forget_reasons(user_id: UUID, day: date) -> Update:
+def forget_reasons(user_id: UUID, days: Collection[date]) -> Update:
     """Forget why alerts opened that are over, where something was deleted that they came from.
 
     Of one that is open, maintenance finds out whether anything of it is left.
     """
     first, last = (cast(Alert.reason[name].astext, Date) for name in ("since", "last_day"))
+    day = func.unnest(literal(list(days), ARRAY(Date))).column_valued("day")
+    came_from = select(day).where(day.between(first, last)).exists()
     return (
         update(Alert)
-        .where(Alert.user_id == user_id, Alert.ended_at.is_not(None), literal(day).between(first, last))
+        .where(Alert.user_id == user_id, Alert.ended_at.is_not(None), came_from)
         .values(reason=None)
     )
 

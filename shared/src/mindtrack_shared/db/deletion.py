@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, Update, case, delete, func, select, update
+from sqlalchemy import Delete, Select, Update, case, delete, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningDelete, ReturningUpdate
 
 from mindtrack_shared.db.analyses import counts
@@ -13,27 +14,45 @@ from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job, Recording, Tombstone
 
 
-def to_delete(job_id: UUID, user_id: UUID) -> Select[UUID, str, date]:
-    """Lock a person's job to be deleted: its recording, that one's object, and the day it counts for."""
+def to_delete(
+    user_id: UUID, *, job_id: UUID | None = None, limit: int = 1, wait: bool = True
+) -> Select[UUID, UUID, str, date]:
+    """Lock a person's jobs to be deleted, one that is named or so many of them.
+
+    Of each, its id, its recording, that one's object, and the day it counts for. Without `wait`, those that
+    somebody has just locked are left out.
+    """
+    found = (
+        select(Job.id, Recording.id, Recording.object_key, Recording.recorded_on)
+        .join(Recording, Recording.id == Job.recording_id)
+        .where(Job.user_id == user_id)
+        .order_by(Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=not wait)
+    )
+    return found if job_id is None else found.where(Job.id == job_id)
+
+
+def delete_analyses(job_ids: Collection[UUID]) -> ReturningDelete[UUID, bool]:
+    """Delete jobs' analyses, windows included; return of each whether it counted for its day."""
     return (
-        select(Recording.id, Recording.object_key, Recording.recorded_on)
-        .join(Job, Job.recording_id == Recording.id)
-        .where(Job.id == job_id, Job.user_id == user_id)
-        .with_for_update()
+        delete(AnalysisRecord)
+        .where(AnalysisRecord.job_id.in_(job_ids))
+        .returning(AnalysisRecord.job_id, counts())
     )
 
 
-def delete_analysis(job_id: UUID) -> ReturningDelete[bool]:
-    """Delete a job's analysis, windows included; return whether it counted for its day."""
-    return delete(AnalysisRecord).where(AnalysisRecord.job_id == job_id).returning(counts())
+def delete_jobs(job_ids: Collection[UUID]) -> Delete:
+    return delete(Job).where(Job.id.in_(job_ids))
 
 
-def delete_job(job_id: UUID) -> Delete:
-    return delete(Job).where(Job.id == job_id)
+def delete_recordings(recording_ids: Collection[UUID]) -> Delete:
+    return delete(Recording).where(Recording.id.in_(recording_ids))
 
 
-def delete_recording(recording_id: UUID) -> Delete:
-    return delete(Recording).where(Recording.id == recording_id)
+def are_left(user_id: UUID) -> Select[bool]:
+    """Whether a person has jobs."""
+    return select(select(Job.id).where(Job.user_id == user_id).exists())
 
 
 def tombstone(job_id: UUID) -> Select[Tombstone]:
@@ -53,30 +72,40 @@ def unburied(*, older_than: timedelta, limit: int) -> Select[UUID, str | None]:
     """Deleted jobs whose object may still be there, locked so that several share the work."""
     return (
         select(Tombstone.job_id, Tombstone.object_key)
-        .where(Tombstone.object_deleted_at.is_(None), Tombstone.deleted_at < after(-older_than))
+        .where(
+            Tombstone.object_deleted_at.is_(None),
+            Tombstone.deleted_at < after(-older_than),
+            or_(Tombstone.bury_after.is_(None), Tombstone.bury_after < now()),
+        )
         .order_by(Tombstone.deleted_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
 
 
-# --- the day that a deleted analysis counted for --------------------------------------------------------
+def count_unburied(user_id: UUID) -> Select[int]:
+    """Of how many of a person's deleted jobs the object may still be there."""
+    return select(func.count()).where(Tombstone.object_deleted_at.is_(None), Tombstone.user_id == user_id)
 
 
-def lock_day(user_id: UUID, day: date) -> Select[int]:
-    """Keep others from changing a day; who is at it is waited for.
+# --- the days that deleted analyses counted for ---------------------------------------------------------
+
+
+def lock_days(user_id: UUID, days: Collection[date]) -> Select[date]:
+    """Keep others from changing days; who is at one is waited for.
 
     There is a row as long as an analysis counts, so whoever deletes one that does finds it.
     """
     return (
-        select(DayRollupRecord.count)
-        .where(DayRollupRecord.user_id == user_id, DayRollupRecord.day == day)
+        select(DayRollupRecord.day)
+        .where(DayRollupRecord.user_id == user_id, DayRollupRecord.day.in_(days))
+        .order_by(DayRollupRecord.day)
         .with_for_update()
     )
 
 
-def sum_up_day(user_id: UUID, day: date) -> ReturningUpdate[date]:
-    """Write a locked day's running sums anew. No row back: no analysis counts any more."""
+def sum_up_days(user_id: UUID, days: Collection[date]) -> ReturningUpdate[date]:
+    """Write locked days' running sums anew; return those for which an analysis counts still."""
     stress = AnalysisRecord.stress_score
     parts = {
         "anxiety_sum": AnalysisRecord.anxiety_index,
@@ -102,7 +131,7 @@ def sum_up_day(user_id: UUID, day: date) -> ReturningUpdate[date]:
         .join(Recording, Recording.id == Job.recording_id)
         .where(
             AnalysisRecord.user_id == user_id,
-            Recording.recorded_on == day,
+            Recording.recorded_on.in_(days),
             counts(),
         )
         .group_by(AnalysisRecord.user_id, Recording.recorded_on)
@@ -116,5 +145,5 @@ def sum_up_day(user_id: UUID, day: date) -> ReturningUpdate[date]:
     )
 
 
-def drop_day(user_id: UUID, day: date) -> Delete:
-    return delete(DayRollupRecord).where(DayRollupRecord.user_id == user_id, DayRollupRecord.day == day)
+def drop_days(user_id: UUID, days: Collection[date]) -> Delete:
+    return delete(DayRollupRecord).where(DayRollupRecord.user_id == user_id, DayRollupRecord.day.in_(days))

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
@@ -87,6 +87,15 @@ def withdraw(invitation_id: UUID, user_id: UUID) -> ReturningUpdate[UUID]:
         .where(Invitation.id == invitation_id, Invitation.user_id == user_id, _open())
         .values(withdrawn_at=_since(Invitation.created_at))
         .returning(Invitation.id)
+    )
+
+
+def withdraw_all(user_id: UUID) -> Update:
+    """Take back what is open; whoever is redeeming one of them is waited for."""
+    return (
+        update(Invitation)
+        .where(Invitation.user_id == user_id, _open())
+        .values(withdrawn_at=_since(Invitation.created_at))
     )
 
 
@@ -192,4 +201,13 @@ def revoke(grant_id: UUID, *, person: UUID | None, clinician: UUID | None) -> Re
         .where(Grant.id == grant_id, _between(person, clinician), live())
         .values(revoked_at=_since(Grant.granted_at), revoked_by=by)
         .returning(Grant.id)
+    )
+
+
+def revoke_all(user_id: UUID) -> Update:
+    """End all live grants of a person's."""
+    return (
+        update(Grant)
+        .where(Grant.user_id == user_id, live())
+        .values(revoked_at=_since(Grant.granted_at), revoked_by=RevokedBy.PERSON)
     )

@@ -27,7 +27,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from mindtrack_shared.domain.access_events import LONGEST_ACTION, ActorRole, Outcome
@@ -56,6 +56,7 @@ from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.domain.notes import LONGEST_LABEL
 from mindtrack_shared.domain.notes import LONGEST_NOTE as LONGEST_CLINICAL_NOTE
 from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
+from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 from mindtrack_shared.domain.trends import Direction, End, Measure, Status
 from mindtrack_shared.domain.webhooks import (
@@ -144,6 +145,8 @@ class User(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     subject: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: When all that there was about them was erased last. The row itself stays: services remember its id.
+    erased_at: Mapped[datetime | None]
 
     __table_args__ = (CheckConstraint("length(subject) between 1 and 255", name="subject_bounded"),)
 
@@ -294,7 +297,10 @@ class IdempotencyKey(Base):
 
 
 class Tombstone(Base):
-    """What is left of a job that its owner deleted: that there was one, and whether its audio is gone."""
+    """What is left of a job that its owner deleted: that there was one, and whether its audio is gone.
+
+    Also of an upload whose owner had everything erased, under its id.
+    """
 
     __tablename__ = "tombstones"
 
@@ -305,12 +311,36 @@ class Tombstone(Base):
     #: Known until the object is gone.
     object_key: Mapped[str | None]
     object_deleted_at: Mapped[datetime | None]
+    #: Until then a URL may bring the object again: deleting it earlier would not be for good.
+    bury_after: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint(
             "(object_key is null) = (object_deleted_at is not null)", name="key_kept_until_object_is_gone"
         ),
         Index("ix_tombstones_unburied", "deleted_at", postgresql_where=text("object_deleted_at is null")),
+    )
+
+
+class Erasure(Base):
+    """That a person had everything about them erased, and how much there was. Its id is the receipt."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    begun_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    #: Null while something may be left.
+    finished_at: Mapped[datetime | None]
+    #: Numbers by name.
+    removed: Mapped[Measurements] = mapped_column(measurements, server_default=text("'{}'"))
+
+    __table_args__ = (
+        CheckConstraint("finished_at >= begun_at", name="finished_after"),
+        _is_object("removed"),
+        Index("ix_erasures_user_id_id", "user_id", "id"),
+        # Whoever asks again goes on with it.
+        Index("uq_erasures_under_way", "user_id", unique=True, postgresql_where=text("finished_at is null")),
     )
 
 
@@ -900,6 +930,10 @@ class Standing(Base):
     #: When to look again though nothing was recorded: silence changes a status, too. Null: not even that.
     due_at: Mapped[datetime | None]
     evaluated_at: Mapped[datetime | None]
+    #: z of each of the last days up to `as_of`, oldest first; null where none was judged. And the
+    #: `evaluated_at` that this came with: a release that does not know it leaves it behind.
+    recent: Mapped[list[float | None] | None] = mapped_column(ARRAY(REAL))
+    recent_at: Mapped[datetime | None]
 
     __table_args__ = (
         _one_of("status", Status),
@@ -921,6 +955,13 @@ class Standing(Base):
             name="recording_days_bounded",
         ),
         CheckConstraint("seven_day_z <> 'NaN'", name="seven_day_z_is_a_number"),
+        CheckConstraint(
+            f"recent is null or coalesce(array_dims(recent) = '[1:{RECENT_DAYS}]', false)",
+            name="recent_has_its_days",
+        ),
+        CheckConstraint("'NaN' <> all (recent)", name="recent_are_numbers"),
+        CheckConstraint("(recent is null) = (recent_at is null)", name="recent_since"),
+        CheckConstraint("evaluated_at is not null or recent is null", name="recent_once_evaluated"),
         Index("ix_standings_stale", "stale_since", postgresql_where=text("stale_since is not null")),
         Index("ix_standings_due", "due_at", postgresql_where=text("due_at is not null")),
     )

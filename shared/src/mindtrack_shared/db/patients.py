@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     FromClause,
+    ScalarSelect,
     Select,
     SmallInteger,
     Subquery,
@@ -77,10 +78,12 @@ def page(  # noqa: PLR0913 - what a page is asked by
     after_place: Place | None = None,
     statuses: Collection[Status] = (),
     open_alerts: bool | None = None,
+    search: str | None = None,
 ) -> Select[Any]:
     """So many persons and one more, who is not written down: there, another page follows.
 
-    Sorted by `sort`, then by when they were granted; whoever has no key comes last in either order.
+    Sorted by `sort`, then by when they were granted; whoever has no key comes last in either order. `search`
+    is looked for in the clinician's own labels, and may be somebody's id.
     """
     found = _persons(asked.clinician_id)
     key = _key(found, sort)
@@ -99,15 +102,14 @@ def page(  # noqa: PLR0913 - what a page is asked by
         # Looked up for each person, and not joined with everybody's.
         some = select(Alert.id).where(_is_open(found.c.user_id)).limit(1).scalar_subquery()
         query = query.where(found.c.opens_alerts, some.is_not(None) if open_alerts else some.is_(None))
+    if search is not None:
+        query = query.where(_is_called(asked.clinician_id, found.c.user_id, search))
     shown = query.cte("shown")
     alerts = _alerts(shown.c.user_id)
-    label = select(PatientLabel.label).where(
-        PatientLabel.clinician_id == asked.clinician_id, PatientLabel.user_id == shown.c.user_id
-    )
     return (
         select(
             *(shown.c[name] for name in (*_OF_GRANT, *_OF_STANDING, "key")),
-            label.scalar_subquery().label("label"),
+            _label(asked.clinician_id, shown.c.user_id).label("label"),
             case((shown.c.opens_alerts, alerts.c.number)).label("alerts"),
             case((shown.c.opens_alerts, alerts.c.oldest)).label("oldest_alert"),
         )
@@ -166,7 +168,7 @@ def remove_label(clinician_id: UUID, person_id: UUID) -> Delete:
 # --- parts ----------------------------------------------------------------------------------------------
 
 _OF_GRANT = ("grant_id", "user_id", "scopes", "expires_at")
-_OF_STANDING = ("status", "direction", "seven_day_z", "as_of", "last_recorded_at")
+_OF_STANDING = ("status", "direction", "seven_day_z", "as_of", "last_recorded_at", "recent")
 
 
 def _persons(clinician_id: UUID) -> Subquery:
@@ -175,7 +177,10 @@ def _persons(clinician_id: UUID) -> Subquery:
     # A limit keeps this a look into an index for each person: their number decides what it costs, however
     # many others there are.
     standing = select(Standing).where(Standing.user_id == Grant.user_id).limit(1).lateral("standing")
-    masked = (case((opens_trends, standing.c[name])).label(name) for name in _OF_STANDING)
+    # A release that knows no `recent` evaluates without it: what was there is of other days then.
+    of_standing: dict[str, ColumnElement[Any]] = {name: standing.c[name] for name in _OF_STANDING}
+    of_standing["recent"] = case((standing.c.recent_at == standing.c.evaluated_at, standing.c.recent))
+    masked = (case((opens_trends, column)).label(name) for name, column in of_standing.items())
     return (
         select(
             Grant.id.label("grant_id"),
@@ -192,6 +197,21 @@ def _persons(clinician_id: UUID) -> Subquery:
         .where(Grant.clinician_id == clinician_id, Grant.revoked_at.is_(None), Grant.expires_at > now())
         .subquery("persons")
     )
+
+
+def _label(clinician_id: UUID, person: ColumnElement[UUID]) -> ScalarSelect[str]:
+    """A clinician's word for a person: looked up for each, and not joined with everybody's."""
+    own = PatientLabel.clinician_id == clinician_id, PatientLabel.user_id == person
+    return select(PatientLabel.label).where(*own).scalar_subquery()
+
+
+def _is_called(clinician_id: UUID, person: ColumnElement[UUID], search: str) -> ColumnElement[bool]:
+    """Whether a person's label holds some characters, in either case, or these are the person's id."""
+    called = _label(clinician_id, person).icontains(search, autoescape=True)
+    try:
+        return or_(called, person == UUID(search))
+    except ValueError:
+        return called
 
 
 def _opens(scope: Scope) -> ColumnElement[bool]:

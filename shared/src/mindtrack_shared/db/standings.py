@@ -7,7 +7,7 @@ meanwhile waits, and makes the standing stale again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -61,6 +61,7 @@ def settle(  # noqa: PLR0913 - what is known of a trend
     status: Status,
     direction: Direction,
     seven_day_z: float | None,
+    recent: Sequence[float | None],
     recording_days_7: int,
     recording_days_28: int,
     as_of: date,
@@ -73,6 +74,8 @@ def settle(  # noqa: PLR0913 - what is known of a trend
         "status": status,
         "direction": direction,
         "seven_day_z": seven_day_z,
+        "recent": list(recent),
+        "recent_at": now(),
         "recording_days_7": recording_days_7,
         "recording_days_28": recording_days_28,
         "as_of": as_of,
@@ -83,6 +86,11 @@ def settle(  # noqa: PLR0913 - what is known of a trend
         "evaluated_at": now(),
     }
     return update(Standing).where(Standing.user_id == user_id).values(found)
+
+
+def hold(user_id: UUID) -> Select[UUID]:
+    """Lock a standing, if there is one; whoever is looking is waited for."""
+    return select(Standing.user_id).where(Standing.user_id == user_id).with_for_update()
 
 
 def put_off(user_id: UUID, *, delay: timedelta) -> Update:

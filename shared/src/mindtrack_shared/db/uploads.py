@@ -12,6 +12,9 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from mindtrack_shared.db.clock import after
 from mindtrack_shared.db.models import Upload
 
+#: A `PUT` that began before the URL expired may go on for a while, and what it brought be submitted.
+GRACE = timedelta(hours=1)
+
 
 def by_id(upload_id: UUID) -> Select[Upload]:
     return select(Upload).where(Upload.id == upload_id)
@@ -20,6 +23,11 @@ def by_id(upload_id: UUID) -> Select[Upload]:
 def owned(upload_id: UUID, user_id: UUID) -> Select[Upload]:
     """One upload, for its owner. A foreign one looks like an unknown one."""
     return by_id(upload_id).where(Upload.user_id == user_id)
+
+
+def keys(user_id: UUID) -> Select[str]:
+    """Of all uploads of a person's."""
+    return select(Upload.object_key).where(Upload.user_id == user_id)
 
 
 def use(upload_id: UUID, job_id: UUID) -> ReturningUpdate[UUID]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
+from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import User
 from mindtrack_shared.ids import new_id
 
@@ -18,6 +21,27 @@ def by_subject(subject: str) -> Select[UUID]:
 def lock(user_id: UUID) -> Select[UUID]:
     """Let one thing of a person's that has to be counted or replaced happen at a time."""
     return select(User.id).where(User.id == user_id).with_for_update(key_share=True)
+
+
+def hold(user_id: UUID) -> Select[UUID]:
+    """Keep a person from being erased until the transaction ends; whoever erases them is waited for."""
+    return select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
+
+
+def erased_within(user_id: UUID, elapsed: timedelta) -> Select[bool | None]:
+    """Whether a person was erased in a time that ends now; and `hold` them."""
+    erased = select(User.erased_at > after(-elapsed)).where(User.id == user_id)
+    return erased.with_for_update(read=True, key_share=True, of=User)
+
+
+def shut(user_id: UUID) -> Select[UUID]:
+    """Let nobody add anything of a person's until the transaction ends; who is at it is waited for."""
+    return select(User.id).where(User.id == user_id).with_for_update()
+
+
+def note_erased(user_id: UUID) -> ReturningUpdate[datetime | None]:
+    """Note that a person was erased, and return the moment."""
+    return update(User).where(User.id == user_id).values(erased_at=now()).returning(User.erased_at)
 
 
 def count() -> Select[int]:

@@ -18,6 +18,10 @@ URGENCY = (
 )
 
 
+#: Days of a person's trend that a list shows.
+RECENT_DAYS = 28
+
+
 class PatientSort(StrEnum):
     #: By urgency.
     STATUS = "status"

@@ -29,6 +29,8 @@ JOB_RELEASED = "job_released"
 JOB_CANCELED = "job_canceled"
 #: By its owner, with its recording and its analysis.
 JOB_DELETED = "job_deleted"
+#: All that there was about somebody, by themselves.
+PERSON_ERASED = "person_erased"
 JOB_DEMOTED = "job_demoted"
 #: A clinician redeemed a code; and a person took a grant back, or a clinician gave it back.
 GRANT_GIVEN = "grant_given"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.jobs.deletion import announce, delete_jobs
 from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.problems import (
     DeletedError,
@@ -20,7 +21,7 @@ from mindtrack_gateway.problems import (
     NotFoundError,
     documented,
 )
-from mindtrack_shared.db import alerts, day_values, deletion, jobs, webhooks
+from mindtrack_shared.db import deletion, jobs, webhooks
 from mindtrack_shared.db.models import Tombstone
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.observability import events
@@ -72,7 +73,7 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView
         raise await missing(parts, job_id, user_id)
     if canceled:
         get_logger().info(events.JOB_CANCELED, job_id=str(job_id))
-        await _announce(parts, job_id)
+        await announce(parts, job_id)
     elif job.status is not JobStatus.CANCELED:
         raise NotCancelableError(f"The job is {job.status}; only a queued one can be canceled.")
     return JobView.of(job)
@@ -94,7 +95,7 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Receipt
             raise NotFoundError(NO_SUCH_JOB)
     if row.object_key is not None:
         get_logger().info(events.JOB_DELETED, job_id=str(job_id))
-        await _announce(parts, job_id)
+        await announce(parts, job_id)
         row = await _bury(parts, row)
     return Receipt.of(row)
 
@@ -114,24 +115,10 @@ async def _tombstone(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tomb
 
 
 async def _delete(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombstone | None:
-    """Delete the rows, and leave a tombstone that remembers the object. A worker finds nothing to settle."""
-    found = (await session.execute(deletion.to_delete(job_id, user_id))).one_or_none()
-    if found is None:
+    found = (await session.execute(deletion.to_delete(user_id, job_id=job_id))).all()
+    if not found:
         return None
-    recording_id, object_key, day = found
-    counted = await session.scalar(deletion.delete_analysis(job_id))
-    if counted:
-        await session.execute(deletion.lock_day(user_id, day))
-        if (await session.execute(deletion.sum_up_day(user_id, day))).first() is None:
-            await session.execute(deletion.drop_day(user_id, day))
-        for statement in day_values.renewal(user_id, [day]):
-            await session.execute(statement)
-        await session.execute(alerts.forget_reasons(user_id, day))
-    await session.execute(deletion.delete_job(job_id))
-    await session.execute(deletion.delete_recording(recording_id))
-    row = Tombstone(job_id=job_id, user_id=user_id, object_key=object_key)
-    session.add(row)
-    await session.flush()
+    (row,) = await delete_jobs(session, user_id, found)
     await session.refresh(row)
     return row
 
@@ -145,9 +132,3 @@ async def _bury(parts: Parts, row: Tombstone) -> Tombstone:
     async with parts.sessions.begin() as session:
         await session.execute(deletion.bury(row.job_id))
         return (await session.scalars(deletion.tombstone(row.job_id))).one()
-
-
-async def _announce(parts: Parts, job_id: UUID) -> None:
-    """Have all processes look again; those that miss it do so within seconds."""
-    parts.snapshots.forget(job_id)
-    await parts.watch.announce(job_id)

@@ -86,7 +86,9 @@ async def create(  # noqa: PLR0913, PLR0917 - what is written, and about whom
     With a grant of `notes`. This is no place for psychotherapy notes: the person may read it.
     """
     key = requested_key(request)
-    async with access.attending(parts, caller, user_id, Scope.NOTES, action="createNote") as session:
+    async with access.attending(
+        parts, caller, user_id, Scope.NOTES, action="createNote", adds=True
+    ) as session:
         row = await session.scalar(notes.write(user_id, caller.id, wanted.text, key=key))
         if row is None:
             row = await _written_before(session, caller.id, key or "", user_id, wanted.text)

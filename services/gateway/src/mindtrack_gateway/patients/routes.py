@@ -10,14 +10,21 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mindtrack_gateway import access, pages
 from mindtrack_gateway.access import Caller
 from mindtrack_gateway.dependencies import CurrentClinician, PartsDep, documented_bearer
 from mindtrack_gateway.pages import LINK, LONGEST_CURSOR, PageQuery
 from mindtrack_gateway.patients.places import decode, encode
-from mindtrack_gateway.patients.schemas import Label, LabelView, OverviewView, PatientPage, PatientView
+from mindtrack_gateway.patients.schemas import (
+    Label,
+    LabelView,
+    OverviewView,
+    PatientPage,
+    PatientView,
+    one_line,
+)
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -27,6 +34,7 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_shared.db import patients
 from mindtrack_shared.db.patients import Asked, Place
+from mindtrack_shared.domain.notes import LONGEST_LABEL
 from mindtrack_shared.domain.patients import Order, PatientSort
 from mindtrack_shared.domain.trends import Status
 
@@ -57,6 +65,15 @@ class PatientQuery(PageQuery):
     open_alerts: Annotated[
         bool | None, Field(description="Only who has open alerts, or who has none. Needs their `alerts`.")
     ] = None
+    search: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST_LABEL,
+            description="Only whose label holds these characters, in either case; or whose id this is.",
+        ),
+        AfterValidator(one_line),
+    ] = None
 
 
 @router.get(
@@ -81,6 +98,7 @@ async def every(
         after_place=decode(asked.cursor, asked.sort, asked.order) if asked.cursor else None,
         statuses=set(asked.status),
         open_alerts=asked.open_alerts,
+        search=asked.search,
     )
     async with parts.sessions.begin() as session:
         rows = (await session.execute(query)).all()
@@ -125,7 +143,7 @@ async def label(
     user_id: UUID, wanted: Label, response: Response, parts: PartsDep, caller: CurrentClinician
 ) -> LabelView:
     """Keep your own word for somebody who granted you anything, so that you can tell them from others."""
-    async with access.attending(parts, caller, user_id, None, action="labelPatient") as session:
+    async with access.attending(parts, caller, user_id, None, action="labelPatient", adds=True) as session:
         await session.execute(
             patients.remove_label(caller.id, user_id)
             if wanted.label is None

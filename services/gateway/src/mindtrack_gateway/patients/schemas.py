@@ -13,13 +13,15 @@ from sqlalchemy import Row
 
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_shared.domain.notes import LONGEST_LABEL
+from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.trends import Direction, Status
 
 #: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-def _one_line(label: str | None) -> str | None:
+def one_line(label: str | None) -> str | None:
+    """Refuse control characters, for pydantic."""
     if label is not None and any(category(character) in _CONTROL for character in label):
         raise PydanticCustomError("label", "must not hold control characters")
     return label
@@ -53,6 +55,16 @@ class PatientView(BaseModel):
         ),
     ]
     as_of: Annotated[date | None, Field(description="By `trends`: the person's day that this is of.")]
+    recent: Annotated[
+        list[float | None] | None,
+        Field(
+            min_length=RECENT_DAYS,
+            max_length=RECENT_DAYS,
+            description=f"By `trends`: the stress score of each of the last {RECENT_DAYS} days up to "
+            "`as_of`, oldest first, in the person's own standard deviations from their usual. Null for a day "
+            "without a recording that could be judged. All of it is null until somebody has looked.",
+        ),
+    ]
     last_recorded_at: Annotated[
         datetime | None, Field(description="By `trends`: the newest recording that counts.")
     ]
@@ -71,6 +83,7 @@ class PatientView(BaseModel):
             direction=row.direction,
             seven_day_z=row.seven_day_z,
             as_of=row.as_of,
+            recent=row.recent,
             last_recorded_at=row.last_recorded_at,
             alerts=None if alerts is None else OpenAlertsView(count=alerts, oldest_since=row.oldest_alert),
             grant_id=row.grant_id,
@@ -139,7 +152,7 @@ class Label(BaseModel):
             description="Null takes it away. Shown to nobody but you; no place for findings.",
             examples=["Tuesdays, 10:30"],
         ),
-        AfterValidator(_one_line),
+        AfterValidator(one_line),
     ]
 
 

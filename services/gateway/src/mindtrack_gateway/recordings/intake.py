@@ -9,13 +9,14 @@ orphans are logged, and listed by `mindtrack-scheduler verify`; nothing removes 
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from http import HTTPStatus
 from uuid import UUID
 
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from mindtrack_gateway.problems import ProblemError
+from mindtrack_gateway.problems import ErasedError, ProblemError
 from mindtrack_gateway.recordings import uploads
 from mindtrack_gateway.recordings.idempotency import (
     Accepted,
@@ -29,7 +30,7 @@ from mindtrack_gateway.recordings.metadata import CaptureMetadata
 from mindtrack_gateway.recordings.objects import Objects, StoredObject
 from mindtrack_gateway.recordings.readers import Readers, Submission
 from mindtrack_gateway.recordings.uploads import Uploads, UploadTakenError
-from mindtrack_shared.db import idempotency, jobs
+from mindtrack_shared.db import idempotency, jobs, users
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
@@ -66,15 +67,15 @@ class Intake:
             StorageUnavailableError: the store is away; nothing was kept.
 
         """
+        began = time.perf_counter()
         key = requested_key(request)
         async with self._keys.used(user_id, key) as use:
-            began = time.perf_counter()
             # What a key was used for before is read for its checksum alone.
             submission = Submission(self._objects.forgetting() if isinstance(use, Earlier) else self._objects)
             try:
                 stored, metadata = await self._receive(request, user_id, submission)
                 received = time.perf_counter()
-                accepted = await self._settle(stored, metadata, submission, user_id, use)
+                accepted = await self._settle(stored, metadata, submission, user_id, use, began)
             except UploadTakenError as taken:
                 accepted = await self._taken(taken.upload_id, submission, user_id, use)
         job = accepted.job
@@ -99,13 +100,14 @@ class Intake:
                 await self._discard(submission.stored, submission)
             raise
 
-    async def _settle(
+    async def _settle(  # noqa: PLR0913, PLR0917 - what a recording goes through
         self,
         stored: StoredObject,
         metadata: CaptureMetadata,
         submission: Submission,
         user_id: UUID,
         use: Claim | Earlier | None,
+        began: float,
     ) -> Accepted:
         mark = fingerprint(stored.sha256, metadata, submission.fields)
         if isinstance(use, Earlier):
@@ -113,7 +115,7 @@ class Intake:
                 return await self._keys.replay(use, mark)
             finally:
                 await self._discard(stored, submission)
-        accepted = await self._commit(stored, metadata, user_id, use, mark)
+        accepted = await self._commit(stored, metadata, user_id, use, mark, began)
         if stored.upload_id is not None:
             await self._uploads.clear(stored.upload_id)
         return accepted
@@ -137,23 +139,26 @@ class Intake:
         objects = submission.objects if stored.upload_id is None else self._objects
         await objects.discard(stored.key)
 
-    async def _commit(
+    async def _commit(  # noqa: PLR0913, PLR0917 - as above
         self,
         stored: StoredObject,
         metadata: CaptureMetadata,
         user_id: UUID,
         claim: Claim | None,
         mark: bytes,
+        began: float,
     ) -> Accepted:
         """Make the job, or find the one that the same recording has; then the new object is removed.
 
         Raises:
             IdempotencyKeyInUseError: the claim is another request's by now; nothing was kept.
             UploadTakenError: another job has the upload by now; nothing was kept.
+            ErasedError: the person had everything erased since the request began; nothing was kept.
 
         """
         try:
             async with self._sessions.begin() as session:
+                await _refuse_erased(session, user_id, since=began)
                 accepted = await self._known_or_new(session, stored, metadata, user_id)
                 await uploads.use(session, stored, accepted.job)
                 if claim is not None:
@@ -201,6 +206,13 @@ class Intake:
         await session.flush()
         await session.execute(jobs.announce())
         return Accepted(job)
+
+
+async def _refuse_erased(session: AsyncSession, user_id: UUID, *, since: float) -> None:
+    """Refuse what began before its person had everything erased; who is at it is waited for."""
+    elapsed = timedelta(seconds=time.perf_counter() - since)
+    if await session.scalar(users.erased_within(user_id, elapsed)):
+        raise ErasedError
 
 
 def _named(request: Request) -> Attributes:

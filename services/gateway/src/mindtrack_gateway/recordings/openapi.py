@@ -7,6 +7,7 @@ from typing import Any
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     DigestMismatchError,
+    ErasedError,
     IdempotencyKeyInUseError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -40,6 +41,7 @@ SUBMISSION_PROBLEMS = documented(
     InvalidRequestError,
     RecordingEmptyError,
     UploadMismatchError,
+    ErasedError,
     IdempotencyKeyInUseError,
     IdempotencyKeyReusedError,
     TooManyUploadsError,
