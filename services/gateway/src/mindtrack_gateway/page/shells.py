@@ -30,7 +30,13 @@ CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
 PAGES: tuple[Page, ...] = (
     Page("/", "home", Role.USER, "person", CHART_STYLES),
     Page("/results/{job_id}", "result", Role.USER, "person", in_menu=False),
-    Page("/history", "history", Role.USER, "person", CHART_STYLES),
+    Page(
+        "/history",
+        "history",
+        Role.USER,
+        "person",
+        (*CHART_STYLES, "styles/trends.css", "styles/history.css"),
+    ),
     Page("/sharing", "sharing", Role.USER, "person"),
     Page("/settings", "settings", Role.USER, "person"),
     Page("/patients", "patients", Role.CLINICIAN, "clinician"),
