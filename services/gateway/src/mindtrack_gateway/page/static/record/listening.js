@@ -4,6 +4,7 @@ import { number, seconds as duration } from "../core/format.js";
 import { html, useEffect, useRef, useState } from "../core/html.js";
 import { Meter } from "./meter.js";
 import { LONGEST, SHORTEST } from "./take.js";
+import { useUnsent } from "./unsent.js";
 
 export function Listening({ t, take, done, discard }) {
   const [count, setCount] = useState(0);
@@ -18,6 +19,7 @@ export function Listening({ t, take, done, discard }) {
   };
   const seconds = running ? take.seconds : 0;
   const advice = take.level.live();
+  useUnsent();
 
   useEffect(() => {
     take.begin(() => setCount((former) => former + 1), () => setLost(true)).then(() => setRunning(true));

@@ -5,6 +5,7 @@ import { moment, percent, seconds } from "../core/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "../core/html.js";
 import { signIn } from "../core/session.js";
 import { reason } from "../core/states.js";
+import { useUnsent } from "./unsent.js";
 import { send } from "./upload.js";
 
 export function Review({ t, recording, accepted, discard }) {
@@ -77,15 +78,4 @@ function Unsent({ t, error }) {
     <p>${t("home.kept")}</p>
     ${over && html`<p><a class="button quiet" href=${signIn()} target="_blank" rel="noopener">${t("home.sign-in-beside")}</a></p>`}
   </div>`;
-}
-
-function useUnsent() {
-  useEffect(() => {
-    const warn = (event) => {
-      event.preventDefault();
-      event.returnValue = "";
-    };
-    addEventListener("beforeunload", warn);
-    return () => removeEventListener("beforeunload", warn);
-  }, []);
 }
