@@ -28,8 +28,21 @@ class Page:
 CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
 
 PAGES: tuple[Page, ...] = (
-    Page("/", "home", Role.USER, "person", CHART_STYLES),
-    Page("/results/{job_id}", "result", Role.USER, "person", in_menu=False),
+    Page(
+        "/",
+        "home",
+        Role.USER,
+        "person",
+        (*CHART_STYLES, "styles/trends.css", "styles/record.css", "styles/jobs.css"),
+    ),
+    Page(
+        "/results/{job_id}",
+        "result",
+        Role.USER,
+        "person",
+        ("styles/result.css", "styles/jobs.css"),
+        in_menu=False,
+    ),
     Page(
         "/history",
         "history",

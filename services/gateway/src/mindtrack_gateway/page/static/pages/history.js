@@ -7,7 +7,8 @@ import { Choice, useChoice } from "../history/choice.js";
 import { Recordings } from "../history/recordings.js";
 import { Buckets } from "../trends/buckets.js";
 import { Calibration } from "../trends/calibration.js";
-import { Caveats, Method, Summary } from "../trends/summary.js";
+import { Caveats } from "../trends/caveats.js";
+import { Method, Summary } from "../trends/summary.js";
 
 const FILES = [
   ["history.csv", "history.file.days"],

@@ -1,6 +1,15 @@
-import { html } from "../core/html.js";
+import { html, useCallback, useState } from "../core/html.js";
 import { start } from "../core/start.js";
+import { Recorder } from "../record/recorder.js";
+import { Today } from "../record/today.js";
 
-const App = ({ t }) => html`<p>${t("home.title")}</p>`;
+function App({ t }) {
+  const [turn, setTurn] = useState(0);
+  const ended = useCallback(() => setTurn((former) => former + 1), []);
+  return html`<div class="stack">
+    <${Recorder} t=${t} ended=${ended} />
+    <${Today} t=${t} turn=${turn} />
+  </div>`;
+}
 
 await start(App, "person");

@@ -48,16 +48,6 @@ function test(t, { mann_kendall: found, no_test: why }) {
   return t("trend.test.p", { p: found.p < 0.001 ? "< 0.001" : found.p.toFixed(3), weeks: found.weeks });
 }
 
-export function Caveats({ t, caveats }) {
-  if (caveats.length === 0) return null;
-  return html`<section>
-    <h3>${t("trend.caveats")}</h3>
-    <ul>
-      ${caveats.map(({ code, sentence }) => html`<li key=${code}>${t.has(`caveat.${code}`) ? t(`caveat.${code}`) : sentence}</li>`)}
-    </ul>
-  </section>`;
-}
-
 export function Method({ t, report }) {
   const { method, bundle_revisions: revisions } = report;
   return html`<details>

@@ -1,0 +1,13 @@
+// What to know before believing a trend, in the page's language; in the API's words where it has none.
+
+import { html } from "../core/html.js";
+
+export function Caveats({ t, caveats }) {
+  if (caveats.length === 0) return null;
+  return html`<section>
+    <h3>${t("trend.caveats")}</h3>
+    <ul>
+      ${caveats.map(({ code, sentence }) => html`<li key=${code}>${t.has(`caveat.${code}`) ? t(`caveat.${code}`) : sentence}</li>`)}
+    </ul>
+  </section>`;
+}
