@@ -296,6 +296,9 @@ class TrendPoint(Model):
     recordings: int
     value: float
     centre: float | None = None
+    #: One own standard deviation to both sides of it.
+    usual_low: float | None = None
+    usual_high: float | None = None
     #: The moving average, and where it leaves what is usual.
     ewma: float | None = None
     lower_limit: float | None = None

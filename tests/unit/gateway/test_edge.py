@@ -29,6 +29,7 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
         ("GET", "/healthz", None),
         ("GET", "/readyz", None),
         ("GET", "/metrics", None),
+        ("GET", "/static/0123/core/api.js", None),
     ],
 )
 def test_classes(method: str, path: str, kind: Kind | None) -> None:

@@ -39,6 +39,7 @@ from mindtrack_gateway.notes import routes as notes
 from mindtrack_gateway.notifications import routes as notifications
 from mindtrack_gateway.operations import routes as operations
 from mindtrack_gateway.operations.board import build_board
+from mindtrack_gateway.page import routes as page
 from mindtrack_gateway.patients import routes as patients
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
 from mindtrack_gateway.recordings import routes as recordings
@@ -187,6 +188,7 @@ def create_app() -> FastAPI:
         webhooks.router,
         operations.router,
         health.router,
+        page.router,
     ):
         app.include_router(router)
     problems.install(app)

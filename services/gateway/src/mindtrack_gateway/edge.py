@@ -43,6 +43,8 @@ POLLS = "/v1/jobs/"
 CODES = "/v1/grants"
 #: Of orchestrators and Prometheus, which no ingress lets through.
 UNLIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
+#: Answered from memory, a dozen per page.
+FILES = "/static/"
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 #: A small body that takes longer is not coming.
 BODY_TIMEOUT = 30.0  # seconds
@@ -64,7 +66,7 @@ def kind_of(method: str, path: str) -> Kind | None:
         return Kind.UPLOADS
     if path == CODES and method == "POST":
         return Kind.CODES
-    return None if path in UNLIMITED else Kind.OTHERS
+    return None if path in UNLIMITED or path.startswith(FILES) else Kind.OTHERS
 
 
 class Admission:

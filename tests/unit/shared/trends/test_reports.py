@@ -100,6 +100,8 @@ def test_values_are_told_in_the_measures_own_unit() -> None:
     for point in judged:
         assert None not in point
         assert point.centre is not None
+        assert point.usual_low is not None
+        assert point.usual_high is not None
         assert point.ewma is not None
         assert point.lower_limit is not None
         assert point.upper_limit is not None
@@ -108,6 +110,8 @@ def test_values_are_told_in_the_measures_own_unit() -> None:
         assert point.limit_z is not None
         own = scale.transform(point.centre)
         spread = (scale.transform(point.value) - own) / point.z
+        assert scale.transform(point.usual_low) == pytest.approx(own - spread)
+        assert scale.transform(point.usual_high) == pytest.approx(own + spread)
         assert scale.transform(point.ewma) == pytest.approx(own + point.ewma_z * spread)
         assert scale.transform(point.lower_limit) == pytest.approx(own - point.limit_z * spread)
         assert scale.transform(point.upper_limit) == pytest.approx(own + point.limit_z * spread)

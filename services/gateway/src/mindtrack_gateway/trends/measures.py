@@ -53,6 +53,8 @@ class PointView(Told):
     speech_seconds: float
     value: float
     centre: Annotated[float | None, Field(description="What was usual before that day.")]
+    usual_low: Annotated[float | None, Field(description="One own standard deviation below that,")]
+    usual_high: Annotated[float | None, Field(description="and above.")]
     ewma: Annotated[float | None, Field(description="The moving average, and where it leaves what is usual.")]
     lower_limit: float | None
     upper_limit: float | None

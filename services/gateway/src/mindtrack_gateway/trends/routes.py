@@ -19,7 +19,7 @@ from mindtrack_shared.domain.trends import HISTORY, LatestScore, Measure, report
 
 router = APIRouter(prefix="/v1/users", tags=["trends"], dependencies=[documented_bearer])
 
-MAX_DAYS = 366
+MAX_DAYS = 731  # two years
 
 
 @router.get(

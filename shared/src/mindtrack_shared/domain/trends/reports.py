@@ -93,6 +93,9 @@ class Point(NamedTuple):  # quicker to make than a dataclass: a report has one f
     value: float
     #: What was usual before that day.
     centre: float | None
+    #: One own standard deviation to both sides of it.
+    usual_low: float | None
+    usual_high: float | None
     #: The moving average, and where it leaves the usual range.
     ewma: float | None
     lower_limit: float | None
@@ -285,10 +288,9 @@ class _Period:
         here = self.inside(chart.day)
         value, centre, spread = chart.value[here], chart.centre[here], chart.spread[here]
         z, ewma, limit = chart.z[here], chart.ewma[here], chart.limit[here]
-        transformed = np.stack(
-            [value, centre, centre + ewma * spread, centre - limit * spread, centre + limit * spread]
-        )
-        natural = SCALES[self.measure].inverse_all(transformed)  # (5, days)
+        own = np.stack([np.zeros_like(z), -np.ones_like(z), np.ones_like(z), ewma, -limit, limit])
+        transformed = np.vstack([value, centre + own * spread])
+        natural = SCALES[self.measure].inverse_all(transformed)  # (7, days)
         known = zip(
             map(date.fromordinal, chart.day[here].tolist()),
             repeat(chart.bundle_revision),
@@ -398,7 +400,15 @@ class _Period:
 
 def _not_judged(point: Point) -> Point:
     return point._replace(
-        centre=None, ewma=None, lower_limit=None, upper_limit=None, z=None, ewma_z=None, limit_z=None
+        centre=None,
+        usual_low=None,
+        usual_high=None,
+        ewma=None,
+        lower_limit=None,
+        upper_limit=None,
+        z=None,
+        ewma_z=None,
+        limit_z=None,
     )
 
 

@@ -1,0 +1,92 @@
+"""Which pages there are, and the HTML that each begins as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mindtrack_gateway.identity import Principal, Role
+from mindtrack_gateway.page.assets import assets
+from mindtrack_gateway.page.languages import LANGUAGES, texts
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    path: str
+    #: Of its module `pages/<name>.js`, its title `<name>.title` and its entry `<name>.menu` in the catalogue.
+    name: str
+    role: Role
+    #: The catalogue that its module reads besides `common`.
+    area: str
+    styles: tuple[str, ...] = ()
+    in_menu: bool = True
+
+
+CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
+
+PAGES: tuple[Page, ...] = (
+    Page("/", "home", Role.USER, "person", CHART_STYLES),
+    Page("/results/{job_id}", "result", Role.USER, "person", in_menu=False),
+    Page("/history", "history", Role.USER, "person", CHART_STYLES),
+    Page("/sharing", "sharing", Role.USER, "person"),
+    Page("/settings", "settings", Role.USER, "person"),
+    Page("/patients", "patients", Role.CLINICIAN, "clinician"),
+    Page("/patients/{user_id}", "patient", Role.CLINICIAN, "clinician", CHART_STYLES, in_menu=False),
+    Page("/operations", "operations", Role.OPERATOR, "operator", CHART_STYLES),
+)
+
+
+def menu(principal: Principal) -> Sequence[Page]:
+    """List where somebody can go, by their roles."""
+    return [page for page in PAGES if page.in_menu and page.role in principal.roles]
+
+
+def render(
+    template: str,
+    language: str,
+    *,
+    page: Page | None = None,
+    principal: Principal | None = None,
+    failure: str | None = None,
+) -> str:
+    """Write a page's HTML.
+
+    Args:
+        template: its file.
+        language: a key of `LANGUAGES`.
+        page: whose module fills it; None if it is complete.
+        principal: who is signed in.
+        failure: how signing in ended, if it did not succeed.
+
+    """
+    common = texts(language, "common")
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            t=common,
+            language=language,
+            languages=LANGUAGES,
+            page=page,
+            principal=principal,
+            menu=menu(principal) if principal else (),
+            modules=assets().imported(f"pages/{page.name}.js") if page else (),
+            failure=failure,
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mindtrack_gateway.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = assets().address
+    return environment

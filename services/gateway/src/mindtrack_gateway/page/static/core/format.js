@@ -1,0 +1,30 @@
+// Numbers and moments as the page's language writes them.
+
+import { language } from "./texts.js";
+
+const one = (options) => new Intl.NumberFormat(language, options);
+const when = (options) => new Intl.DateTimeFormat(language, options);
+
+const SHARE = one({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const SIGNED = one({ signDisplay: "exceptZero", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const NUMBER = one({ maximumFractionDigits: 1 });
+const PERCENT = one({ style: "percent", maximumFractionDigits: 0 });
+const DAY = when({ dateStyle: "medium", timeZone: "UTC" });
+const SHORT_DAY = when({ day: "numeric", month: "short", timeZone: "UTC" });
+const MOMENT = when({ dateStyle: "medium", timeStyle: "short" });
+
+export const share = (value) => SHARE.format(value);
+export const signed = (value) => SIGNED.format(value);
+export const number = (value) => NUMBER.format(value);
+export const percent = (value) => PERCENT.format(value);
+/** A calendar day, `YYYY-MM-DD`, which lies in no time zone. */
+export const day = (value) => DAY.format(new Date(`${value}T00:00:00Z`));
+export const shortDay = (value) => SHORT_DAY.format(new Date(`${value}T00:00:00Z`));
+/** A moment, RFC 3339, in the visitor's time zone. */
+export const moment = (value) => MOMENT.format(new Date(value));
+
+export function seconds(value) {
+  if (value < 90) return one({ style: "unit", unit: "second", maximumFractionDigits: value < 10 ? 1 : 0 }).format(value);
+  if (value < 5400) return one({ style: "unit", unit: "minute", maximumFractionDigits: 0 }).format(value / 60);
+  return one({ style: "unit", unit: "hour", maximumFractionDigits: 1 }).format(value / 3600);
+}
