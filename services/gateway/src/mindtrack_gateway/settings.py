@@ -87,6 +87,13 @@ class GatewaySettings(BaseSettings):
             "more than 0; nobody is alerted."
         ),
     ] = None
+    runbook_url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Where docs/runbook is published, for the links of the operators' page; if unset, it "
+            "names files of the repository."
+        ),
+    ] = None
 
 
 class LimitSettings(BaseSettings):

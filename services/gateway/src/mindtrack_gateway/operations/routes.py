@@ -24,4 +24,4 @@ async def operations(response: Response, parts: PartsDep, _: CurrentOperator) ->
     One gateway answers, and asks all others; what is away is told as such, and the rest is told.
     """
     response.headers.update(access.CACHING)
-    return OperationsView.of(await parts.operations.look())
+    return OperationsView.of(await parts.operations.look(), parts.settings.runbook_url)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from mindtrack_gateway.operations import tally
 from mindtrack_gateway.operations.board import Seen, Sight
 from mindtrack_gateway.operations.exposition import Labels, Samples
+from mindtrack_gateway.operations.incidents import incidents
 from mindtrack_gateway.operations.scraping import Reason
 from mindtrack_gateway.operations.tally import Key
 from mindtrack_shared.domain.jobs import JobStatus, Priority
@@ -189,6 +190,19 @@ def _served(labels: Labels) -> dict[str, str | None]:
     return {name: labels.get(name) for name in ("bundle", "revision", "engine", "precision")}
 
 
+class IncidentView(BaseModel):
+    """Something worth a look now. Thresholds are those of the alerts, which wait for some minutes besides."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: Annotated[
+        str, Field(description="Of its page in docs/runbook/incidents.", examples=["people-wait"])
+    ]
+    priority: Annotated[str | None, Field(description="Of which lane, if it is about one.")]
+    seconds: Annotated[float | None, Field(description="For how long something waits, or will.")]
+    share: Annotated[float | None, Field(description="Of all requests or jobs, those it is about.")]
+
+
 class OperationsView(BaseModel):
     """How the installation does, as of a few seconds ago."""
 
@@ -214,9 +228,17 @@ class OperationsView(BaseModel):
     requests: list[RequestsView]
     workers: list[WorkerView]
     processes: Annotated[list[ProcessView], Field(description="All others that tell what they count.")]
+    incidents: Annotated[list[IncidentView], Field(description="What is worth a look now.")] = []
+    runbook_url: Annotated[str | None, Field(description="Where docs/runbook is published, if it is.")]
 
     @classmethod
-    def of(cls, sight: Sight) -> Self:
+    def of(cls, sight: Sight, runbook: HttpUrl | None = None) -> Self:
+        seen = cls._seen(sight, runbook)
+        found = [IncidentView.model_validate(each) for each in incidents(seen)]
+        return seen.model_copy(update={"incidents": found})
+
+    @classmethod
+    def _seen(cls, sight: Sight, runbook: HttpUrl | None) -> Self:
         workers = [seen for seen in sight.processes if seen.place.service.startswith(WORKERS)]
         return cls(
             observed_at=sight.at,
@@ -239,6 +261,7 @@ class OperationsView(BaseModel):
             ],
             workers=[view for seen in workers for view in WorkerView.each(seen)],
             processes=[ProcessView.of(seen) for seen in sight.processes if seen not in workers],
+            runbook_url=None if runbook is None else str(runbook).rstrip("/"),
         )
 
 
