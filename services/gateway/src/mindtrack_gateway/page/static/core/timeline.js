@@ -69,6 +69,7 @@ function plot(element, { times, lines, seconds, write, height }) {
         grid: { stroke: colour("line"), width: 1 },
         ticks: { show: false },
         size: 46,
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000],
         values: (_, splits) => splits.map(write),
       },
     ],

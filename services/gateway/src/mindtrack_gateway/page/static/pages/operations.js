@@ -14,6 +14,8 @@ const SHOWN = 900; // seconds of the chart
 const KEPT = 240;
 /** Answers after which asking again changes nothing. */
 const OVER = new Set([401, 403]);
+/** Seconds without anything processed after which a lane is said to stand still. */
+const STANDS = 60;
 const BACKLOGS = { unrung: "relay", webhooks: "deliver", notifications: "deliver", standings: "maintenance" };
 const LINES = { interactive: { colour: "accent" }, bulk: { colour: "point", dash: [6, 4] } };
 
@@ -103,7 +105,7 @@ function App({ t }) {
   return html`<div class="stack operations">
     <${State} t=${t} seen=${seen} error=${error} at=${at} again=${again} />
     <${Incidents} t=${t} seen=${seen} />
-    <div class="columns">${seen.lanes.map((lane) => html`<${Lane} key=${lane.priority} t=${t} lane=${lane} />`)}</div>
+    <div class="columns">${seen.lanes.map((lane) => html`<${Lane} key=${lane.priority} t=${t} lane=${lane} window=${seen.window_seconds} />`)}</div>
     <${Throughput} t=${t} looks=${looks} />
     <${Workers} t=${t} workers=${seen.workers} />
     <div class="columns">
@@ -187,8 +189,9 @@ function Page({ t, name, base }) {
 const laneName = (t, priority) => (t.has(`lane.${priority}`) ? t(`lane.${priority}`) : priority);
 const known = (t, value, write) => (value === null ? t("operations.unknown") : write(value));
 
-function Lane({ t, lane }) {
-  const drain = lane.seconds_to_drain === null && lane.audio_seconds > 0 ? t("operations.stands") : null;
+function Lane({ t, lane, window }) {
+  // For a moment nothing may be finished while all is well: a recording counts when it is through.
+  const stands = lane.audio_seconds > 0 && lane.processed_audio_seconds_per_second === 0 && window > STANDS;
   const rows = [
     ["operations.running", known(t, lane.running, whole.format)],
     ["operations.oldest", lane.queued === 0 ? t("none") : known(t, lane.oldest_queued_seconds, lasting)],
@@ -205,7 +208,7 @@ function Lane({ t, lane }) {
       </div>
       <div>
         <dt>${t("operations.drain")}</dt>
-        <dd class="figure">${drain ?? known(t, lane.seconds_to_drain, lasting)}</dd>
+        <dd class="figure">${stands ? t("operations.stands") : known(t, lane.seconds_to_drain, lasting)}</dd>
       </div>
     </dl>
     <dl class="facts">
@@ -263,15 +266,15 @@ function Workers({ t, workers }) {
     <${Table}
       caption=${t("operations.workers")}
       empty=${t("operations.no-workers")}
-      heads=${["service", "target", "state", "engine", "precision", "bundle", "revision", "seen"].map((key) => [t(`operations.${key}`)])}
+      heads=${["service", "state", "engine", "precision", "bundle", "revision", "target", "seen"].map((key) => [t(`operations.${key}`)])}
       rows=${there.map((each) => ({
         key: [each.target, each.bundle, each.revision, each.engine, each.precision].join(),
         cells: [
           each.service,
-          each.target,
           html`<${Up} t=${t} process=${each} starting=${each.bundle === null} />`,
           ...["engine", "precision", "bundle"].map((name) => each[name] ?? t("none")),
           each.revision === null ? t("none") : html`<code>${each.revision.slice(0, 12)}</code>`,
+          each.target,
           each.seen_at === null ? t("operations.never") : timeOfDay(each.seen_at),
         ],
       }))}
@@ -285,13 +288,13 @@ function Processes({ t, processes }) {
     <${Table}
       caption=${t("operations.processes")}
       empty=${t("operations.no-processes")}
-      heads=${["service", "target", "state", "seen"].map((key) => [t(`operations.${key}`)])}
+      heads=${["service", "state", "target", "seen"].map((key) => [t(`operations.${key}`)])}
       rows=${processes.map((each) => ({
         key: each.service + each.target,
         cells: [
           each.service,
-          each.target,
           html`<${Up} t=${t} process=${each} />`,
+          each.target,
           each.seen_at === null ? t("operations.never") : timeOfDay(each.seen_at),
         ],
       }))}
