@@ -229,7 +229,6 @@ function Throughput({ t, looks }) {
   const summary = t("operations.throughput-summary", {
     lanes: names.map((name) => `${laneName(t, name)} ${perSecond(last(name))}`).join("; "),
   });
-  const rows = found.times.map((time, index) => ({ time, index })).reverse();
   return html`<section class="card" aria-labelledby="throughput">
     <h2 id="throughput">${t("operations.throughput")}</h2>
     ${
@@ -242,21 +241,35 @@ function Throughput({ t, looks }) {
                 ${names.map((name) => html`<li key=${name}><span class="key key-${name}" aria-hidden="true"></span>${laneName(t, name)}</li>`)}
               </ul>
             </figcaption>
-            <details>
-              <summary>${t("as-table")}</summary>
-              <${Table}
-                caption=${t("operations.throughput")}
-                hidden
-                heads=${[[t("operations.time")], ...names.map((name) => [laneName(t, name), "number"])]}
-                rows=${rows.map(({ time, index }) => ({
-                  key: time,
-                  cells: [timeOfDay(time * 1000), ...names.map((name) => perSecond(found.lanes[name][index]))],
-                }))}
-              />
-            </details>
+            <${Twin} t=${t} found=${found} write=${perSecond} />
           </figure>`
     }
   </section>`;
+}
+
+/** The same as a table, which is long: it is made when somebody opens it. */
+function Twin({ t, found, write }) {
+  const [open, setOpen] = useState(false);
+  const names = Object.keys(found.lanes);
+  const rows = () =>
+    found.times
+      .map((time, index) => ({
+        key: time,
+        cells: [timeOfDay(time * 1000), ...names.map((name) => write(found.lanes[name][index]))],
+      }))
+      .reverse();
+  return html`<details onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>${t("as-table")}</summary>
+    ${
+      open &&
+      html`<${Table}
+        caption=${t("operations.throughput")}
+        hidden
+        heads=${[[t("operations.time")], ...names.map((name) => [laneName(t, name), "number"])]}
+        rows=${rows()}
+      />`
+    }
+  </details>`;
 }
 
 function Workers({ t, workers }) {
