@@ -75,7 +75,7 @@ class Bench:
     def gateway(self, number: int, kind: str = "forms") -> float:
         """Upload to a new gateway; return by how many MiB it grew, and note the speed."""
         port = free_port()
-        variables = self._infrastructure.environment.for_gateway(port)
+        variables = self._infrastructure.environment.for_gateway(port, {})
         variables["MINDTRACK_LOG_LEVEL"] = "WARNING"
         with process([sys.executable, "-m", "mindtrack_gateway"], variables, port) as running:
             return self._grown(running, port, number, kind)
@@ -191,7 +191,7 @@ def process(command: list[str], variables: Mapping[str, str], port: int) -> Iter
 def is_correct(bench: Bench, infrastructure: Infrastructure) -> bool:
     """Upload one recording each way, and compare what is stored with it."""
     port = free_port()
-    variables = infrastructure.environment.for_gateway(port)
+    variables = infrastructure.environment.for_gateway(port, {})
     with process([sys.executable, "-m", "mindtrack_gateway"], variables, port):
         sent = [bench.content, bench.content[:-1]]
         statuses = [bench.upload(port, each, kind) for each, kind in zip(sent, ("forms", "raw"), strict=True)]

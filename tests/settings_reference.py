@@ -9,7 +9,7 @@ from datetime import timedelta
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from mindtrack_gateway.settings import GatewaySettings, LimitSettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.settings import (
@@ -41,6 +41,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     NotificationSettings,
     GatewaySettings,
     LimitSettings,
+    OperationsSettings,
     InferenceSettings,
     QualitySettings,
     SchedulerSettings,

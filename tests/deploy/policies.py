@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
@@ -413,6 +415,10 @@ def _references(manifest: Manifest) -> Iterator[str]:
         for trigger in spec["triggers"]:
             if "authenticationRef" in trigger:
                 yield f"TriggerAuthentication/{trigger['authenticationRef']['name']}"
+    if manifest["kind"] == "ConfigMap":
+        told = json.loads(manifest.get("data", {}).get("MINDTRACK_OPERATIONS_TARGETS", "[]"))
+        hosts = (urlsplit(target.partition("=")[2]).hostname for target in told)
+        yield from (f"Service/{host}" for host in hosts)
     if manifest["kind"] == "TriggerAuthentication":
         yield from (f"Secret/{source['name']}" for source in spec["secretTargetRef"])
     if manifest["kind"] == "Ingress":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -37,6 +39,7 @@ OURS = {
     "inference-gpu",
     "trainer",
 }
+TARGETS = "MINDTRACK_OPERATIONS_TARGETS"
 #: Those that answer only once, or for a while.
 UNWATCHED = {"migrate", "trainer"}
 REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
@@ -298,6 +301,17 @@ def test_prometheus_asks_services_of_this_file() -> None:
     assert set(prometheus["rule_files"]) <= mounted
     assert set(asked) <= OURS
     assert set(asked) >= {"gateway", "inference", "inference-gpu", "relay", "deliver", "maintenance"}
+
+
+def test_the_gateway_asks_every_service_of_this_file_that_tells_what_it_counts() -> None:
+    environments = {name: COMPOSE["services"][name].get("environment", {}) for name in OURS}
+    (told,) = (told["MINDTRACK_OPERATIONS_TARGETS"] for told in environments.values() if TARGETS in told)
+    urls = [urlsplit(target.partition("=")[2]) for target in json.loads(told)]
+    telling = {name for name, told in environments.items() if "MINDTRACK_METRICS_PORT" in told}
+
+    ports = {name: environments[name]["MINDTRACK_METRICS_PORT"] for name in telling}
+
+    assert {url.hostname: url.port for url in urls} == ports | {"gateway": 8000}
 
 
 def test_grafana_asks_services_of_this_file() -> None:

@@ -83,15 +83,18 @@ def test_schemas_name_their_source_and_allow_nothing_else() -> None:
 @needs_kubectl
 def test_network_policies_let_exactly_the_needed_flows_pass() -> None:
     outside = {"from ingress:8000", "from monitoring:8000"}
-    watched = {"from monitoring:9464"}
+    looked_at = {"from gateway:9464"}
+    watched = {"from monitoring:9464"} | looked_at
     storage = {"to postgres:5432", "to s3:9000", "to valkey:6379"}
+    processes = ("inference-interactive", "inference-bulk", "relay", "deliver", "beat", "maintenance")
+    looks = {f"to {name}:9464" for name in processes}
     assert flows("production") == {
-        "gateway": storage | outside,
+        "gateway": storage | outside | looks | {"from gateway:8000", "to gateway:8000"},
         "inference-interactive": storage | watched,
         "inference-bulk": storage | watched,
         "relay": {"to postgres:5432", "to valkey:6379"} | watched,
         "deliver": {"to postgres:5432", "to 0.0.0.0/0:443", "to 2000::/3:443"} | watched,
-        "beat": {"to valkey:6379"},
+        "beat": {"to valkey:6379"} | looked_at,
         "maintenance": storage | watched,
         "migrate": {"to postgres:5432"},
         "verify": {"to postgres:5432", "to s3:9000"},
@@ -126,7 +129,7 @@ def allowed(policy: Manifest, direction: str, peers: str) -> Iterator[str]:
             if "ipBlock" in peer:
                 yield from (f"{peers} {peer['ipBlock']['cidr']}:{port['port']}" for port in rule["ports"])
                 continue
-            selector = peer.get("podSelector", peer["namespaceSelector"])
+            selector = peer.get("podSelector") or peer["namespaceSelector"]
             (who,) = selector["matchLabels"].values()
             yield from (f"{peers} {who}:{port['port']}" for port in rule["ports"])
 
@@ -335,6 +338,7 @@ BREAKS: list[tuple[Policy, str, Break]] = [
     (policies.references, "no target", without(BULK)),
     (policies.references, "no authentication", without("TriggerAuthentication/mindtrack-scaler")),
     (policies.references, "no backend", without("Service/gateway")),
+    (policies.references, "nobody to look at", without("Service/beat")),
     (policies.selectors, "budget", put("PodDisruptionBudget/beat", "spec.selector.matchLabels", {"a": "b"})),
     (policies.selectors, "service", put("Service/gateway", "spec.selector", {"a": "b"})),
     (

@@ -9,22 +9,8 @@ import pytest
 
 from mindtrack_client import MindTrack
 from mindtrack_local.config import StackConfig
-from mindtrack_local.ports import reserve
 from mindtrack_local.stack import Stack
 from smtp_sink import Sink, taking_mail
-
-METRICS_PORT = 9464
-
-
-@pytest.fixture(scope="session")
-def metrics_ports() -> Iterator[dict[str, int]]:
-    """Where each service that has no port of its own tells what it counts."""
-    reservations = {
-        name: reserve(name, METRICS_PORT) for name in ("inference", "relay", "deliver", "maintenance")
-    }
-    yield {name: reservation.port for name, reservation in reservations.items()}
-    for reservation in reservations.values():
-        reservation.release()
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +21,10 @@ def mail() -> Iterator[Sink]:
 
 
 @pytest.fixture(scope="session")
-def stack(
-    tmp_path_factory: pytest.TempPathFactory, metrics_ports: dict[str, int], mail: Sink
-) -> Iterator[Stack]:
-    overrides = {
-        name: {"MINDTRACK_METRICS_PORT": str(port), "MINDTRACK_METRICS_HOST": "127.0.0.1"}
-        for name, port in metrics_ports.items()
-    }
+def stack(tmp_path_factory: pytest.TempPathFactory, mail: Sink) -> Iterator[Stack]:
     channels = {"MINDTRACK_NOTIFY_CHANNELS": '["email"]'}
     sender = f"mailto://127.0.0.1:{mail.port}?from=noreply@example.org&mode=insecure&to={{address}}"
-    overrides["gateway"] = channels
-    overrides["deliver"] |= channels | {"MINDTRACK_NOTIFY_EMAIL_URL": sender}
+    overrides = {"gateway": channels, "deliver": channels | {"MINDTRACK_NOTIFY_EMAIL_URL": sender}}
     config = StackConfig(
         var=tmp_path_factory.mktemp("stack"),
         storage="s3",

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.settings import GatewaySettings, OperationsSettings
 from mindtrack_local import environment
-from mindtrack_local.config import Layout
+from mindtrack_local.config import METRICS_PORTS, Layout
 from mindtrack_local.environment import Environment, S3Access, settings_from
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.s3 import Keys
@@ -33,16 +33,16 @@ def make(
 
 def test_every_variable_is_one_that_some_service_reads(tmp_path: Path) -> None:
     known = {variable(group, name) for group in GROUPS for name in group.model_fields}
-
     told = make(tmp_path, s3=S3)
+    variables = told.for_gateway(8000, METRICS_PORTS) | told.for_inference(tmp_path / "ready")
 
-    assert told.for_gateway(8000).keys() | told.for_inference(tmp_path / "ready").keys() <= known
+    assert (variables | told.for_metrics(9464)).keys() <= known
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_settings_group_can_be_built(group: type[BaseSettings], tmp_path: Path) -> None:
     told = make(tmp_path)
-    variables = told.for_gateway(8000) | told.for_inference(tmp_path / "ready")
+    variables = told.for_gateway(8000, METRICS_PORTS) | told.for_inference(tmp_path / "ready")
 
     built = settings_from(variables, group)
 
@@ -66,7 +66,8 @@ def test_recordings_lie_behind_s3_when_asked(tmp_path: Path) -> None:
 
 
 def test_the_gateway_signs_upload_urls_with_a_secret_that_stays(tmp_path: Path) -> None:
-    secrets = [settings_from(make(tmp_path).for_gateway(1), GatewaySettings).upload_secret for _ in range(2)]
+    told = [make(tmp_path).for_gateway(1, {}) for _ in range(2)]
+    secrets = [settings_from(variables, GatewaySettings).upload_secret for variables in told]
 
     assert secrets[0] is not None
     assert secrets[0] == secrets[1]
@@ -78,7 +79,7 @@ def test_overrides_win(tmp_path: Path) -> None:
     told = make(tmp_path, overrides={"MINDTRACK_JOB_MAX_ATTEMPTS": "7", "MINDTRACK_LOG_FORMAT": "json"})
 
     assert settings_from(told.variables(), JobSettings).max_attempts == 7
-    assert settings_from(told.for_gateway(1), LogSettings).format == "json"
+    assert settings_from(told.for_gateway(1, {}), LogSettings).format == "json"
 
 
 def test_saved_variables_are_private_and_come_back(tmp_path: Path) -> None:
@@ -89,3 +90,9 @@ def test_saved_variables_are_private_and_come_back(tmp_path: Path) -> None:
 
     assert environment.load(path) == {"MINDTRACK_QUEUE_URL": "redis://"}
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_gateway_is_told_where_the_others_tell_what_they_count(tmp_path: Path) -> None:
+    told = settings_from(make(tmp_path).for_gateway(1, METRICS_PORTS), OperationsSettings)
+
+    assert {target.service: target.url.port for target in told.targets} == METRICS_PORTS

@@ -14,6 +14,14 @@ Storage = Literal["folder", "s3"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 
 GATEWAY_PORT = 8000
+#: Where each service that has no port of its own tells what it counts.
+METRICS_PORTS: Mapping[Service, int] = {
+    "inference": 9464,
+    "relay": 9465,
+    "deliver": 9466,
+    "beat": 9467,
+    "maintenance": 9468,
+}
 VALKEY_PORT = 6380
 S3_PORT = 9000
 

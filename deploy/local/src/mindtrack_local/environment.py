@@ -6,16 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from mindtrack_local import s3
-from mindtrack_local.config import Layout
+from mindtrack_local.config import Layout, Service
 from mindtrack_local.files import load_secret, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
-from mindtrack_shared.settings import variable
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -70,12 +69,14 @@ class Environment:
             **self.overrides,
         }
 
-    def for_gateway(self, port: int) -> dict[str, str]:
+    def for_gateway(self, port: int, metrics_ports: Mapping[Service, int]) -> dict[str, str]:
+        targets = [f"{service}=http://{HOST}:{told}/metrics" for service, told in metrics_ports.items()]
         return {
             "MINDTRACK_GATEWAY_HOST": HOST,
             "MINDTRACK_GATEWAY_PORT": str(port),
             "MINDTRACK_GATEWAY_SHUTDOWN_GRACE": GATEWAY_SHUTDOWN_GRACE,
             "MINDTRACK_GATEWAY_UPLOAD_SECRET": load_secret(self.layout.upload_secret),
+            "MINDTRACK_OPERATIONS_TARGETS": json.dumps(targets),
             **self.variables(),
         }
 
@@ -85,6 +86,9 @@ class Environment:
             "MINDTRACK_INFERENCE_READY_FILE": str(ready_file),
             **self.variables(),
         }
+
+    def for_metrics(self, port: int) -> dict[str, str]:
+        return {"MINDTRACK_METRICS_HOST": HOST, "MINDTRACK_METRICS_PORT": str(port)}
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:
@@ -99,9 +103,9 @@ class Environment:
 
 def settings_from(variables: Mapping[str, str], group: type[Settings]) -> Settings:
     """Build a settings group from variables that are not in this process's environment."""
-    names = {name: variable(group, name) for name in group.model_fields}
-    values: dict[str, Any] = {name: variables[key] for name, key in names.items() if key in variables}
-    return group(**values)
+    source = EnvSettingsSource(group)
+    source.env_vars = {name.lower(): value for name, value in variables.items()}
+    return group(**source())
 
 
 def save(path: Path, variables: Mapping[str, str]) -> None:

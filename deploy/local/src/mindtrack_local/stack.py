@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from mindtrack_local import environment, services
-from mindtrack_local.config import GATEWAY_PORT, Service, StackConfig
+from mindtrack_local.config import GATEWAY_PORT, METRICS_PORTS, Service, StackConfig
 from mindtrack_local.environment import Environment
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.issuer import LIFE, Issuer, Role
@@ -29,6 +29,7 @@ class Stack:
         self.infrastructure = Infrastructure(config, terminal=terminal)
         self.stopping = False
         self._port: int | None = None
+        self._metrics_ports: dict[Service, int] = {}
 
     @property
     def base_url(self) -> str:
@@ -41,6 +42,11 @@ class Stack:
         if self._port is None:
             raise RuntimeError("the stack runs no gateway")
         return f"http://{HOST}:{self._port}"
+
+    @property
+    def metrics_ports(self) -> Mapping[Service, int]:
+        """Where each service that has no port of its own tells what it counts."""
+        return self._metrics_ports
 
     @property
     def database_url(self) -> str:
@@ -71,6 +77,11 @@ class Stack:
             self.infrastructure.claim()
             if "gateway" in self.config.services:
                 self._port = self._reserve_port()
+            self._metrics_ports = {
+                service: self.infrastructure.reserve(f"{service}'s metrics", METRICS_PORTS[service])
+                for service in self.config.services
+                if service in METRICS_PORTS
+            }
             self.infrastructure.start_servers()
             self._start_services()
         except BaseException:
@@ -106,12 +117,17 @@ class Stack:
         match service:
             case "gateway":
                 assert self._port is not None  # noqa: S101 - reserved before any service starts
-                told = {**variables.for_gateway(self._port), **self._overrides(service)}
-                return services.gateway(told, self._port)
+                told = variables.for_gateway(self._port, self._metrics_ports)
+                return services.gateway({**told, **self._overrides(service)}, self._port)
             case "inference":
-                return self._inference("inference", self._overrides(service))
+                return self._inference(service, self._told(service))
             case _:
-                return services.scheduler(service, {**variables.variables(), **self._overrides(service)})
+                return services.scheduler(service, {**variables.variables(), **self._told(service)})
+
+    def _told(self, service: Service) -> dict[str, str]:
+        """Return what is a service's own."""
+        told = self.infrastructure.environment.for_metrics(self._metrics_ports[service])
+        return {**told, **self._overrides(service)}
 
     def _overrides(self, name: str) -> Mapping[str, str]:
         return self.config.service_overrides.get(name, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import sys
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     settings = GatewaySettings()
     configure_logging(LogSettings(), service="gateway")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would tell of every look at every target
     api = create_app()
     config = uvicorn.Config(
         api,

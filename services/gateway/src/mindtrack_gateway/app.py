@@ -38,6 +38,8 @@ from mindtrack_gateway.limits import Limiter, ValkeyLedger, hash_key
 from mindtrack_gateway.metrics import RequestMetrics
 from mindtrack_gateway.notes import routes as notes
 from mindtrack_gateway.notifications import routes as notifications
+from mindtrack_gateway.operations import routes as operations
+from mindtrack_gateway.operations.board import build_board
 from mindtrack_gateway.page import routes as page
 from mindtrack_gateway.patients import routes as patients
 from mindtrack_gateway.problems import REQUEST_ID_HEADER
@@ -49,7 +51,7 @@ from mindtrack_gateway.recordings.objects import Objects
 from mindtrack_gateway.recordings.readers import Readers
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.uploads import Uploads
-from mindtrack_gateway.settings import GatewaySettings, LimitSettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
@@ -118,6 +120,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         channels=NotificationSettings().offered,
         limits=limits,
         limiter=Limiter(limits, ValkeyLedger(queue), key=hash_key(limits, queue), prefix=queue.key_prefix),
+        operations=build_board(OperationsSettings(), sessions),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
     )
 
@@ -143,6 +146,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(parts.engine.dispose)
         cleanup.push_async_callback(parts.redis.aclose)
+        cleanup.push_async_callback(parts.operations.aclose)
         cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
         await cleanup.enter_async_context(parts.watch.listening())
         await cleanup.enter_async_context(parts.feeds.running())
@@ -184,6 +188,7 @@ def create_app() -> FastAPI:
         notifications.router,
         webhooks.router,
         erasure.router,
+        operations.router,
         health.router,
         page.router,
     ):

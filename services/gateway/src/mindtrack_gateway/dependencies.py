@@ -18,6 +18,7 @@ from mindtrack_gateway.jobs.feeds import Feeds
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.limits import Limiter
+from mindtrack_gateway.operations.board import Board
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings
@@ -51,6 +52,7 @@ class Parts:
     channels: tuple[Channel, ...]
     limits: LimitSettings
     limiter: Limiter
+    operations: Board
 
 
 async def parts(request: Request) -> Parts:  # a plain function would be run in a thread
@@ -109,11 +111,18 @@ async def current_clinician(principal: CurrentPrincipal, parts: PartsDep) -> Cal
     return Caller(await parts.people.user_id(principal.subject), principal.roles)
 
 
+async def current_operator(principal: CurrentPrincipal) -> Principal:
+    """Identify somebody who runs the installation. Errors as for `current_caller`."""
+    access.require(principal, Role.OPERATOR)
+    return principal
+
+
 PartsDep = Annotated[Parts, Depends(parts)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
 CurrentUser = Annotated[UUID, Depends(current_user)]
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 CurrentClinician = Annotated[Caller, Depends(current_clinician)]
+CurrentOperator = Annotated[Principal, Depends(current_operator)]
 
 #: Put on routers so that OpenAPI shows the padlock; the check is `current_user`.
 documented_bearer = Depends(bearer)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings
 
 from mindtrack_shared.settings import Duration, group
@@ -87,6 +87,13 @@ class GatewaySettings(BaseSettings):
             "more than 0; nobody is alerted."
         ),
     ] = None
+    runbook_url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Where docs/runbook is published, for the links of the operators' page; if unset, it "
+            "names files of the repository."
+        ),
+    ] = None
 
 
 class LimitSettings(BaseSettings):
@@ -152,3 +159,46 @@ class LimitSettings(BaseSettings):
         Duration,
         Field(description="A request waits this long for Valkey; then the process counts by itself."),
     ] = timedelta(milliseconds=50)
+
+
+class Target(BaseModel):
+    """A service, and where its processes tell what they count."""
+
+    model_config = ConfigDict(frozen=True)
+
+    service: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+    url: HttpUrl
+
+
+def _named_url(value: object) -> object:
+    """Read `service=url`."""
+    if not isinstance(value, str):
+        return value
+    service, _, url = value.partition("=")
+    return {"service": service, "url": url}
+
+
+class OperationsSettings(BaseSettings):
+    """What `GET /v1/operations` looks at."""
+
+    model_config = group("OPERATIONS")
+
+    targets: Annotated[
+        tuple[Annotated[Target, BeforeValidator(_named_url)], ...],
+        Field(
+            description="Where processes tell what they count, as a JSON list of `service=url`, e.g. "
+            '`["relay=http://relay:9464/metrics"]`. A name that leads to several addresses is asked at each. '
+            "Services that begin with `inference` are workers; requests are those of `gateway`, if it is "
+            "there, or of the gateway that answers."
+        ),
+    ] = ()
+    interval: Annotated[
+        Duration,
+        Field(gt=timedelta(0), description="Targets are asked no more often than this, whoever looks."),
+    ] = timedelta(seconds=3)
+    timeout: Annotated[
+        Duration, Field(gt=timedelta(0), description="A target that takes longer to answer is shown as down.")
+    ] = timedelta(seconds=2)
+    max_bytes: Annotated[int, Field(gt=0, description="A target whose page is longer is shown as down.")] = (
+        MEBIBYTE
+    )

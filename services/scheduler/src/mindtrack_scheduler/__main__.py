@@ -113,7 +113,8 @@ def beat() -> None:
     from mindtrack_scheduler.maintenance import build_app
 
     celery = build_app(SchedulerSettings(), QueueSettings())
-    celery.Beat(scheduler=partial(LivingScheduler, life_sign=life_sign()), quiet=True).run()
+    with served(MetricsSettings()):
+        celery.Beat(scheduler=partial(LivingScheduler, life_sign=life_sign()), quiet=True).run()
 
 
 @app.command()
