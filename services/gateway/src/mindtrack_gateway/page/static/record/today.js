@@ -32,7 +32,9 @@ function Standing({ t, report, alerts }) {
       <span class="quiet">${t(`home.status.${report.status}`)}</span>
     </p>
     ${!report.calibration.complete && html`<${Calibration} t=${t} calibration=${report.calibration} />`}
-    <${Trend} t=${t} report=${report} alerts=${alerts} height=${220} />
+    ${report.points.length > 1
+      ? html`<${Trend} t=${t} report=${report} alerts=${alerts} height=${220} />`
+      : html`<p class="quiet">${t("home.chart-later")}</p>`}
     <${Caveats} t=${t} caveats=${report.caveats} />
     <p><a href="/history">${t("home.history")}</a></p>
   </div>`;
