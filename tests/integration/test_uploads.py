@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session
 from integration_support import serving
 from mindtrack_gateway.app import create_app
 from mindtrack_local.infrastructure import Infrastructure
-from mindtrack_scheduler.sweep import GRACE, sweep
+from mindtrack_scheduler.sweep import sweep
 from mindtrack_shared.db.models import Job, Recording, Upload
+from mindtrack_shared.db.uploads import GRACE
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import RecordingStore, StorageUnavailableError, open_store

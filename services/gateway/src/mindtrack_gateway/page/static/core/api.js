@@ -21,7 +21,7 @@ export const patch = (path, body) => ask("PATCH", path, body);
 export const remove = (path, body) => ask("DELETE", path, body);
 
 async function ask(method, path, body, { signal, headers = {} } = {}) {
-  const limit = AbortSignal.timeout(TIMEOUT);
+  const limit = timeout();
   const options = {
     method,
     headers: { Accept: "application/json", ...headers },
@@ -43,7 +43,13 @@ async function ask(method, path, body, { signal, headers = {} } = {}) {
   return understand(answer);
 }
 
-// `AbortSignal.any` is younger than the browsers that we serve.
+// `AbortSignal.timeout` and `.any` are younger than the browsers that we serve.
+function timeout() {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), TIMEOUT);
+  return controller.signal;
+}
+
 function either(...signals) {
   const controller = new AbortController();
   for (const signal of signals) {

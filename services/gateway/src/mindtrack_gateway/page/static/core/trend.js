@@ -39,6 +39,7 @@ export function Trend({ t, report, alerts = [], height }) {
   const name = t(`measure.${report.measure}`);
   const { points } = report;
   if (points.length === 0) return html`<p class="quiet">${t("chart.empty")}</p>`;
+  if (points.length === 1) return html`<p class="quiet">${t("chart.later")}</p>`;
   const summary = t("chart.summary", {
     measure: name,
     first: day(points[0].day),

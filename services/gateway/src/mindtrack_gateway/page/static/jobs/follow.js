@@ -5,7 +5,8 @@ import { get } from "../core/api.js";
 const ENDED = new Set(["succeeded", "rejected", "failed", "canceled"]);
 /** A stream that fails so often in a row, a proxy does not let through. */
 const PATIENCE = 2;
-const PLACE_EVERY = 5000; // milliseconds: a stream tells of the job, not of those before it
+/** A stream tells of the job and not of those before it, and some proxies hold it back. Milliseconds. */
+const LOOK_EVERY = 5000;
 const WAIT = 20; // seconds
 const LONGEST_PAUSE = 30; // seconds
 
@@ -16,28 +17,30 @@ export function follow(id, told, signal) {
   const path = `/v1/jobs/${id}`;
   const source = new EventSource(`${path}/events`);
   let failures = 0;
-  let queued = false;
+  let heard = 0;
   const close = () => {
     source.close();
-    clearInterval(places);
+    clearInterval(looks);
   };
   const poll = () => {
     close();
     if (!signal.aborted) ask(path, told, signal);
   };
-  const places = setInterval(async () => {
-    if (!queued) return;
-    const job = await get(path, { signal }).catch(() => null); // the stream will tell
-    if (job?.status === "queued" && queued) told.job(job);
-  }, PLACE_EVERY);
-  signal.addEventListener("abort", close, { once: true });
-  source.addEventListener("job", ({ data }) => {
-    failures = 0;
-    const job = JSON.parse(data);
-    queued = job.status === "queued";
+  const tell = (job) => {
     told.trouble(null);
     told.job(job);
     if (hasEnded(job)) close();
+  };
+  const looks = setInterval(async () => {
+    const before = heard;
+    const job = await get(path, { signal }).catch(() => null); // the stream notices what is wrong
+    if (job && heard === before && !signal.aborted) tell(job);
+  }, LOOK_EVERY);
+  signal.addEventListener("abort", close, { once: true });
+  source.addEventListener("job", ({ data }) => {
+    failures = 0;
+    heard += 1;
+    tell(JSON.parse(data));
   });
   source.addEventListener("deleted", poll); // it is told what became of it
   source.addEventListener("error", () => {

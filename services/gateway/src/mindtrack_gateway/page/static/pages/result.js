@@ -18,7 +18,8 @@ function App({ t }) {
   if (job.error) return html`<${Missing} t=${t} from=${job} />`;
   if (job.value === null) return html`<${Loading} t=${t} />`;
   if (!hasEnded(job.value)) {
-    return html`<section class="card" aria-label=${t("result.way")}>
+    return html`<section class="card" aria-labelledby="way">
+      <h2 class="visually-hidden" id="way">${t("result.way")}</h2>
       <${Live} t=${t} id=${id} ended=${(ended) => ended.status === "succeeded" && job.again()} />
     </section>`;
   }
@@ -36,7 +37,8 @@ function Missing({ t, from }) {
     : html`<${Failure} t=${t} error=${from.error} again=${from.again} />`;
 }
 
-const Refused = ({ t, job }) => html`<section class="card" aria-label=${t("result.ending")}>
+const Refused = ({ t, job }) => html`<section class="card" aria-labelledby="ending">
+    <h2 class="visually-hidden" id="ending">${t("result.ending")}</h2>
     <${Ending} t=${t} job=${job} />
   </section>
   ${job.quality && html`<${Quality} t=${t} quality=${job.quality} />`}`;

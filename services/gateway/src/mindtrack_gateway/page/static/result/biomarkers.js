@@ -21,7 +21,7 @@ export function Biomarkers({ t, biomarkers }) {
   </section>`;
 }
 
-const Table = ({ t, found }) => html`<div class="scroll" tabindex="0" role="region" aria-label=${t("result.biomarkers")}>
+const Table = ({ t, found }) => html`<div class="scroll" tabindex="0" role="region" aria-label=${t("result.table", { name: t("result.biomarkers") })}>
   <table>
     <caption class="visually-hidden">${t("result.biomarkers")}</caption>
     <thead>

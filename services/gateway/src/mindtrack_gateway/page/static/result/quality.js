@@ -15,7 +15,7 @@ const NUMBERS = [
 export const Quality = ({ t, quality }) => html`<section class="card" aria-labelledby="quality">
   <h2 id="quality">${t("result.quality")}</h2>
   <p class="quiet">${t("result.quality.what")}</p>
-  <div class="scroll" tabindex="0" role="region" aria-label=${t("result.quality")}>
+  <div class="scroll" tabindex="0" role="region" aria-label=${t("result.table", { name: t("result.quality") })}>
     <table>
       <caption class="visually-hidden">${t("result.quality")}</caption>
       <thead>

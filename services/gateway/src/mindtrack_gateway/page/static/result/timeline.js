@@ -50,7 +50,7 @@ function Lanes({ t, windows, seconds }) {
 
 const Twin = ({ t, windows }) => html`<details>
   <summary>${t("as-table")}</summary>
-  <div class="scroll" tabindex="0" role="region" aria-label=${t("result.timeline")}>
+  <div class="scroll" tabindex="0" role="region" aria-label=${t("result.table", { name: t("result.timeline") })}>
     <table>
       <caption class="visually-hidden">${t("result.timeline")}</caption>
       <thead>
