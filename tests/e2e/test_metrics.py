@@ -43,7 +43,7 @@ def test_a_job_is_counted_wherever_it_passes(
 ) -> None:
     torn = tmp_path / "torn.m4a"
     torn.write_bytes((SAMPLES / "day-2.m4a").read_bytes()[:20_000])
-    pages = {name: f"http://127.0.0.1:{port}" for name, port in stack.metrics_ports.items()}
+    pages: dict[str, str] = {name: f"http://127.0.0.1:{port}" for name, port in stack.metrics_ports.items()}
     for name, page in pages.items():  # the stack does not wait for those that nobody waits for
         eventually(partial(answers, page), within=60, what=f"{name}'s metrics")
     before = {name: samples(page) for name, page in pages.items()}
