@@ -24,7 +24,13 @@ class Page:
     styles: tuple[str, ...] = ()
     in_menu: bool = True
 
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """Classic scripts that its modules find in the global scope."""
+        return CHART_SCRIPTS if CHART_STYLES[0] in self.styles else ()
 
+
+CHART_SCRIPTS = ("vendor/uplot.js",)
 CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
 
 PAGES: tuple[Page, ...] = (

@@ -6,11 +6,12 @@ import { html, useState } from "../core/html.js";
 import { Failure, Loaded, reason, useLoaded } from "../core/states.js";
 
 const PATH = "/v1/jobs";
+const AT_ONCE = 10;
 const STATES = ["succeeded", "rejected", "failed", "queued", "running", "canceled"];
 
 export function Recordings({ t }) {
   const [status, setStatus] = useState("");
-  const first = useLoaded((signal) => get(address(PATH, { status }), { signal }), [status]);
+  const first = useLoaded((signal) => get(address(PATH, { limit: AT_ONCE, status }), { signal }), [status]);
   return html`<section class="card" aria-labelledby="recordings">
     <div class="row">
       <h2 id="recordings">${t("history.recordings")}</h2>
@@ -34,7 +35,7 @@ function List({ t, first, status }) {
     return html`<p class="quiet">${t("history.none")} <a href="/">${t("history.begin")}</a></p>`;
   const next = async () => {
     try {
-      const page = await get(address(PATH, { status, cursor: more.cursor }));
+      const page = await get(address(PATH, { limit: AT_ONCE, status, cursor: more.cursor }));
       setMore({ items: [...more.items, ...page.items], cursor: page.next_cursor, error: null });
     } catch (error) {
       reason(t, error); // a fault of ours is thrown on
