@@ -11,8 +11,6 @@ const GRANT_DAYS = [30, 90, 180, 366];
 const CODE_DAYS = [1, 7, 30];
 const LONGEST_PURPOSE = 200;
 const PROHIBITED = "use-context-prohibited";
-/** The regulation's text, where whoever was refused may read it. */
-const REGULATION = "https://eur-lex.europa.eu/eli/reg/2024/1689/oj";
 
 const FIRST = { scopes: ["trends"], purpose: "", use_context: "healthcare", grant_days: 90, code_days: 7 };
 
@@ -88,6 +86,6 @@ function Refusal({ t, error }) {
   return html`<div class="notice warn" role="alert">
     <h3>${t("sharing.prohibited.title")}</h3>
     <p>${t("sharing.prohibited.body")}</p>
-    <p><a href=${REGULATION} rel="noreferrer external">${t("sharing.prohibited.link")}</a></p>
+    <p><a href=${t("sharing.prohibited.address")} rel="noreferrer external">${t("sharing.prohibited.link")}</a></p>
   </div>`;
 }
