@@ -26,6 +26,7 @@ class Page:
 
 
 CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
+PATIENT_STYLES = (*CHART_STYLES, "styles/patient.css")
 
 PAGES: tuple[Page, ...] = (
     Page("/", "home", Role.USER, "person", CHART_STYLES),
@@ -34,7 +35,7 @@ PAGES: tuple[Page, ...] = (
     Page("/sharing", "sharing", Role.USER, "person"),
     Page("/settings", "settings", Role.USER, "person"),
     Page("/patients", "patients", Role.CLINICIAN, "clinician"),
-    Page("/patients/{user_id}", "patient", Role.CLINICIAN, "clinician", CHART_STYLES, in_menu=False),
+    Page("/patients/{user_id}", "patient", Role.CLINICIAN, "clinician", PATIENT_STYLES, in_menu=False),
     Page("/operations", "operations", Role.OPERATOR, "operator", CHART_STYLES),
 )
 
