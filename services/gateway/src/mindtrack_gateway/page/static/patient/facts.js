@@ -9,7 +9,12 @@ const CHANGE = new Intl.NumberFormat(language, { signDisplay: "exceptZero", maxi
 const P = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const LEAST_P = 0.001;
 
-export const unit = (t, report) => (report.unit === "1" ? "" : ` ${t.has(`patient.unit.${report.unit}`) ? t(`patient.unit.${report.unit}`) : report.unit}`);
+/** A measure's unit, to be written behind a value; shares have none. */
+export function unit(t, report) {
+  if (report.unit === "1") return "";
+  const key = `patient.unit.${report.unit}`;
+  return ` ${t.has(key) ? t(key) : report.unit}`;
+}
 
 /** "Getting to know you" is said to the person; to somebody else the same is said otherwise. */
 const status = (t, value) => t(value === "calibrating" ? "patient.calibrating" : `status.${value}`);

@@ -6,7 +6,7 @@ import { html } from "../core/html.js";
 import { Trend } from "../core/trend.js";
 import { Part, useShared } from "./access.js";
 import { MEASURES, PERIODS, useChoice } from "./choice.js";
-import { Facts, Method } from "./facts.js";
+import { Facts, Method, unit } from "./facts.js";
 import { of } from "./person.js";
 import { Printed } from "./print.js";
 import { Weeks } from "./weeks.js";
@@ -29,7 +29,10 @@ function Found({ t, found, alerts, label }) {
   return html`<div class="stack">
     <div>
       <${Printed} t=${t} label=${label} />
-      <h3>${t(`measure.${report.measure}`)}<span class="quiet period">${period}</span></h3>
+      <h3>
+        ${t(`measure.${report.measure}`)}
+        <span class="quiet period">${unit(t, report)} ${period}</span>
+      </h3>
       <${Trend} t=${t} report=${report} alerts=${alerts} />
     </div>
     <${Facts} t=${t} report=${report} />
