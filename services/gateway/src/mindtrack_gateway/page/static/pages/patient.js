@@ -7,7 +7,7 @@ import { AlertsPart } from "../patient/alerts.js";
 import { Downloads } from "../patient/downloads.js";
 import { useList } from "../patient/list.js";
 import { NotesPart } from "../patient/notes.js";
-import { of, personId } from "../patient/person.js";
+import { of, personId, possible } from "../patient/person.js";
 import { RecordingsPart } from "../patient/recordings.js";
 import { TrendPart } from "../patient/trend.js";
 
@@ -23,7 +23,8 @@ async function findLabel() {
 
 function App({ t }) {
   const access = useAccess();
-  return access.gone ? html`<${Untitled} t=${t} /><${Gone} t=${t} />` : html`<${Patient} t=${t} access=${access} />`;
+  if (access.gone || !possible) return html`<${Untitled} t=${t} /><${Gone} t=${t} />`;
+  return html`<${Patient} t=${t} access=${access} />`;
 }
 
 function Patient({ t, access }) {
@@ -32,7 +33,7 @@ function Patient({ t, access }) {
   useHeading(label ?? t("patient.title"));
   return html`<div class="stack patient">
     <p class="no-print"><a href="/patients">${t("patient.back")}</a> <span class="quiet">${personId}</span></p>
-    <${TrendPart} t=${t} access=${access} alerts=${alerts.items} label=${label} />
+    <${TrendPart} t=${t} access=${access} alerts=${alerts.items} />
     <div class="stack no-print">
       <${AlertsPart} t=${t} access=${access} list=${alerts} />
       <${NotesPart} t=${t} access=${access} />

@@ -1,10 +1,10 @@
-// What only paper needs: who it is about, and when it was printed.
+// What only paper needs: the person's id below their label, and when it was printed.
 
 import { moment } from "../core/format.js";
 import { html, useEffect, useRef } from "../core/html.js";
 import { personId } from "./person.js";
 
-export function Printed({ t, label }) {
+export function Printed({ t }) {
   const line = useRef(null);
   useEffect(() => {
     // Written at once: what is drawn by a changed state comes after the page was printed.
@@ -15,7 +15,7 @@ export function Printed({ t, label }) {
     return () => removeEventListener("beforeprint", say);
   }, [t]);
   return html`<div class="print-only printed">
-    <p><strong>${label ?? t("patient.title")}</strong> · ${personId}</p>
+    <p>${personId}</p>
     <p ref=${line}></p>
   </div>`;
 }

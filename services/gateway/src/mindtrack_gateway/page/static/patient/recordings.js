@@ -12,7 +12,7 @@ export function RecordingsPart({ t, access }) {
     ${() =>
       list.items.length === 0
         ? html`<p class="quiet">${t("patient.analyses.none")}</p>`
-        : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="analyses-title">
+        : html`<div class="scroll" tabindex="0" role="region" aria-label=${t("patient.analyses.table")}>
               <${Recordings} t=${t} items=${list.items} />
             </div>
             <${More} t=${t} list=${list} />`}

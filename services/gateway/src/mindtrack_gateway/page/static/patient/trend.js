@@ -11,7 +11,7 @@ import { of } from "./person.js";
 import { Printed } from "./print.js";
 import { Weeks } from "./weeks.js";
 
-export function TrendPart({ t, access, alerts, label }) {
+export function TrendPart({ t, access, alerts }) {
   const [choice, choose] = useChoice();
   const from = useShared(access, "trends", (signal) => get(address(of("trends"), choice), { signal }), [
     choice.days,
@@ -19,16 +19,16 @@ export function TrendPart({ t, access, alerts, label }) {
   ]);
   const choosing = html`<${Choosing} t=${t} choice=${choice} choose=${choose} />`;
   return html`<${Part} t=${t} name="trends" from=${from} extra=${choosing} className="summary">
-    ${(found) => html`<${Found} t=${t} found=${found} alerts=${alerts} label=${label} />`}
+    ${(found) => html`<${Found} t=${t} found=${found} alerts=${alerts} />`}
   <//>`;
 }
 
-function Found({ t, found, alerts, label }) {
+function Found({ t, found, alerts }) {
   const report = found.measures[0];
   const period = t("patient.period", { first: day(found.first_day), last: day(found.last_day) });
   return html`<div class="stack">
     <div>
-      <${Printed} t=${t} label=${label} />
+      <${Printed} t=${t} />
       <h3>
         ${t(`measure.${report.measure}`)}
         <span class="quiet period">${unit(t, report)} ${period}</span>
