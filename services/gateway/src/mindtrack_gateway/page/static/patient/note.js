@@ -34,7 +34,7 @@ export function Note({ t, access, note, onChanged }) {
         <button type="button" class="quiet" onClick=${() => setMode("remove")}>${t("patient.note.remove")}</button>
       </div>`
     }
-    ${note.revision > 1 && html`<${Former} t=${t} note=${note} />`}
+    ${note.revision > 1 && html`<${Former} t=${t} access=${access} note=${note} />`}
   </li>`;
 }
 
@@ -94,16 +94,19 @@ function Remove({ t, access, note, onDone, onCancel }) {
   </form>`;
 }
 
-function Former({ t, note }) {
+function Former({ t, access, note }) {
   const [open, setOpen] = useState(false);
   return html`<details onToggle=${(event) => setOpen(event.target.open)}>
     <summary>${t("patient.note.former", { count: note.revision - 1 })}</summary>
-    ${open && html`<${Revisions} t=${t} note=${note} />`}
+    ${open && html`<${Revisions} t=${t} access=${access} note=${note} />`}
   </details>`;
 }
 
-function Revisions({ t, note }) {
+function Revisions({ t, access, note }) {
   const from = useLoaded((signal) => get(of(`notes/${note.id}`), { signal }), [note.id, note.revision]);
+  useEffect(() => {
+    if (from.error?.kind === "not-found") access.recheck();
+  }, [from.error]);
   return html`<${Loaded} t=${t} from=${from}>
     ${(found) => html`<ol class="plain" reversed>
       ${found.former.map(
