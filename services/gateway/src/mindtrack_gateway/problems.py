@@ -151,6 +151,13 @@ class ForbiddenError(ProblemError):
     slug = "forbidden"
 
 
+class CrossSiteError(ProblemError):
+    """The request did not come from our own page"""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "cross-site"
+
+
 class UploadUrlInvalidError(ProblemError):
     """The upload URL is not valid, or not any more"""
 
