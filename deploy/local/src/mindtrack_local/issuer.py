@@ -1,7 +1,7 @@
 """A token issuer for one machine: the part of an identity provider that the gateway relies on.
 
-Its name has no TLS, so gateways refuse it unless they were told that they serve one machine only. It is a name
-and no address: tokens stay good whatever port the provider of `mindtrack_local.provider` gets.
+Its name has no TLS, so gateways refuse it unless they were told that they serve one machine only. It is a
+name and no address: tokens stay good whatever port the provider of `mindtrack_local.provider` gets.
 """
 
 from __future__ import annotations
