@@ -9,7 +9,7 @@ from datetime import timedelta
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.settings import (
@@ -40,6 +40,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     WebhookSettings,
     NotificationSettings,
     GatewaySettings,
+    SignInSettings,
     LimitSettings,
     OperationsSettings,
     InferenceSettings,

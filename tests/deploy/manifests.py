@@ -27,12 +27,13 @@ OPTIONS = {
     "gpu": ("gpu",),
     "mig": ("gpu", "gpu/mig"),
     "prometheus": ("keda", "monitoring", "keda/prometheus"),
+    "sign-in": ("sign-in",),
     "tracing": ("tracing", "tracing/network-policies"),
     "trainer": ("trainer",),
 }
 
 #: What an option is added to, if not to the base.
-UNDERNEATH = {"tracing": "../production"}
+UNDERNEATH = {"tracing": "../production", "sign-in": "../production"}
 
 Manifest = dict[str, Any]
 

@@ -34,6 +34,7 @@ EXPECTED = {
     "Secret/mindtrack-queue",
     "Secret/mindtrack-storage",
     "Secret/mindtrack-uploads",
+    "Secret/mindtrack-sign-in",
     "Secret/mindtrack-notify",
     "Secret/mindtrack-scaler",
     "Secret/mindtrack-tls",

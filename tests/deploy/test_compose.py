@@ -46,6 +46,8 @@ REFERENCE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY")
 #: Compose asks for what a profile needs even where nobody uses it: the service refuses in its place.
 REFUSED_BY_ITS_SERVICE = {"GRAFANA_PASSWORD"}
+#: A provider need not give one: PKCE does what it would.
+OPTIONAL = {"MINDTRACK_SIGN_IN_CLIENT_SECRET"}
 
 
 def services(compose: Document) -> Iterator[tuple[str, Document]]:
@@ -77,7 +79,7 @@ def images_pinned(compose: Document) -> Iterator[str]:
 
 def secrets_required(compose: Document) -> Iterator[str]:
     for name, kind, default in REFERENCE.findall(yaml.safe_dump(compose)):
-        if name in REFUSED_BY_ITS_SERVICE and not default:
+        if name in REFUSED_BY_ITS_SERVICE | OPTIONAL and not default:
             continue
         if SECRET.search(name) and kind != "?":
             yield f"{name} may be left out"

@@ -108,6 +108,16 @@ def test_only_who_traces_reaches_the_collector() -> None:
     assert reaching == {"gateway", "inference-interactive", "inference-bulk", "relay", "maintenance"}
 
 
+@needs_kubectl
+def test_only_the_gateway_reaches_the_identity_provider() -> None:
+    before, after = flows("production"), flows("sign-in")
+
+    assert after["gateway"] - before["gateway"] == {"to 0.0.0.0/0:443", "to 2000::/3:443"}
+    assert {name: reached for name, reached in after.items() if name != "gateway"} == {
+        name: reached for name, reached in before.items() if name != "gateway"
+    }
+
+
 def flows(overlay: str) -> dict[str, set[str]]:
     """Return what each pod reaches and who reaches it, besides names."""
     found = rendered(overlay)

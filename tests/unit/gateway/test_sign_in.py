@@ -3,12 +3,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2 as httpx
 import jwt
@@ -23,6 +24,7 @@ from mindtrack_gateway.problems import CrossSiteError
 from mindtrack_gateway.settings import SignInSettings
 from mindtrack_gateway.signin.attempts import Attempt
 from mindtrack_gateway.signin.browser import LARGEST_COOKIE, Browser, CookieTooLargeError
+from mindtrack_gateway.signin.flow import SignIn
 from mindtrack_gateway.signin.id_tokens import IdTokenError, IdTokens
 from mindtrack_gateway.signin.outcomes import Outcome, SignInError
 from mindtrack_gateway.signin.paths import LONGEST, local_path
@@ -39,14 +41,19 @@ NONCE = "nonce-1"
 ACCESS_TOKEN = "an.access.token"  # noqa: S105 - nobody's
 
 
-def request(method: str = "GET", path: str = "/v1/jobs", headers: Mapping[str, str] | None = None) -> Request:
+def request(
+    method: str = "GET",
+    path: str = "/v1/jobs",
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Request:
     sent = {"host": "127.0.0.1:8000", **(headers or {})}
     return Request(
         {
             "type": "http",
             "method": method,
             "path": path,
-            "query_string": b"",
+            "query_string": urlencode(query or {}).encode(),
             "scheme": "http",
             "server": ("127.0.0.1", 8000),
             "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
@@ -289,12 +296,16 @@ def test_home_is_where_the_page_is() -> None:
 
 
 @pytest.fixture(scope="module")
-def id_tokens(tmp_path_factory: pytest.TempPathFactory) -> IdTokens:
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> IssuerSettings:
     path = tmp_path_factory.mktemp("issuer") / "jwks.json"
     jwk = json.loads(ECAlgorithm.to_jwk(KEY.public_key()))
     path.write_text(json.dumps({"keys": [{**jwk, "kid": "one", "alg": "ES256"}]}))
-    keys = TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER)).keys
-    return IdTokens(keys, issuer=ISSUER, client_id=CLIENT, algorithm="ES256")
+    return IssuerSettings(jwks_file=path, issuer=ISSUER)
+
+
+@pytest.fixture(scope="module")
+def id_tokens(issuer: IssuerSettings) -> IdTokens:
+    return IdTokens(TokenVerifier(issuer).keys, issuer=ISSUER, client_id=CLIENT, algorithm="ES256")
 
 
 def at_hash(token: str = ACCESS_TOKEN) -> str:
@@ -553,3 +564,124 @@ def test_a_scope_that_asks_for_no_id_token_is_refused_at_start() -> None:
     with pytest.raises(ValidationError, match="openid"):
         SignInSettings(client_id=CLIENT, scope="profile")
     assert SignInSettings(client_secret=SecretStr("s")).client_id is None
+
+
+# --- The whole way back ---------------------------------------------------------------------------------
+
+ATTEMPT = Attempt("state-1", NONCE, "v" * 43, "/history")
+CAME_BACK = {"code": "code-1", "state": "state-1", "iss": ISSUER}
+
+
+def access_token(claims: dict[str, Any] | None = None) -> str:
+    return id_token({"aud": "mindtrack", "nonce": None, **(claims or {})}, {"typ": "at+jwt"})
+
+
+class Flow:
+    """Signing in at a scripted provider."""
+
+    def __init__(self, scripted: Scripted, issuer: IssuerSettings) -> None:
+        self._scripted = scripted
+        self._sign_in = SignIn(
+            SignInSettings(client_id=CLIENT),
+            issuer,
+            verifier=TokenVerifier(issuer),
+            browser=Browser(PAGE, local=False, enabled=True),
+            http=httpx.AsyncClient(transport=httpx.MockTransport(scripted)),
+        )
+
+    def answers(self, *, access: str | None = None, identity: str | None = None) -> None:
+        tokens = {**TOKENS, "access_token": access or access_token(), "id_token": identity or id_token()}
+        self._scripted.answer = httpx.Response(200, json=tokens)
+
+    async def finish(self, query: Mapping[str, str] = CAME_BACK) -> Response:
+        return await self._sign_in.finish(request(path="/session/callback", query=query), ATTEMPT)
+
+    async def refused(self, query: Mapping[str, str] = CAME_BACK) -> SignInError:
+        with pytest.raises(SignInError) as caught:
+            await self.finish(query)
+        return caught.value
+
+
+@pytest.fixture
+def flow(scripted: Scripted, issuer: IssuerSettings) -> Flow:
+    made = Flow(scripted, issuer)
+    made.answers()
+    return made
+
+
+async def test_a_session_lasts_as_long_as_its_token(flow: Flow) -> None:
+    flow.answers(access=access_token({"exp": int(time.time()) + 120}))
+
+    answer = await flow.finish()
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/history")
+    seconds = re.search(r"Max-Age=(\d+);", answer.headers["set-cookie"])
+    assert seconds
+    assert 115 < int(seconds[1]) <= 120
+
+
+@pytest.mark.parametrize(
+    ("access", "identity", "reason"),
+    [
+        ("opaque", None, "access_token"),
+        (access_token({"aud": "another"}), None, "access_token"),
+        (access_token({"exp": NOW - 5}), None, "access_token"),  # within what clocks may differ by
+        (id_token({"aud": "mindtrack"}), None, "access_token"),
+        (None, id_token({"nonce": "another"}), "id_token: nonce"),
+        (None, id_token({"at_hash": at_hash("another")}), "id_token: at_hash"),
+        (None, access_token(), "id_token: typ"),
+        (access_token({"roles": ["user"] * 500}), None, "token_too_large: a cookie of"),
+    ],
+)
+async def test_tokens_that_are_not_for_us_open_nothing(
+    flow: Flow, access: str | None, identity: str | None, reason: str
+) -> None:
+    flow.answers(access=access, identity=identity)
+
+    error = await flow.refused()
+
+    assert error.outcome is Outcome.REFUSED
+    assert error.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("query", "outcome"),
+    [
+        ({"error": "access_denied"}, Outcome.DENIED),
+        ({"error": "temporarily_unavailable"}, Outcome.UNAVAILABLE),
+        ({"error": "server_error"}, Outcome.UNAVAILABLE),
+        ({"error": "invalid_scope"}, Outcome.REFUSED),
+        ({"error": "<script>"}, Outcome.REFUSED),
+        ({**CAME_BACK, "iss": "https://elsewhere.example"}, Outcome.REFUSED),
+        ({"iss": ISSUER}, Outcome.REFUSED),
+        ({"code": "", "iss": ISSUER}, Outcome.REFUSED),
+    ],
+)
+async def test_what_the_provider_says_becomes_a_code(
+    flow: Flow, query: dict[str, str], outcome: Outcome
+) -> None:
+    error = await flow.refused(query)
+
+    assert error.outcome is outcome
+    assert "<" not in error.reason
+
+
+@pytest.mark.parametrize("names_itself", [True, False])
+async def test_a_provider_that_says_it_names_itself_must(
+    scripted: Scripted,
+    issuer: IssuerSettings,
+    names_itself: bool,  # noqa: FBT001 - a case
+) -> None:
+    scripted.description = {
+        **DESCRIPTION,
+        "authorization_response_iss_parameter_supported": names_itself,
+    }
+    flow = Flow(scripted, issuer)
+    flow.answers()
+    unnamed = {name: value for name, value in CAME_BACK.items() if name != "iss"}
+
+    assert (await flow.finish()).status_code == 303
+    if names_itself:
+        assert (await flow.refused(unnamed)).reason == "iss"
+    else:
+        assert (await flow.finish(unnamed)).status_code == 303

@@ -47,9 +47,20 @@ VARIABLES = (
     Variable("MINDTRACK_PORT", "The gateway's port.", "8000"),
     Variable(
         "MINDTRACK_GATEWAY_PUBLIC_URL",
-        "Address of the proxy, for upload URLs; without it, that of each request.",
+        "Address of the proxy, for upload URLs and for signing in; without it, that of each request.",
         "",
     ),
+    Variable(
+        "MINDTRACK_SIGN_IN_CLIENT_ID",
+        "The page's name at your identity provider (docs/sign-in.md); without it, nobody can sign in there.",
+        "",
+    ),
+    Variable("MINDTRACK_SIGN_IN_CLIENT_SECRET", "Its secret, if the provider gave one.", ""),
+    Variable(
+        "MINDTRACK_SIGN_IN_SCOPE", "What is asked for; some providers want a scope of the API.", "openid"
+    ),
+    Variable("MINDTRACK_SIGN_IN_RESOURCE", "The parameter `resource`, if the provider wants one.", ""),
+    Variable("MINDTRACK_SIGN_IN_AUDIENCE", "The parameter `audience`, if the provider wants one.", ""),
     Variable("GRAFANA_PORT", "Grafana's port, at the same address.", "3000"),
     Variable(
         "MINDTRACK_INFERENCE_BUNDLE", "Id of a packaged bundle, or a path in the image.", "demo-synthetic"
