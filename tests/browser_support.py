@@ -50,6 +50,8 @@ class Visit:
     foreign: list[str] = field(default_factory=list)
     #: Parts of errors that the test brings about.
     expected: tuple[str, ...] = ()
+    #: Whether somebody signs in meanwhile: then the browser is with the identity provider for a moment.
+    provider: bool = False
 
     def go(self, path: str, *, ready: bool = True) -> Page:
         """Open a path, and wait until its app is drawn."""
@@ -64,7 +66,8 @@ class Visit:
 
     def check(self) -> None:
         """Hold against it what no page may do."""
-        assert self.foreign == [], "requests left the origin"
+        own = ("http://127.0.0.1:",) if self.provider else ()
+        assert [each for each in self.foreign if not each.startswith(own)] == [], "requests left the origin"
         unexpected = [each for each in self.errors if not any(part in each for part in self.expected)]
         assert unexpected == [], unexpected
         for page in self.context.pages:

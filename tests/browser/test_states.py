@@ -18,6 +18,9 @@ Open = Callable[..., Visit]
 PAGES: list[tuple[str, str, Role]] = [
     ("/", "edith", "user"),
     ("/history", "edith", "user"),
+    ("/sharing", "edith", "user"),
+    ("/settings", "edith", "user"),
+    ("/patients", "florence", "clinician"),
     ("/operations", "otto", "operator"),
 ]
 every_page = pytest.mark.parametrize("whose", PAGES, ids=lambda whose: whose[0].strip("/") or "home")

@@ -1,49 +1,71 @@
-// What a clinician calls a person, changed where it stands.
+// A clinician's own word for a person, changed where it stands.
 
 import { put } from "../core/api.js";
 import { html, useEffect, useRef, useState } from "../core/html.js";
-import { useSending } from "../core/sending.js";
 import { Failure } from "../core/states.js";
 
 const LONGEST = 80;
 
-export function Label({ t, patient }) {
-  const [label, setLabel] = useState(patient.label);
+export const called = (t, { label, user_id }) => label ?? t("patients.unnamed", { id: user_id.slice(-6) });
+
+export function Label({ t, patient, relabel }) {
   const [editing, setEditing] = useState(false);
   const button = useRef(null);
-  const name = label ?? t("patients.nameless", { id: patient.user_id.slice(-6) });
-  const close = (saved) => {
-    if (saved !== undefined) setLabel(saved);
-    setEditing(false);
-    setTimeout(() => button.current?.focus());
-  };
-  if (editing) return html`<${Form} t=${t} patient=${patient} label=${label} close=${close} />`;
-  return html`<a href=${`/patients/${patient.user_id}`}>${name}</a>${" "}
+  const left = useRef(false);
+  useEffect(() => {
+    if (!editing && left.current) button.current.focus();
+    left.current = editing;
+  }, [editing]);
+  const close = () => setEditing(false);
+  if (editing) return html`<${Editor} t=${t} patient=${patient} relabel=${relabel} close=${close} />`;
+  const name = called(t, patient);
+  return html`<span class="patients-name">
+    <a class=${patient.label === null ? "unnamed" : ""} href=${`/patients/${patient.user_id}`}>${name}</a>
     <button
+      ref=${button}
       type="button"
       class="quiet small"
-      ref=${button}
-      aria-label=${t("patients.rename", { name })}
+      aria-label=${t("patients.label.edit-of", { name })}
       onClick=${() => setEditing(true)}
     >
-      ${t("patients.edit")}
-    </button>`;
+      ${t("patients.label.edit")}
+    </button>
+  </span>`;
 }
 
-function Form({ t, patient, label, close }) {
+function Editor({ t, patient, relabel, close }) {
   const field = useRef(null);
-  const sending = useSending();
+  const [failure, setFailure] = useState(null);
+  const [busy, setBusy] = useState(false);
   useEffect(() => field.current.select(), []);
-  const save = async (event) => {
+
+  async function save(event) {
     event.preventDefault();
-    const wanted = field.current.value.trim() || null;
-    const saved = await sending.run(() => put(`/v1/patients/${patient.user_id}/label`, { label: wanted }));
-    if (saved !== undefined) close(wanted);
-  };
-  return html`<form class="row" onSubmit=${save} onKeyDown=${(event) => event.key === "Escape" && close()}>
-    <input ref=${field} value=${label ?? ""} maxlength=${LONGEST} aria-label=${t("patients.label")} />
-    <button type="submit" class="small" disabled=${sending.busy}>${t("patients.save")}</button>
-    <button type="button" class="quiet small" onClick=${() => close()}>${t("cancel")}</button>
-    ${sending.error && html`<${Failure} t=${t} error=${sending.error} />`}
+    const label = field.current.value.trim() || null;
+    setBusy(true);
+    try {
+      await put(`/v1/patients/${patient.user_id}/label`, { label });
+    } catch (error) {
+      if (error.kind === undefined) throw error;
+      setBusy(false);
+      setFailure(error);
+      return;
+    }
+    relabel(patient.user_id, label);
+    close();
+  }
+
+  const leave = (event) => event.key === "Escape" && close();
+  return html`<form class="patients-label" onSubmit=${save} onKeyDown=${leave}>
+    <input
+      ref=${field}
+      aria-label=${t("patients.label.field", { name: called(t, patient) })}
+      defaultValue=${patient.label ?? ""}
+      maxlength=${LONGEST}
+      autocomplete="off"
+    />
+    <button class="small" disabled=${busy}>${t("patients.label.save")}</button>
+    <button type="button" class="quiet small" onClick=${close}>${t("cancel")}</button>
+    ${failure && html`<${Failure} t=${t} error=${failure} />`}
   </form>`;
 }

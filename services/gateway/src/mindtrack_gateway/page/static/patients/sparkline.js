@@ -1,43 +1,57 @@
-// The last 28 days of one person, small: days against their own usual range.
+// A person's last weeks at a glance: points of days, joined where no day is missing, over what is usual for them.
 
-import { signed } from "../core/format.js";
+import { shortDay, signed } from "../core/format.js";
 import { html } from "../core/html.js";
 
 const STEP = 4;
-const HEIGHT = 36;
-/** Own standard deviations that fit; days beyond lie at the edge. */
-const REACH = 3;
+const HEIGHT = 32;
+const MARGIN = 3;
+/** Standard deviations shown; what lies beyond is drawn at the edge, and told in words as it is. */
+const MOST = 3;
 
-const y = (z) => HEIGHT / 2 - (Math.max(-REACH, Math.min(REACH, z)) / REACH) * (HEIGHT / 2 - 2);
+const across = (index) => MARGIN + index * STEP;
+const down = (z) => {
+  const held = Math.max(-MOST, Math.min(MOST, z));
+  return HEIGHT / 2 - (held / MOST) * (HEIGHT / 2 - MARGIN);
+};
 
-/** `recent`: 28 numbers in own standard deviations, null for a day without one; or null altogether. */
-export function Sparkline({ t, recent }) {
-  const days = (recent ?? []).map((z, day) => [day, z]).filter(([, z]) => z !== null);
-  if (days.length === 0) return html`<span class="quiet">${t("patients.no-days")}</span>`;
-  const values = days.map(([, z]) => z);
-  const label = t("patients.sparkline", {
-    count: days.length,
-    last: signed(values.at(-1)),
-    low: signed(Math.min(...values)),
-    high: signed(Math.max(...values)),
+/** Split days into runs without a gap, each a list of `[x, y]`. */
+export function runs(days) {
+  const found = [];
+  let before = null;
+  days.forEach((z, index) => {
+    if (z !== null) {
+      if (before === null) found.push([]);
+      found[found.length - 1].push([across(index), down(z)]);
+    }
+    before = z;
   });
-  const width = recent.length * STEP;
-  return html`<svg class="sparkline" role="img" aria-label=${label} viewBox=${`0 0 ${width} ${HEIGHT}`} width=${width} height=${HEIGHT}>
-    <rect class="usual" x="0" width=${width} y=${y(1)} height=${y(-1) - y(1)} />
-    ${pieces(days).map((piece) => html`<polyline points=${piece.map(([day, z]) => `${x(day)},${y(z)}`).join(" ")} />`)}
-    ${days.map(([day, z]) => html`<circle cx=${x(day)} cy=${y(z)} r="1.6" />`)}
-  </svg>`;
+  return found;
 }
 
-const x = (day) => day * STEP + STEP / 2;
+function described(t, days, asOf) {
+  const known = days.filter((z) => z !== null);
+  return t("patients.recent.summary", {
+    count: known.length,
+    all: days.length,
+    day: shortDay(asOf),
+    lowest: signed(Math.min(...known)),
+    highest: signed(Math.max(...known)),
+    last: signed(known[known.length - 1]),
+  });
+}
 
-/** Lines stop where there was no recording for more than a week. */
-function pieces(days) {
-  const found = [];
-  for (const [day, z] of days) {
-    const piece = found.at(-1);
-    if (piece && day - piece.at(-1)[0] <= 7) piece.push([day, z]);
-    else found.push([[day, z]]);
-  }
-  return found;
+export function Sparkline({ t, days, asOf }) {
+  if (!days?.some((z) => z !== null)) return html`<span class="quiet">${t("patients.recent.none")}</span>`;
+  const width = across(days.length - 1) + MARGIN;
+  const lines = runs(days);
+  const points = lines.flat();
+  return html`<svg class="spark" viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label=${described(t, days, asOf)}>
+    <rect class="spark-usual" x="0" y=${down(1)} width=${width} height=${down(-1) - down(1)} />
+    ${lines.map((run) => html`<polyline class="spark-line" points=${run.map((point) => point.join(",")).join(" ")} />`)}
+    ${points.map(([x, y], index) => {
+      const last = index === points.length - 1;
+      return html`<circle class=${last ? "spark-last" : "spark-point"} cx=${x} cy=${y} r=${last ? 2.4 : 1.3} />`;
+    })}
+  </svg>`;
 }
