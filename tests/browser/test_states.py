@@ -54,9 +54,9 @@ def test_an_outage_is_told_and_passes(
     visit.check_accessible()
     visit.context.unroute_all()
     buttons = page.get_by_role("button", name="Try again")
-    for left in range(buttons.count(), 0, -1):
+    while left := buttons.count():
         buttons.first.click()
-        expect(buttons).to_have_count(left - 1)
+        expect(buttons).not_to_have_count(left)
     expect(told).to_have_count(0)
     expect(page.locator("#fault")).to_be_hidden()
 
