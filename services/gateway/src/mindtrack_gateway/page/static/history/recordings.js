@@ -3,10 +3,13 @@
 import { address, get } from "../core/api.js";
 import { moment, share } from "../core/format.js";
 import { html, useState } from "../core/html.js";
-import { Failure, Loaded, reason, useLoaded } from "../core/states.js";
+import { Failure, Loaded, useLoaded } from "../core/states.js";
+import { advice } from "../jobs/ending.js";
 
 const PATH = "/v1/jobs";
 const STATES = ["succeeded", "rejected", "failed", "queued", "running", "canceled"];
+/** Without a result, and not to have one. */
+const UNUSED = ["rejected", "failed", "canceled"];
 
 export function Recordings({ t }) {
   const [status, setStatus] = useState("");
@@ -37,7 +40,7 @@ function List({ t, first, status }) {
       const page = await get(address(PATH, { status, cursor: more.cursor }));
       setMore({ items: [...more.items, ...page.items], cursor: page.next_cursor, error: null });
     } catch (error) {
-      reason(t, error); // a fault of ours is thrown on
+      if (error.kind === undefined) throw error; // a fault of ours
       setMore({ ...more, error });
     }
   };
@@ -50,10 +53,11 @@ function List({ t, first, status }) {
 
 function Recording({ t, job }) {
   const score = job.analysis?.stress_score;
-  const kind = job.status === "succeeded" ? "soft" : "warn";
+  const kind = job.status === "rejected" || job.status === "failed" ? "warn" : "soft";
   return html`<a href=${`/results/${job.id}`}>${moment(job.recording.recorded_at)}</a>
     ${job.status === "succeeded" && typeof score === "number"
       ? html`<span>${t("measure.stress_score")} <strong>${share(score)}</strong></span>`
       : html`<span class=${`badge ${kind}`}>${t(`history.state.${job.status}`)}</span>`}
+    ${UNUSED.includes(job.status) && html`<p class="quiet why">${advice(t, job)}</p>`}
     ${job.analysis?.indeterminate && html`<span class="badge soft">${t("history.indeterminate")}</span>`}`;
 }
