@@ -18,9 +18,6 @@ Open = Callable[..., Visit]
 PAGES: list[tuple[str, str, Role]] = [
     ("/", "edith", "user"),
     ("/history", "edith", "user"),
-    ("/sharing", "edith", "user"),
-    ("/settings", "edith", "user"),
-    ("/patients", "florence", "clinician"),
     ("/operations", "otto", "operator"),
 ]
 every_page = pytest.mark.parametrize("whose", PAGES, ids=lambda whose: whose[0].strip("/") or "home")
@@ -53,8 +50,10 @@ def test_an_outage_is_told_and_passes(
     keep(page, f"outage-{path.strip('/') or 'home'}")
     visit.check_accessible()
     visit.context.unroute_all()
-    for again in page.get_by_role("button", name="Try again").all():
-        again.click()
+    buttons = page.get_by_role("button", name="Try again")
+    for left in range(buttons.count(), 0, -1):
+        buttons.first.click()
+        expect(buttons).to_have_count(left - 1)
     expect(told).to_have_count(0)
     expect(page.locator("#fault")).to_be_hidden()
 

@@ -41,6 +41,19 @@ def trend(client: httpx.Client, **asked: Any) -> Any:  # noqa: ANN401 - JSON
     return answer.json()
 
 
+def test_a_trend_is_compressed_for_who_takes_it(sign_in: Client, rising: Person) -> None:
+    person = sign_in(rising.subject)
+    asked = {"days": 90}
+    compressed = person.get("/v1/users/me/trends", params=asked, headers={"Accept-Encoding": "gzip"})
+    plain = person.get("/v1/users/me/trends", params=asked, headers={"Accept-Encoding": "identity"})
+
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert {"accept-encoding"} == {answer.headers["vary"].lower() for answer in (compressed, plain)}
+    assert compressed.json() == plain.json()
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 4
+
+
 def test_a_trend_is_what_the_days_say(engine: Engine, client: Client, rising: Person) -> None:
     user_id = add_user(engine, rising.subject)
     found = trend(client(rising.subject), days=90)

@@ -24,36 +24,34 @@ class Page:
     styles: tuple[str, ...] = ()
     in_menu: bool = True
 
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """Classic scripts that its modules find in the global scope."""
+        return CHART_SCRIPTS if CHART_STYLES[0] in self.styles else ()
 
+
+CHART_SCRIPTS = ("vendor/uplot.js",)
 CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
 
+def _sheets(*names: str) -> tuple[str, ...]:
+    return tuple(f"styles/{name}.css" for name in names)
+
+
 PAGES: tuple[Page, ...] = (
+    Page("/", "home", Role.USER, "person", (*CHART_STYLES, *_sheets("trends", "record", "jobs"))),
+    Page("/results/{job_id}", "result", Role.USER, "person", _sheets("result", "jobs"), in_menu=False),
+    Page("/history", "history", Role.USER, "person", (*CHART_STYLES, *_sheets("trends", "history"))),
+    Page("/sharing", "sharing", Role.USER, "person", _sheets("sharing")),
+    Page("/settings", "settings", Role.USER, "person", _sheets("settings")),
+    Page("/patients", "patients", Role.CLINICIAN, "clinician", _sheets("patients")),
     Page(
-        "/",
-        "home",
-        Role.USER,
-        "person",
-        (*CHART_STYLES, "styles/trends.css", "styles/record.css", "styles/jobs.css"),
-    ),
-    Page(
-        "/results/{job_id}",
-        "result",
-        Role.USER,
-        "person",
-        ("styles/result.css", "styles/jobs.css"),
+        "/patients/{user_id}",
+        "patient",
+        Role.CLINICIAN,
+        "clinician",
+        (*CHART_STYLES, *_sheets("patient")),
         in_menu=False,
     ),
-    Page(
-        "/history",
-        "history",
-        Role.USER,
-        "person",
-        (*CHART_STYLES, "styles/trends.css", "styles/history.css"),
-    ),
-    Page("/sharing", "sharing", Role.USER, "person"),
-    Page("/settings", "settings", Role.USER, "person"),
-    Page("/patients", "patients", Role.CLINICIAN, "clinician"),
-    Page("/patients/{user_id}", "patient", Role.CLINICIAN, "clinician", CHART_STYLES, in_menu=False),
     Page("/operations", "operations", Role.OPERATOR, "operator", CHART_STYLES),
 )
 

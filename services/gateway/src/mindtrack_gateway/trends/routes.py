@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from mindtrack_gateway import access
 from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
@@ -20,6 +21,8 @@ from mindtrack_shared.domain.trends import HISTORY, LatestScore, Measure, report
 router = APIRouter(prefix="/v1/users", tags=["trends"], dependencies=[documented_bearer])
 
 MAX_DAYS = 731  # two years
+#: Takes half a millisecond for 90 days, and spares six of seven bytes.
+COMPRESSION = 3
 
 
 @router.get(
@@ -29,8 +32,9 @@ MAX_DAYS = 731  # two years
     response_model=TrendView,
     responses=documented(NotFoundError, InvalidRequestError),
 )
-async def get(
+async def get(  # noqa: PLR0913, PLR0917 - what a trend is asked by
     user_id: UUID | Literal["me"],
+    request: Request,
     parts: PartsDep,
     caller: CurrentCaller,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS, description="Length of the period that ends today.")] = 7,
@@ -76,5 +80,9 @@ async def get(
         for each, rows in history.items()
     ]
     # Written out here: FastAPI would check each of hundreds of points once more.
-    told = TrendView.of(found, reports, person).model_dump_json()
-    return Response(told, media_type="application/json", headers=access.CACHING)
+    told = TrendView.of(found, reports, person).model_dump_json().encode()
+    headers = {**access.CACHING, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        told = gzip.compress(told, COMPRESSION)
+        headers["Content-Encoding"] = "gzip"
+    return Response(told, media_type="application/json", headers=headers)

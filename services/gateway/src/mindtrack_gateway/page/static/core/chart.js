@@ -1,8 +1,10 @@
 // A line chart over days with bands behind it, on uPlot's canvas. What it shows is told in words by its caller.
 
-import uPlot from "../vendor/uplot.js";
 import { html, useEffect, useRef } from "./html.js";
 import { language } from "./texts.js";
+
+// A script of its own: its makers minify no module.
+const { uPlot } = globalThis;
 
 const NARROW = 480; // pixels
 const dark = matchMedia("(prefers-color-scheme: dark)");

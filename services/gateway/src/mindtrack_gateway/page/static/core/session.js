@@ -8,7 +8,6 @@ export const signIn = () => `/session/sign-in?to=${encodeURIComponent(here())}`;
 
 /** Say once that the session is over; what was typed or recorded stays on the page behind the dialog. */
 async function sessionOver() {
-  if (document.getElementById("session-over")) return;
   const t = await texts("common");
   const dialog = document.createElement("dialog");
   dialog.id = "session-over";
@@ -34,5 +33,5 @@ async function signOut() {
   location.assign(told.next ?? "/");
 }
 
-document.addEventListener("session-over", sessionOver);
+document.addEventListener("session-over", sessionOver, { once: true });
 document.getElementById("sign-out")?.addEventListener("click", signOut);

@@ -1,9 +1,11 @@
 // A line chart over the last minutes, on uPlot's canvas, which goes on as time does. What it shows is told in words
 // by its caller.
 
-import uPlot from "../vendor/uplot.js";
 import { html, useEffect, useRef } from "./html.js";
 import { language } from "./texts.js";
+
+// A script of its own: its makers minify no module.
+const { uPlot } = globalThis;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const clock = new Intl.DateTimeFormat(language, { timeStyle: "short" });

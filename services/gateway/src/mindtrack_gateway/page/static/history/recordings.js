@@ -7,13 +7,14 @@ import { Failure, Loaded, useLoaded } from "../core/states.js";
 import { advice } from "../jobs/ending.js";
 
 const PATH = "/v1/jobs";
+const AT_ONCE = 10;
 const STATES = ["succeeded", "rejected", "failed", "queued", "running", "canceled"];
 /** Without a result, and not to have one. */
 const UNUSED = ["rejected", "failed", "canceled"];
 
 export function Recordings({ t }) {
   const [status, setStatus] = useState("");
-  const first = useLoaded((signal) => get(address(PATH, { status }), { signal }), [status]);
+  const first = useLoaded((signal) => get(address(PATH, { limit: AT_ONCE, status }), { signal }), [status]);
   return html`<section class="card" aria-labelledby="recordings">
     <div class="row">
       <h2 id="recordings">${t("history.recordings")}</h2>
@@ -37,7 +38,7 @@ function List({ t, first, status }) {
     return html`<p class="quiet">${t("history.none")} <a href="/">${t("history.begin")}</a></p>`;
   const next = async () => {
     try {
-      const page = await get(address(PATH, { status, cursor: more.cursor }));
+      const page = await get(address(PATH, { limit: AT_ONCE, status, cursor: more.cursor }));
       setMore({ items: [...more.items, ...page.items], cursor: page.next_cursor, error: null });
     } catch (error) {
       if (error.kind === undefined) throw error; // a fault of ours

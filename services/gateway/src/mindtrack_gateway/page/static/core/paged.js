@@ -1,0 +1,36 @@
+// A list that comes in pages, as far as somebody asked for.
+
+import { address, get } from "./api.js";
+import { html, useCallback, useState } from "./html.js";
+import { Failure, Loaded, useLoaded } from "./states.js";
+import { useSending } from "./sending.js";
+
+/** Read a list's first page, and further ones on demand. `inputs` begin it afresh. */
+export function usePaged(path, query, inputs = []) {
+  const [more, setMore] = useState([]);
+  const sending = useSending();
+  const first = useLoaded(async (signal) => {
+    const page = await get(address(path, query), { signal });
+    setMore([]);
+    return page;
+  }, inputs);
+  const last = more.at(-1) ?? first.value;
+  const next = useCallback(async () => {
+    const page = await sending.run(() => get(address(path, { ...query, cursor: last.next_cursor })));
+    if (page) setMore((former) => [...former, page]);
+  }, [last]);
+  const items = first.value === null ? [] : [first.value, ...more].flatMap((page) => page.items);
+  return { first, items, next, sending, goesOn: Boolean(last?.next_cursor) };
+}
+
+/** `children` is a function of the items; `empty` is said where there are none. */
+export function Paged({ t, from, empty, children }) {
+  return html`<${Loaded} t=${t} from=${from.first}>
+    ${() => html`${from.items.length === 0 ? html`<p class="quiet">${empty}</p>` : children(from.items)}
+      ${from.sending.error && html`<${Failure} t=${t} error=${from.sending.error} />`}
+      ${from.goesOn &&
+      html`<p>
+        <button type="button" class="quiet" disabled=${from.sending.busy} onClick=${from.next}>${t("more")}</button>
+      </p>`}`}
+  <//>`;
+}
