@@ -20,7 +20,7 @@ export function Files({ t }) {
   </section>`;
 }
 
-function Observations({ t }) {
+export function Observations({ t, label = t("history.file.fhir") }) {
   const [state, setState] = useState({ busy: false, error: null, said: "" });
   const send = async () => {
     if (state.busy) return;
@@ -35,7 +35,7 @@ function Observations({ t }) {
     }
   };
   return html`<div class="row">
-      <button type="button" class="quiet" onClick=${send} aria-disabled=${state.busy}>${t("history.file.fhir")}</button>
+      <button type="button" class="quiet" onClick=${send} aria-disabled=${state.busy}>${label}</button>
       <span class="quiet" role="status">${state.said}</span>
     </div>
     ${state.error?.kind && html`<${Failure} t=${t} error=${state.error} again=${send} />`}`;
