@@ -51,7 +51,7 @@ def test_a_trend_is_compressed_for_who_takes_it(sign_in: Client, rising: Person)
     assert "content-encoding" not in plain.headers
     assert {"accept-encoding"} == {answer.headers["vary"].lower() for answer in (compressed, plain)}
     assert compressed.json() == plain.json()
-    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 4
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
 
 
 def test_a_trend_is_what_the_days_say(engine: Engine, client: Client, rising: Person) -> None:

@@ -15,7 +15,7 @@ export class ApiError extends Error {
 }
 
 export const get = (path, options) => ask("GET", path, undefined, options);
-export const post = (path, body = {}) => ask("POST", path, body);
+export const post = (path, body = {}, options) => ask("POST", path, body, options);
 export const put = (path, body) => ask("PUT", path, body);
 export const patch = (path, body) => ask("PATCH", path, body);
 export const remove = (path, body) => ask("DELETE", path, body);

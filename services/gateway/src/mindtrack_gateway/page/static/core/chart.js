@@ -9,6 +9,10 @@ const { uPlot } = globalThis;
 const NARROW = 480; // pixels
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+// Paper is white. Charts are drawn in colours that a style sheet alone cannot change.
+addEventListener("beforeprint", () => (document.documentElement.dataset.printing = "true"));
+addEventListener("afterprint", () => delete document.documentElement.dataset.printing);
+
 const axisDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
 const axisMonth = new Intl.DateTimeFormat(language, { month: "short", year: "2-digit", timeZone: "UTC" });
 const DAY = 86_400; // seconds
@@ -31,9 +35,13 @@ export function Chart({ days, lines, bands = [], marks = [], range, write, label
     const sizes = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height }));
     sizes.observe(element);
     dark.addEventListener("change", draw);
+    addEventListener("beforeprint", draw);
+    addEventListener("afterprint", draw);
     return () => {
       sizes.disconnect();
       dark.removeEventListener("change", draw);
+      removeEventListener("beforeprint", draw);
+      removeEventListener("afterprint", draw);
       drawn.destroy();
     };
   }, [days, lines, bands, marks, range, height]);

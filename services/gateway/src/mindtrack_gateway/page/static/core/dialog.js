@@ -6,9 +6,9 @@ import { html, useEffect, useRef } from "./html.js";
 export function Dialog({ title, id, onClose, children }) {
   const place = useRef(null);
   useEffect(() => {
-    const before = document.activeElement;
-    place.current.showModal();
-    return () => before?.isConnected && before.focus();
+    const dialog = place.current;
+    dialog.showModal();
+    return () => dialog.close();
   }, []);
   const cancel = (event) => {
     event.preventDefault();

@@ -9,6 +9,8 @@ const fault = document.getElementById("fault");
 function broken(event) {
   // An interrupted request is the visitor's doing, a failed one is told where it was made.
   if (event.reason?.name === "AbortError") return;
+  // Nor is it one if an observer hears of a size a frame later, as on the way to paper.
+  if (event.message?.startsWith("ResizeObserver loop")) return;
   fault.hidden = false;
 }
 

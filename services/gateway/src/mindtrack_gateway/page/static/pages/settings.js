@@ -16,7 +16,7 @@ function App({ t }) {
   const [erased, setErased] = useState(null);
   if (erased) return html`<${Erased} t=${t} told=${erased} />`;
   const part = (name, content) => html`<section class="card" aria-labelledby=${`part-${name}`}>
-    <h2 id=${`part-${name}`}>${t(`settings.${name}.title`)}</h2>
+    <h2 id=${`part-${name}`} tabindex="-1">${t(`settings.${name}.title`)}</h2>
     ${content}
   </section>`;
   return html`<div class="stack">

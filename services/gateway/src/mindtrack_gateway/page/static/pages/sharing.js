@@ -17,7 +17,7 @@ function App({ t }) {
     invitations.first.again();
   };
   const part = (name, content) => html`<section class="card" aria-labelledby=${`part-${name}`}>
-    <h2 id=${`part-${name}`}>${t(`sharing.${name}.title`)}</h2>
+    <h2 id=${`part-${name}`} tabindex="-1">${t(`sharing.${name}.title`)}</h2>
     ${content}
   </section>`;
   return html`<div class="stack">

@@ -3,7 +3,7 @@
 import { html, useState } from "../core/html.js";
 
 const MOST = 5;
-const TOPIC = "[A-Za-z0-9_-]{16,64}";
+const TOPIC = "[A-Za-z0-9_\\-]{16,64}";
 const TOPIC_BYTES = 18;
 
 export function Addresses({ t, channels, addresses, onChange }) {
