@@ -108,7 +108,6 @@ def visiting(  # noqa: PLR0913 - how a page can be looked at
         permissions=list(permissions),
         reduced_motion="reduce",
         accept_downloads=True,
-        extra_http_headers={"Authorization": f"Bearer {token}"} if token else None,
     )
     if token is not None:
         context.add_cookies(

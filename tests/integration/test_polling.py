@@ -74,7 +74,7 @@ def test_what_has_ended_may_be_kept(ada: httpx.Client, engine: Engine, job_id: s
 
     assert ended.headers["Cache-Control"] == "private, max-age=300"
     assert "Retry-After" not in ended.headers
-    assert ended.headers["Vary"] == "Authorization, Prefer"
+    assert ended.headers["Vary"] == "Authorization, Cookie, Prefer"
 
 
 def test_an_answer_is_held_until_the_job_ends(

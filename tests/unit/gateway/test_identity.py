@@ -82,7 +82,7 @@ def public_key_as_secret() -> str:
 
 
 async def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
-    assert await verifier.verify(token()) == Principal("ada", frozenset({Role.USER}))
+    assert await verifier.verify(token()) == Principal("ada", frozenset({Role.USER}), NOW + 600)
 
 
 @pytest.mark.parametrize(

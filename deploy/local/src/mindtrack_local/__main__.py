@@ -19,7 +19,7 @@ from rich.progress import Progress
 from mindtrack_client import MindTrack, MindTrackError
 from mindtrack_local import demo as week_demo
 from mindtrack_local import dotenv as compose_dotenv
-from mindtrack_local import environment, report
+from mindtrack_local import environment, identities, report
 from mindtrack_local.config import Layout, StackConfig, Storage
 from mindtrack_local.environment import settings_from
 from mindtrack_local.errors import StackError
@@ -28,7 +28,7 @@ from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.interrupts import interruptible
 from mindtrack_local.issuer import LIFE, Issuer, Role
 from mindtrack_local.output import LAUNCHER, Terminal
-from mindtrack_local.seed import CLINICIAN, fill
+from mindtrack_local.seed import CLINICIAN, fill, shown
 from mindtrack_local.stack import Stack
 from mindtrack_local.welcome import next_steps, welcome
 from mindtrack_shared.db import migrate
@@ -84,7 +84,7 @@ def up(
 @app.command()
 def demo(*, var: Var = DEFAULT_VAR, port: Port = None, storage: StorageOption = "folder") -> None:
     """Start the stack, analyse seven sample logs, show the week, stop."""
-    stack = Stack(StackConfig(var=var, gateway_port=port, storage=storage))
+    stack = Stack(StackConfig(var=var, gateway_port=port, storage=storage, sign_in=False))
     with _errors_explained(), interruptible(stack):
         try:
             complete = _demo(stack)
@@ -159,13 +159,13 @@ def seed(
     with _errors_explained():
         variables = environment.load(Layout(var.resolve()).environment)
         if variables is not None:
-            _seed(variables, numbers)
+            _seed(variables, numbers, Layout(var.resolve()))
             return
         with Infrastructure(StackConfig(var=var, storage=storage)) as servers:
-            _seed(servers.environment.variables(), numbers)
+            _seed(servers.environment.variables(), numbers, servers.layout)
 
 
-def _seed(variables: Mapping[str, str], numbers: int) -> None:
+def _seed(variables: Mapping[str, str], numbers: int, layout: Layout) -> None:
     engine = sync_engine(settings_from(variables, DatabaseSettings), application_name="seed")
     migrate.upgrade(engine)
     store = open_store(settings_from(variables, StorageSettings))
@@ -179,8 +179,9 @@ def _seed(variables: Mapping[str, str], numbers: int) -> None:
             recordings += number
             bars.console.print(f"{person.subject}: {number or 'there already'}", style="dim")
     engine.dispose()
+    identities.save(layout.identities, shown(everybody))
     console.print(f"Added {added} made-up people with {recordings} recordings.")
-    console.print("Look around as one of them, or as their clinician:")
+    console.print("Look around as one of them, or as their clinician: the page lets you choose, or")
     console.print("    mindtrack-local token --subject seed-rising-01", markup=False)
     console.print(f"    mindtrack-local token --subject {CLINICIAN} --role clinician", markup=False)
 

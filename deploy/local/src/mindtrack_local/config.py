@@ -24,6 +24,7 @@ METRICS_PORTS: Mapping[Service, int] = {
 }
 VALKEY_PORT = 6380
 S3_PORT = 9000
+PROVIDER_PORT = 8090
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class StackConfig:
     services: tuple[Service, ...] = SERVICES
     #: The gateway's port. `None` prefers 8000 and takes the next free one; a number is an order.
     gateway_port: int | None = None
+    #: Whether people can sign in to the gateway's page, as whom they like: starts a provider beside it.
+    sign_in: bool = True
     #: Environment variables for the services, laid over those that the stack computes.
     settings_overrides: Mapping[str, str] = field(default_factory=dict)
     #: The same for one service, or for "migrate"; laid over `settings_overrides`.
@@ -73,6 +76,11 @@ class Layout:
     @property
     def issuer(self) -> Path:
         return self.var / "issuer"
+
+    @property
+    def identities(self) -> Path:
+        """Made-up people as whom one can sign in."""
+        return self.var / "identities.json"
 
     @property
     def upload_secret(self) -> Path:

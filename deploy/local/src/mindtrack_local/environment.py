@@ -15,6 +15,7 @@ from mindtrack_local.config import Layout, Service
 from mindtrack_local.files import load_secret, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
+from mindtrack_local.provider import CLIENT_ID, DISCOVERY
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -69,9 +70,12 @@ class Environment:
             **self.overrides,
         }
 
-    def for_gateway(self, port: int, metrics_ports: Mapping[Service, int]) -> dict[str, str]:
+    def for_gateway(
+        self, port: int, metrics_ports: Mapping[Service, int], provider_port: int | None = None
+    ) -> dict[str, str]:
         targets = [f"{service}=http://{HOST}:{told}/metrics" for service, told in metrics_ports.items()]
         return {
+            **_sign_in(provider_port),
             "MINDTRACK_GATEWAY_HOST": HOST,
             "MINDTRACK_GATEWAY_PORT": str(port),
             "MINDTRACK_GATEWAY_SHUTDOWN_GRACE": GATEWAY_SHUTDOWN_GRACE,
@@ -99,6 +103,15 @@ class Environment:
             "MINDTRACK_STORAGE_ACCESS_KEY_ID": self.s3.keys.access_key_id,
             "MINDTRACK_STORAGE_SECRET_ACCESS_KEY": self.s3.keys.secret_access_key,
         }
+
+
+def _sign_in(provider_port: int | None) -> dict[str, str]:
+    if provider_port is None:
+        return {}
+    return {
+        "MINDTRACK_SIGN_IN_CLIENT_ID": CLIENT_ID,
+        "MINDTRACK_SIGN_IN_DISCOVERY_URL": f"http://{HOST}:{provider_port}{DISCOVERY}",
+    }
 
 
 def settings_from(variables: Mapping[str, str], group: type[Settings]) -> Settings:

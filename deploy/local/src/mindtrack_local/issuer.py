@@ -1,6 +1,7 @@
 """A token issuer for one machine: the part of an identity provider that the gateway relies on.
 
-Its name has no TLS, so gateways refuse it unless they were told that they serve one machine only.
+Its name has no TLS, so gateways refuse it unless they were told that they serve one machine only. It is a
+name and no address: tokens stay good whatever port the provider of `mindtrack_local.provider` gets.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ ALGORITHM = "ES256"
 #: Long, because nothing here renews a token while a developer works through a day. A production issuer hands
 #: out access tokens for minutes: they cannot be called back.
 LIFE = timedelta(hours=12)
+#: Of an ID token, which is read once.
+ID_TOKEN_LIFE = timedelta(minutes=5)
 
 
 class Issuer:
@@ -69,6 +72,23 @@ class Issuer:
         headers = {"typ": "at+jwt", "kid": self.key_id}
         return jwt.encode(claims, self.private_key, algorithm=ALGORITHM, headers=headers)
 
+    def id_token(self, subject: str, client_id: str, *, nonce: str | None, access_token: str) -> str:
+        """Sign an ID token (OpenID Connect Core, section 2) that belongs to an access token."""
+        now = datetime.now(UTC)
+        half = hashlib.sha256(access_token.encode()).digest()[:16]
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": client_id,
+            "sub": subject,
+            "iat": now,
+            "auth_time": int(now.timestamp()),
+            "exp": now + ID_TOKEN_LIFE,
+            "at_hash": _unpadded(half),
+        }
+        if nonce is not None:
+            claims["nonce"] = nonce
+        return jwt.encode(claims, self.private_key, algorithm=ALGORITHM, headers={"kid": self.key_id})
+
 
 def _load_or_create(path: Path) -> ec.EllipticCurvePrivateKey:
     if not path.exists():
@@ -84,4 +104,8 @@ def _load_or_create(path: Path) -> ec.EllipticCurvePrivateKey:
 def _thumbprint(jwk: dict[str, Any]) -> str:
     """RFC 7638: the same key has the same name everywhere."""
     members = json.dumps({name: jwk[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).rstrip(b"=").decode()
+    return _unpadded(hashlib.sha256(members.encode()).digest())
+
+
+def _unpadded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

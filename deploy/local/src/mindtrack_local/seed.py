@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, exists, select
 from sqlalchemy.orm import Session
 
-from mindtrack_local.histories import Person, Take
+from mindtrack_local.histories import Pattern, Person, Take
+from mindtrack_local.identities import Identity
 from mindtrack_shared.db import analyses, day_values, grants, users
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.domain.grants import Scope, UseContext, code_digest, new_code
@@ -25,8 +26,24 @@ from mindtrack_shared.storage import RecordingStore
 #: Whom everybody grants everything.
 CLINICIAN = "seed-clinician"
 PURPOSE = "Made-up people to look around with"
+#: The first of these can be chosen on the page.
+SHOWN = {
+    Pattern.STEADY: "Made up: 120 days that stay as they are.",
+    Pattern.RISING: "Made up: 120 days in which stress rises, and stays.",
+}
 #: How long after it was made a recording's job ended.
 LATER = timedelta(seconds=20)
+
+
+def shown(people: Iterable[Person]) -> tuple[Identity, ...]:
+    """Choose as whom of them one can sign in to the page; their clinician is one."""
+    first: dict[Pattern, Person] = {}
+    for person in people:
+        first.setdefault(person.pattern, person)
+    return (
+        *(Identity(first[pattern].subject, ("user",), about) for pattern, about in SHOWN.items()),
+        Identity(CLINICIAN, ("clinician",), "The clinician whom all made-up people granted everything."),
+    )
 
 
 def fill(engine: Engine, store: RecordingStore, people: list[Person]) -> Iterator[tuple[Person, int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mindtrack_local.ports import HOST
 from mindtrack_local.process import ProcessSpec
+from mindtrack_local.provider import DISCOVERY
 
 ANSWER_TIMEOUT = 2.0  # seconds
 MIGRATION_TIMEOUT = 120.0  # seconds
@@ -37,6 +38,16 @@ def gateway(variables: Mapping[str, str], port: int) -> ProcessSpec:
     )
 
 
+def provider(var: Path, port: int, gateway_port: int) -> ProcessSpec:
+    where = ("--var", str(var), "--port", str(port), "--gateway-port", str(gateway_port))
+    return ProcessSpec(
+        name="provider",
+        command=_module("mindtrack_local.provider", *where),
+        ready=lambda: is_ready(port, DISCOVERY),
+        ready_within=GATEWAY_TIMEOUT,
+    )
+
+
 def inference(variables: Mapping[str, str], ready_file: Path, name: str = "inference") -> ProcessSpec:
     return ProcessSpec(
         name=name,
@@ -53,10 +64,10 @@ def scheduler(command: str, variables: Mapping[str, str]) -> ProcessSpec:
     return ProcessSpec(name=command, command=_module("mindtrack_scheduler", command), environment=variables)
 
 
-def is_ready(port: int) -> bool:
+def is_ready(port: int, path: str = "/readyz") -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_TIMEOUT)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

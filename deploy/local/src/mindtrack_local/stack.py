@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from mindtrack_local import environment, services
-from mindtrack_local.config import GATEWAY_PORT, METRICS_PORTS, Service, StackConfig
+from mindtrack_local.config import GATEWAY_PORT, METRICS_PORTS, PROVIDER_PORT, Service, StackConfig
 from mindtrack_local.environment import Environment
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.issuer import LIFE, Issuer, Role
@@ -30,6 +30,7 @@ class Stack:
         self.stopping = False
         self._port: int | None = None
         self._metrics_ports: dict[Service, int] = {}
+        self._provider_port: int | None = None
 
     @property
     def base_url(self) -> str:
@@ -77,6 +78,8 @@ class Stack:
             self.infrastructure.claim()
             if "gateway" in self.config.services:
                 self._port = self._reserve_port()
+                if self.config.sign_in:
+                    self._provider_port = self.infrastructure.reserve("provider", PROVIDER_PORT)
             self._metrics_ports = {
                 service: self.infrastructure.reserve(f"{service}'s metrics", METRICS_PORTS[service])
                 for service in self.config.services
@@ -102,9 +105,14 @@ class Stack:
             [self._spec(service) for service in self.config.services if (service in AWAITED) is wanted]
             for wanted in (True, False)
         )
-        supervisor.start(*awaited)
+        supervisor.start(*awaited, *self._provider())
         supervisor.start(*others, same_tier=True)
         environment.save(self.infrastructure.layout.environment, self.environment)
+
+    def _provider(self) -> list[ProcessSpec]:
+        if self._provider_port is None or self._port is None:
+            return []
+        return [services.provider(self.infrastructure.layout.var, self._provider_port, self._port)]
 
     def add_inference(self, name: str, overrides: Mapping[str, str] | None = None) -> Part:
         """Start one more inference worker and wait until it is ready."""
@@ -117,7 +125,7 @@ class Stack:
         match service:
             case "gateway":
                 assert self._port is not None  # noqa: S101 - reserved before any service starts
-                told = variables.for_gateway(self._port, self._metrics_ports)
+                told = variables.for_gateway(self._port, self._metrics_ports, self._provider_port)
                 return services.gateway({**told, **self._overrides(service)}, self._port)
             case "inference":
                 return self._inference(service, self._told(service))

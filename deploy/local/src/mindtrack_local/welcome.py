@@ -18,7 +18,10 @@ def welcome(stack: Stack) -> str:
     return f"""
 MindTrack runs at {stack.base_url}  (docs: {stack.base_url}/docs, logs: {layout.logs})
 
-Speak for the user "{SUBJECT}" for the next twelve hours:
+Open that address in a browser and sign in as whom you like: ada, who records, florence, a clinician, or
+otto, an operator.{_more(stack)}
+
+For the API, speak for the user "{SUBJECT}" for the next twelve hours:
 
   export TOKEN={stack.token(SUBJECT)}
 
@@ -29,6 +32,13 @@ Submit a recording, then read the week:
 
 Ctrl-C stops everything; the data stays in {layout.var}.
 """
+
+
+def _more(stack: Stack) -> str:
+    """Say how there come to be more people, or nothing where there are."""
+    return (
+        "" if stack.infrastructure.layout.identities.exists() else " `make seed` adds people with a history."
+    )
 
 
 def next_steps() -> str:

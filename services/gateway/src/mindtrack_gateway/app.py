@@ -51,7 +51,11 @@ from mindtrack_gateway.recordings.objects import Objects
 from mindtrack_gateway.recordings.readers import Readers
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.uploads import Uploads
-from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings
+from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
+from mindtrack_gateway.signin import routes as signin
+from mindtrack_gateway.signin.browser import Browser
+from mindtrack_gateway.signin.flow import SignIn
+from mindtrack_gateway.signin.provider import new_client
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
@@ -95,13 +99,18 @@ def build_parts(settings: GatewaySettings) -> Parts:
     traces = open_traces(TracingSettings(), service="gateway")
     objects = Objects(store, max_bytes=settings.max_recording_bytes)
     uploads = build_uploads(settings, objects, sessions)
+    issuer, sign_in = IssuerSettings(), SignInSettings()
+    verifier = TokenVerifier(issuer)
+    browser = build_browser(settings, issuer, sign_in)
     return Parts(
         settings=settings,
         engine=engine,
         sessions=sessions,
         store=store,
         redis=redis,
-        verifier=TokenVerifier(IssuerSettings()),
+        verifier=verifier,
+        browser=browser,
+        sign_in=build_sign_in(sign_in, issuer, verifier, browser),
         people=People(sessions),
         intake=Intake(
             objects=objects,
@@ -139,6 +148,22 @@ def build_uploads(
     )
 
 
+def build_browser(settings: GatewaySettings, issuer: IssuerSettings, sign_in: SignInSettings) -> Browser:
+    return Browser(
+        str(settings.public_url) if settings.public_url else None,
+        local=issuer.local,
+        enabled=sign_in.client_id is not None,
+    )
+
+
+def build_sign_in(
+    settings: SignInSettings, issuer: IssuerSettings, verifier: TokenVerifier, browser: Browser
+) -> SignIn | None:
+    if settings.client_id is None:
+        return None
+    return SignIn(settings, issuer, verifier=verifier, browser=browser, http=new_client(local=issuer.local))
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts = build_parts(GatewaySettings())
@@ -147,6 +172,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         cleanup.push_async_callback(parts.engine.dispose)
         cleanup.push_async_callback(parts.redis.aclose)
         cleanup.push_async_callback(parts.operations.aclose)
+        if parts.sign_in is not None:
+            cleanup.push_async_callback(parts.sign_in.close)
         cleanup.push_async_callback(asyncio.to_thread, parts.traces.close)
         await cleanup.enter_async_context(parts.watch.listening())
         await cleanup.enter_async_context(parts.feeds.running())
@@ -189,6 +216,7 @@ def create_app() -> FastAPI:
         webhooks.router,
         erasure.router,
         operations.router,
+        signin.router,
         health.router,
         page.router,
     ):

@@ -22,6 +22,8 @@ from mindtrack_gateway.operations.board import Board
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings
+from mindtrack_gateway.signin.browser import Browser
+from mindtrack_gateway.signin.flow import SignIn
 from mindtrack_gateway.users import People
 from mindtrack_shared.domain.notifications import Channel
 from mindtrack_shared.observability.traces import JobTraces
@@ -39,6 +41,9 @@ class Parts:
     store: RecordingStore
     redis: Redis
     verifier: TokenVerifier
+    browser: Browser
+    #: None if nobody can sign in here.
+    sign_in: SignIn | None
     people: People
     intake: Intake
     snapshots: Snapshots
@@ -71,14 +76,24 @@ async def principal(request: Request, parts: PartsDep) -> Principal:
 
     Raises:
         UnauthorizedError: there is no valid token.
+        CrossSiteError: a cookie holds it, and another site made the browser send it.
         TooManyRequestsError: the caller has asked for too much.
         TooManyUploadsError: or for too much at a time.
         OverloadedError: everybody has.
 
     """
-    found = await parts.verifier.verify(bearer_token(request))
+    found = await parts.verifier.verify(access_token(request, parts.browser))
     await admission(request).admit(found.subject)
     return found
+
+
+def access_token(request: Request, browser: Browser) -> str:
+    """Take the token out of the Authorization header or, where there is none at all, the page's cookie."""
+    if "authorization" not in request.headers:
+        token = browser.session(request)
+        if token is not None:
+            return token
+    return bearer_token(request)
 
 
 async def current_user(principal: CurrentPrincipal, parts: PartsDep) -> UUID:

@@ -53,6 +53,8 @@ class Principal:
     #: The issuer's name for the person: `sub`.
     subject: str
     roles: frozenset[Role]
+    #: When their token does, in seconds since the epoch.
+    expires: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class TokenVerifier:
 
     def __init__(self, settings: IssuerSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._keys: KeySource = (
+        #: The issuer's, which sign its ID tokens, too.
+        self.keys: KeySource = (
             PublishedKeys(str(settings.jwks_url), clock)
             if settings.jwks_url is not None
             else TrustedKeys(settings.jwks_path, clock)
@@ -82,7 +85,7 @@ class TokenVerifier:
     def recall(self, token: str) -> Principal | None:
         """Return whose token this is if it was verified a moment ago."""
         known = self._verified.get(_digest(token))
-        if known is None or known.generation != self._keys.generation or known.until <= time.time():
+        if known is None or known.generation != self.keys.generation or known.until <= time.time():
             return None
         return known.principal
 
@@ -98,7 +101,7 @@ class TokenVerifier:
             return known
         try:
             header = jwt.get_unverified_header(token)
-            key = await self._keys.get(str(header.get("kid")))
+            key = await self.keys.get(str(header.get("kid")))
             if key is None or header.get("typ") != TOKEN_TYPE:
                 raise UnauthorizedError("The access token is not valid.")
             claims = jwt.decode(
@@ -112,15 +115,17 @@ class TokenVerifier:
             )
         except InvalidTokenError as error:
             raise UnauthorizedError("The access token is not valid.") from error
-        principal = Principal(subject=_subject(claims["sub"]), roles=_roles(claims.get("roles")))
-        self._remember(token, principal, expires=float(claims["exp"]))
+        principal = Principal(
+            subject=_subject(claims["sub"]), roles=_roles(claims.get("roles")), expires=float(claims["exp"])
+        )
+        self._remember(token, principal)
         return principal
 
-    def _remember(self, token: str, principal: Principal, *, expires: float) -> None:
+    def _remember(self, token: str, principal: Principal) -> None:
         if len(self._verified) >= REMEMBERED_TOKENS:
             self._verified.pop(next(iter(self._verified)))
-        until = min(expires + LEEWAY, time.time() + REMEMBERED_SECONDS)
-        self._verified[_digest(token)] = _Verified(principal, self._keys.generation, until)
+        until = min(principal.expires + LEEWAY, time.time() + REMEMBERED_SECONDS)
+        self._verified[_digest(token)] = _Verified(principal, self.keys.generation, until)
 
 
 def _digest(token: str) -> bytes:

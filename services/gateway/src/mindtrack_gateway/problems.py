@@ -5,6 +5,7 @@ ProblemError
 ├── DigestMismatchError          400  the body is not what Content-Digest says
 ├── UnauthorizedError            401  no valid bearer token
 ├── ForbiddenError               403  the caller's roles do not open this
+├── CrossSiteError               403  by the page's cookie, and not from the page
 ├── UploadUrlInvalidError        403  the URL was not signed by us, or it has expired
 ├── NotFoundError                404  unknown, or somebody else's: both look alike
 ├── NotCancelableError           409  the job is not queued any more
@@ -150,6 +151,13 @@ class ForbiddenError(ProblemError):
 
     status = HTTPStatus.FORBIDDEN
     slug = "forbidden"
+
+
+class CrossSiteError(ProblemError):
+    """The request did not come from our own page"""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "cross-site"
 
 
 class UploadUrlInvalidError(ProblemError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from mindtrack_shared.settings import Duration, group
@@ -46,8 +46,9 @@ class GatewaySettings(BaseSettings):
     public_url: Annotated[
         HttpUrl | None,
         Field(
-            description="Address of this API as clients reach it, e.g. https://api.example.org, for upload "
-            "URLs that lead here; if unset, the address that the request was sent to."
+            description="Address of page and API as clients reach it, e.g. https://api.example.org, for "
+            "upload URLs that lead here and for signing in, which needs it to be https; if unset, the "
+            "address that the request was sent to."
         ),
     ] = None
     presign_uploads: Annotated[
@@ -94,6 +95,50 @@ class GatewaySettings(BaseSettings):
             "names files of the repository."
         ),
     ] = None
+
+
+class SignInSettings(BaseSettings):
+    """How people sign in to the page: OpenID Connect, at the issuer that `MINDTRACK_AUTH_ISSUER` names."""
+
+    model_config = group("SIGN_IN")
+
+    client_id: Annotated[
+        str | None,
+        Field(description="The page's name at the identity provider; nobody can sign in if unset."),
+    ] = None
+    client_secret: Annotated[
+        SecretStr | None,
+        Field(description="Its secret, where the provider wants one besides PKCE."),
+    ] = None
+    scope: Annotated[
+        str, Field(description="What is asked for, with spaces between; `openid` must be among it.")
+    ] = "openid"
+    resource: Annotated[
+        str | None,
+        Field(description="Sent as `resource` (RFC 8707), for providers that choose the audience by it."),
+    ] = None
+    audience: Annotated[
+        str | None,
+        Field(description="Sent as `audience`, for providers that choose the audience by that."),
+    ] = None
+    discovery_url: Annotated[
+        HttpUrl | None,
+        Field(
+            description="Where the provider describes itself; if unset, `/.well-known/openid-configuration` "
+            "under `MINDTRACK_AUTH_ISSUER`."
+        ),
+    ] = None
+    id_token_algorithm: Annotated[
+        Literal["ES256", "ES384", "RS256", "PS256", "EdDSA"] | None,
+        Field(description="The one algorithm of ID tokens; if unset, that of access tokens."),
+    ] = None
+
+    @field_validator("scope")
+    @classmethod
+    def _asks_who_it_is(cls, scope: str) -> str:
+        if "openid" not in scope.split():
+            raise ValueError("must name `openid`")
+        return scope
 
 
 class LimitSettings(BaseSettings):

@@ -51,6 +51,12 @@ DATABASE_UNAVAILABLE = "database_unavailable"
 KEYS_CHANGED = "keys_changed"
 #: Their file changed and cannot be used; the last good keys stay.
 KEYS_REFUSED = "keys_refused"
+#: Somebody signed in to the page, could not (with a code that the page is told, and a reason), or signed out.
+SIGNED_IN = "signed_in"
+SIGN_IN_FAILED = "sign_in_failed"
+SIGNED_OUT = "signed_out"
+#: The provider's description of itself was asked for and did not come, or cannot be used.
+PROVIDER_UNAVAILABLE = "provider_unavailable"
 STORAGE_UNAVAILABLE = "storage_unavailable"
 #: Valkey is away, and each gateway limits by its own count; later, that it is back.
 LIMITS_ALONE = "limits_alone"

@@ -123,7 +123,7 @@ class ShortWay:
     async def _answer(self, parts: Parts, scope: Scope, headers: Mapping[bytes, bytes]) -> Reply | None:
         path: str = scope["path"]
         job_id = _id(path)
-        principal = _caller(parts, headers.get(b"authorization", b""))
+        principal = _caller(parts, headers)
         if job_id is None or principal is None:
             return None
         snapshot = parts.snapshots.recall(job_id) or await parts.snapshots.look(job_id)
@@ -162,9 +162,17 @@ def _id(path: str) -> UUID | None:
         return None
 
 
-def _caller(parts: Parts, authorization: bytes) -> Principal | None:
+def _caller(parts: Parts, headers: Mapping[bytes, bytes]) -> Principal | None:
     """Return who asks, if we know without asking anybody, and if they may."""
+    token = _token(parts, headers)
+    principal = parts.verifier.recall(token) if token is not None else None
+    return principal if principal is not None and Role.USER in principal.roles else None
+
+
+def _token(parts: Parts, headers: Mapping[bytes, bytes]) -> str | None:
+    authorization = headers.get(b"authorization")
+    if authorization is None:
+        return parts.browser.token(headers.get(b"cookie", b"").decode("latin-1"))
     if authorization[:7].lower() != b"bearer ":
         return None
-    principal = parts.verifier.recall(authorization[7:].decode("latin-1"))
-    return principal if principal is not None and Role.USER in principal.roles else None
+    return authorization[7:].decode("latin-1")

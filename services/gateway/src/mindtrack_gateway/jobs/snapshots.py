@@ -215,7 +215,7 @@ class Snapshots:
             caching = ((b"cache-control", b"private, max-age=%d" % CACHED_BY_CLIENTS_SECONDS),)
         else:
             caching += ((b"retry-after", str(_retry_after(queue)).encode()),)
-        headers = (*caching, (b"etag", etag), (b"vary", b"Authorization, Prefer"))
+        headers = (*caching, (b"etag", etag), (b"vary", b"Authorization, Cookie, Prefer"))
         full = (
             *headers,
             (b"content-type", b"application/json"),

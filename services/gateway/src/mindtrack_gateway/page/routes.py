@@ -17,12 +17,11 @@ from mindtrack_gateway.page.languages import COOKIE, LANGUAGES, language_for
 from mindtrack_gateway.page.shells import PAGES, Page, menu, render
 from mindtrack_gateway.page.visitors import visitor
 from mindtrack_gateway.problems import NotFoundError
+from mindtrack_gateway.signin.outcomes import Outcome
 
 router = APIRouter(include_in_schema=False)
 
 FOR_GOOD = "public, max-age=31536000, immutable"
-#: How a sign-in may have ended, as `/?sign_in=` tells.
-SIGN_IN_FAILURES = frozenset({"denied", "expired", "unavailable", "refused"})
 #: How long a chosen language is remembered.
 A_YEAR = 365 * 24 * 3600  # seconds
 
@@ -80,7 +79,7 @@ def _html(
         _language(request),
         page=page,
         principal=principal,
-        failure=failure if failure in SIGN_IN_FAILURES else None,
+        failure=failure if failure in set(Outcome) else None,
     )
     return HTMLResponse(body, status_code=status, headers=headers.OF_SHELLS)
 

@@ -33,6 +33,7 @@ class Page:
 CHART_SCRIPTS = ("vendor/uplot.js",)
 CHART_STYLES = ("vendor/uplot.css", "styles/chart.css")
 
+
 def _sheets(*names: str) -> tuple[str, ...]:
     return tuple(f"styles/{name}.css" for name in names)
 
@@ -52,7 +53,7 @@ PAGES: tuple[Page, ...] = (
         (*CHART_STYLES, *_sheets("patient")),
         in_menu=False,
     ),
-    Page("/operations", "operations", Role.OPERATOR, "operator", CHART_STYLES),
+    Page("/operations", "operations", Role.OPERATOR, "operator", (*CHART_STYLES, *_sheets("operator"))),
 )
 
 

@@ -30,7 +30,7 @@ async function sessionOver() {
 async function signOut() {
   const answer = await fetch("/session/sign-out", { method: "POST", headers: { Accept: "application/json" } });
   const told = answer.ok ? await answer.json() : {};
-  location.assign(told.next ?? "/");
+  location.assign(told.location ?? "/");
 }
 
 document.addEventListener("session-over", sessionOver, { once: true });
