@@ -3,11 +3,14 @@
 import { address, get } from "../core/api.js";
 import { moment, share } from "../core/format.js";
 import { html, useState } from "../core/html.js";
-import { Failure, Loaded, reason, useLoaded } from "../core/states.js";
+import { Failure, Loaded, useLoaded } from "../core/states.js";
+import { advice } from "../jobs/ending.js";
 
 const PATH = "/v1/jobs";
 const AT_ONCE = 10;
 const STATES = ["succeeded", "rejected", "failed", "queued", "running", "canceled"];
+/** Without a result, and not to have one. */
+const UNUSED = ["rejected", "failed", "canceled"];
 
 export function Recordings({ t }) {
   const [status, setStatus] = useState("");
@@ -38,7 +41,7 @@ function List({ t, first, status }) {
       const page = await get(address(PATH, { limit: AT_ONCE, status, cursor: more.cursor }));
       setMore({ items: [...more.items, ...page.items], cursor: page.next_cursor, error: null });
     } catch (error) {
-      reason(t, error); // a fault of ours is thrown on
+      if (error.kind === undefined) throw error; // a fault of ours
       setMore({ ...more, error });
     }
   };
@@ -51,10 +54,11 @@ function List({ t, first, status }) {
 
 function Recording({ t, job }) {
   const score = job.analysis?.stress_score;
-  const kind = job.status === "succeeded" ? "soft" : "warn";
+  const kind = job.status === "rejected" || job.status === "failed" ? "warn" : "soft";
   return html`<a href=${`/results/${job.id}`}>${moment(job.recording.recorded_at)}</a>
     ${job.status === "succeeded" && typeof score === "number"
       ? html`<span>${t("measure.stress_score")} <strong>${share(score)}</strong></span>`
       : html`<span class=${`badge ${kind}`}>${t(`history.state.${job.status}`)}</span>`}
+    ${UNUSED.includes(job.status) && html`<p class="quiet why">${advice(t, job)}</p>`}
     ${job.analysis?.indeterminate && html`<span class="badge soft">${t("history.indeterminate")}</span>`}`;
 }

@@ -23,7 +23,7 @@ export function Ending({ t, job, again }) {
 }
 
 /** In the page's language where it knows the reason, else in the API's own words. */
-function advice(t, job) {
+export function advice(t, job) {
   const { code, detail } = job.problem ?? {};
   const key = `job.advice.${job.status === "canceled" ? "canceled" : code}`;
   return t.has(key) ? t(key) : (detail ?? t("job.advice.other"));

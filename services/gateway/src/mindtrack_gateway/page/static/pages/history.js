@@ -1,20 +1,16 @@
 import { address, get } from "../core/api.js";
 import { html } from "../core/html.js";
 import { start } from "../core/start.js";
-import { Loaded, useLoaded } from "../core/states.js";
+import { Failure, Loaded, useLoaded } from "../core/states.js";
 import { Trend } from "../core/trend.js";
 import { Choice, useChoice } from "../history/choice.js";
+import { Files } from "../history/files.js";
 import { Recordings } from "../history/recordings.js";
 import { Buckets } from "../trends/buckets.js";
 import { Calibration } from "../trends/calibration.js";
 import { Caveats } from "../trends/caveats.js";
 import { Method, Summary } from "../trends/summary.js";
 
-const FILES = [
-  ["history.csv", "history.file.days"],
-  ["analyses.csv", "history.file.analyses"],
-  ["fhir/observations", "history.file.fhir"],
-];
 /** As many as a chart can show. */
 const MARKS = 100;
 
@@ -27,23 +23,20 @@ function App({ t }) {
       <h2 id="trend">${t(`measure.${choice.measure}`)}</h2>
       <${Choice} t=${t} choice=${choice} change=${change} />
       <${Loaded} t=${t} from=${trends}>
-        ${(found) => html`<${Measure} t=${t} report=${found.measures[0]} alerts=${alerts.value?.items} />`}
+        ${(found) => html`<${Measure} t=${t} report=${found.measures[0]} alerts=${alerts} />`}
       <//>
     </section>
     <${Recordings} t=${t} />
-    <section class="card" aria-labelledby="files">
-      <h2 id="files">${t("history.files")}</h2>
-      <ul>
-        ${FILES.map(([path, text]) => html`<li key=${path}><a href=${`/v1/users/me/${path}`} download>${t(text)}</a></li>`)}
-      </ul>
-    </section>
+    <${Files} t=${t} />
   </div>`;
 }
 
 const NO_ALERTS = [];
 
-function Measure({ t, report, alerts = NO_ALERTS }) {
-  return html`<${Trend} t=${t} report=${report} alerts=${alerts} />
+function Measure({ t, report, alerts }) {
+  if (report.recordings === 0 && report.calibration.recordings.have === 0) return html`<${Beginning} t=${t} />`;
+  return html`<${Trend} t=${t} report=${report} alerts=${alerts.value?.items ?? NO_ALERTS} />
+    ${alerts.error && html`<${Unmarked} t=${t} alerts=${alerts} />`}
     ${!report.calibration.complete && html`<${Calibration} t=${t} calibration=${report.calibration} />`}
     <${Summary} t=${t} report=${report} />
     <${Caveats} t=${t} caveats=${report.caveats} />
@@ -53,5 +46,13 @@ function Measure({ t, report, alerts = NO_ALERTS }) {
       <${Method} t=${t} report=${report} />
     </div>`;
 }
+
+const Beginning = ({ t }) => html`<p>${t("history.beginning")}</p>
+  <p><a class="button" href="/">${t("history.begin.first")}</a></p>`;
+
+const Unmarked = ({ t, alerts }) => html`<div>
+  <p class="quiet">${t("history.unmarked")}</p>
+  <${Failure} t=${t} error=${alerts.error} again=${alerts.again} />
+</div>`;
 
 await start(App, "person");

@@ -1,15 +1,15 @@
 import { html, useState } from "../core/html.js";
 import { start } from "../core/start.js";
 import { language } from "../core/texts.js";
+import { Observations } from "../history/files.js";
 import { Erase, Erased } from "../settings/erase.js";
 import { Notifications } from "../settings/notifications.js";
 import { Webhooks } from "../settings/webhooks.js";
 
 const LANGUAGES = { en: "English", de: "Deutsch" };
-const DOWNLOADS = {
+const TABLES = {
   history: "/v1/users/me/history.csv",
   analyses: "/v1/users/me/analyses.csv",
-  fhir: "/v1/users/me/fhir/observations",
 };
 
 function App({ t }) {
@@ -40,12 +40,16 @@ const Languages = () => html`<ul class="row plain">
 </ul>`;
 
 const Downloads = ({ t }) => html`<ul class="plain stack">
-  ${Object.entries(DOWNLOADS).map(
+  ${Object.entries(TABLES).map(
     ([name, path]) => html`<li key=${name}>
-      <a href=${path} download=${name === "fhir" ? "mindtrack-observations.json" : ""}>${t(`settings.download.${name}`)}</a>
+      <a href=${path} download>${t(`settings.download.${name}`)}</a>
       <div class="quiet">${t(`settings.download.${name}.hint`)}</div>
     </li>`,
   )}
+  <li>
+    <${Observations} t=${t} label=${t("settings.download.fhir")} />
+    <div class="quiet">${t("settings.download.fhir.hint")}</div>
+  </li>
 </ul>`;
 
 await start(App, "person");

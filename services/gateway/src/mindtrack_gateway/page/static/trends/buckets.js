@@ -1,12 +1,18 @@
-// Weeks and months of a trend, newest first.
+// Weeks and months of a trend, newest first. Those without recordings stand there as well: gaps are told.
 
 import { html } from "../core/html.js";
-import { percent, signed } from "../core/format.js";
+import { days, month, percent, signed } from "../core/format.js";
 import { writer } from "../core/trend.js";
 
+const NAMES = {
+  weeks: (each) => days(each.first_day, each.last_day),
+  months: (each) => month(each.first_day),
+};
+
 export function Buckets({ t, report, kind }) {
-  const found = report[kind].filter((each) => each.recordings > 0);
-  if (found.length === 0) return null;
+  const first = report[kind].findIndex((each) => each.recordings > 0);
+  if (first < 0) return null;
+  const found = report[kind].slice(first);
   const write = writer(report.unit);
   return html`<details>
     <summary>${t(`trend.${kind}`)}</summary>
@@ -24,7 +30,7 @@ export function Buckets({ t, report, kind }) {
         <tbody>
           ${[...found].reverse().map(
             (each) => html`<tr key=${each.label}>
-              <th scope="row">${each.label}</th>
+              <th scope="row">${NAMES[kind](each)}</th>
               <td class="number">${each.recordings}</td>
               <td class="number">${percent(each.coverage)}</td>
               <td class="number">${each.value === null ? t("none") : write(each.value)}</td>

@@ -1,7 +1,7 @@
 // What a measure's trend comes to, in words: where it stands, where it goes, how sure that is.
 
 import { html } from "../core/html.js";
-import { percent, signed } from "../core/format.js";
+import { change as write, percent, probability, signed } from "../core/format.js";
 import { writer } from "../core/trend.js";
 
 export function Summary({ t, report }) {
@@ -18,23 +18,26 @@ export function Summary({ t, report }) {
   </dl>`;
 }
 
+/** Numbers with their unit; a share has none. */
+function measured(t, text, unit) {
+  if (unit === "1") return text;
+  return `${text} ${t.has(`unit.${unit}`) ? t(`unit.${unit}`) : unit}`;
+}
+
 function direction(t, { direction, slope, unit }) {
   const told = t(`direction.${direction}`);
   if (slope === null) return told;
-  const write = (value) => (unit === "1" ? signedShare(value) : signed(value));
-  const change = t("trend.per-week", { change: write(slope.change) });
+  const change = t("trend.per-week", { change: measured(t, write(slope.change), unit) });
   if (slope.change_low === null) return `${told}, ${change}`;
   return `${told}, ${change} (${t("trend.interval", { low: write(slope.change_low), high: write(slope.change_high) })})`;
 }
-
-const signedShare = (value) => `${value > 0 ? "+" : ""}${value.toFixed(3)}`;
 
 function usual(t, { baseline, unit }) {
   if (baseline === null) return t("trend.usual.unknown");
   const write = writer(unit);
   return t("trend.usual.range", {
     low: write(baseline.low),
-    high: write(baseline.high),
+    high: measured(t, write(baseline.high), unit),
     count: baseline.recording_days,
   });
 }
@@ -45,7 +48,7 @@ function week(t, { seven_day_z: z, seven_day_count: count }) {
 
 function test(t, { mann_kendall: found, no_test: why }) {
   if (found === null) return t(`trend.no-test.${why}`);
-  return t("trend.test.p", { p: found.p < 0.001 ? "< 0.001" : found.p.toFixed(3), weeks: found.weeks });
+  return t("trend.test.p", { p: probability(found.p), weeks: found.weeks });
 }
 
 export function Method({ t, report }) {
