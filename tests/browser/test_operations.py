@@ -292,7 +292,8 @@ def test_throughput_is_drawn_from_looks_that_can_be_compared(open_page: Open, se
             (20, "b", {"priority": "bulk", "processed_audio_seconds": 10}),
         )
     ]
-    module = page.locator("script[src*='pages/operations.js']").get_attribute("src")
+    script = page.locator("script[src*='pages/operations.js']").get_attribute("src") or ""
+    module = script.replace("pages/operations.js", "operations/looks.js")
 
     drawn = page.evaluate(
         "async ([module, looks]) => (await import(module)).throughput(looks)", [module, looks]

@@ -14,7 +14,11 @@ from mindtrack_gateway.page.assets import assets
 from mindtrack_gateway.page.languages import LANGUAGES, texts
 from mindtrack_shared.domain.jobs import Priority
 
-MODULE = assets().by_path["pages/operations.js"].body.decode()
+MODULES = "\n".join(
+    asset.body.decode()
+    for path, asset in assets().by_path.items()
+    if path == "pages/operations.js" or path.startswith("operations/")
+)
 
 
 def named() -> set[str]:
@@ -36,7 +40,7 @@ def test_there_are_words_for_all_that_is_told(language: str) -> None:
 
 
 def test_every_backlog_is_shown() -> None:
-    (shown,) = re.findall(r"^const BACKLOGS = \{(.*)\};$", MODULE, flags=re.MULTILINE)
+    (shown,) = re.findall(r"^const BACKLOGS = \{(.*)\};$", MODULES, flags=re.MULTILINE)
 
     assert set(re.findall(r"(\w+):", shown)) == BacklogsView.model_fields.keys()
 
@@ -44,8 +48,8 @@ def test_every_backlog_is_shown() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_words_are_left_that_nobody_says(language: str) -> None:
     said = {word for word in texts(language, "operator") if word.startswith("operations.")}
-    headings = re.findall(r'\["([\w", ]+)"\]\.map\(\(key\) => \[t\(`operations\.', MODULE)
-    asked = set(re.findall(r'"(operations\.[\w-]+)"', MODULE))
+    headings = re.findall(r'\["([\w", ]+)"\]\.map\(\(key\) => \[t\(`operations\.', MODULES)
+    asked = set(re.findall(r'"(operations\.[\w-]+)"', MODULES))
     asked |= {f"operations.{key}" for heading in headings for key in heading.split('", "')}
 
     assert said == asked

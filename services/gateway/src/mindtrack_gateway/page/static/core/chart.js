@@ -48,17 +48,23 @@ export function Chart({ days, lines, bands = [], marks = [], range, write, label
   return html`<div class="chart" role="img" aria-label=${label} ref=${place}></div>`;
 }
 
+/** Options of a chart that only shows. */
+export const BARE = { legend: { show: false }, cursor: { show: false }, select: { show: false } };
+
+/** Return a function that reads colours by the names of CSS properties. */
+export function palette(element) {
+  const style = getComputedStyle(element);
+  return (name) => style.getPropertyValue(`--${name}`).trim();
+}
+
 /** Draw at once, and return the uPlot. */
 export function plot(element, { days, lines, bands = [], marks = [], range, write = String, height = 260 }) {
-  const style = getComputedStyle(element);
-  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const colour = palette(element);
   const edges = bands.flatMap((band) => [band.high, band.low]);
   const options = {
     width: element.clientWidth,
     height,
-    legend: { show: false },
-    cursor: { show: false },
-    select: { show: false },
+    ...BARE,
     scales: { x: { time: true }, y: range ? { range: () => range } : {} },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     axes: [

@@ -1,25 +1,23 @@
 // A list that comes in pages, as far as somebody asked for.
 
 import { address, get } from "./api.js";
-import { html, useCallback, useState } from "./html.js";
+import { html, useState } from "./html.js";
 import { Failure, Loaded, useLoaded } from "./states.js";
 import { useSending } from "./sending.js";
 
 /** Read a list's first page, and further ones on demand. `inputs` begin it afresh. */
 export function usePaged(path, query, inputs = []) {
-  const [more, setMore] = useState([]);
+  const first = useLoaded((signal) => get(address(path, query), { signal }), inputs);
+  const [later, setLater] = useState({ of: null, pages: [] });
   const sending = useSending();
-  const first = useLoaded(async (signal) => {
-    const page = await get(address(path, query), { signal });
-    setMore([]);
-    return page;
-  }, inputs);
-  const last = more.at(-1) ?? first.value;
-  const next = useCallback(async () => {
+  // Pages of a list that is not shown any more may still come.
+  const pages = later.of === first.value ? later.pages : [];
+  const last = pages.at(-1) ?? first.value;
+  const next = async () => {
     const page = await sending.run(() => get(address(path, { ...query, cursor: last.next_cursor })));
-    if (page) setMore((former) => [...former, page]);
-  }, [last]);
-  const items = first.value === null ? [] : [first.value, ...more].flatMap((page) => page.items);
+    if (page) setLater({ of: first.value, pages: [...pages, page] });
+  };
+  const items = first.value === null ? [] : [first.value, ...pages].flatMap((page) => page.items);
   return { first, items, next, sending, goesOn: Boolean(last?.next_cursor) };
 }
 

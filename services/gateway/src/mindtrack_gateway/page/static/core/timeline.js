@@ -1,6 +1,7 @@
 // A line chart over the last minutes, on uPlot's canvas, which goes on as time does. What it shows is told in words
 // by its caller.
 
+import { BARE, palette } from "./chart.js";
 import { html, useEffect, useRef } from "./html.js";
 import { language } from "./texts.js";
 
@@ -43,15 +44,12 @@ export function Timeline({ times, lines, seconds, write, label, height = 220 }) 
 const columns = ({ times, lines }) => [times, ...lines.map((line) => line.values)];
 
 function plot(element, { times, lines, seconds, write, height }) {
-  const style = getComputedStyle(element);
-  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const colour = palette(element);
   const axis = { stroke: colour("ink-soft"), font: "12px system-ui, sans-serif" };
   const options = {
     width: element.clientWidth,
     height,
-    legend: { show: false },
-    cursor: { show: false },
-    select: { show: false },
+    ...BARE,
     scales: {
       x: { time: true, range: (_, first, last) => [(last ?? 0) - seconds, last ?? 0] },
       // From nothing, and never flat: an axis of a thousandth would make noise look like work.

@@ -2,7 +2,8 @@
 
 import { Chart } from "./chart.js";
 import { day, number, share, signed } from "./format.js";
-import { html, useMemo, useState } from "./html.js";
+import { html, useMemo } from "./html.js";
+import { Twin } from "./twin.js";
 
 const DAY = 86_400; // seconds
 /** Longer without a recording, and lines stop. */
@@ -13,6 +14,9 @@ const seconds = (text) => Date.parse(`${text}T00:00:00Z`) / 1000;
 
 /** How a measure's values are written. */
 export const writer = (unit) => (unit === "1" ? share : number);
+
+/** What stands behind a number, with the space between; a share has no unit. */
+export const behind = (t, unit) => (unit === "1" ? "" : ` ${t.has(`unit.${unit}`) ? t(`unit.${unit}`) : unit}`);
 
 /** Turn points into columns, with an empty row in the middle of each gap. */
 export function columns(points) {
@@ -52,22 +56,12 @@ export function Trend({ t, report, alerts = [], height }) {
     <figcaption>
       <${Legend} t=${t} alerts=${drawn.marks.length > 0} judged=${points.some((point) => point.z !== null)} />
     </figcaption>
-    <${Twin} t=${t} points=${points} write=${write} name=${name} />
+    <${Twin} t=${t}>
+      ${() => html`<div class="scroll" tabindex="0" role="region" aria-label=${name}>
+        <${Table} t=${t} points=${points} write=${write} name=${name} />
+      </div>`}
+    <//>
   </figure>`;
-}
-
-/** The same as a table, which is long: it is made when somebody opens it. */
-function Twin({ t, name, ...rest }) {
-  const [open, setOpen] = useState(false);
-  return html`<details onToggle=${(event) => setOpen(event.currentTarget.open)}>
-    <summary>${t("as-table")}</summary>
-    ${
-      open &&
-      html`<div class="scroll" tabindex="0" role="region" aria-label=${name}>
-        <${Table} t=${t} name=${name} ...${rest} />
-      </div>`
-    }
-  </details>`;
 }
 
 function drawing(report, alerts) {

@@ -3,12 +3,13 @@ import { html } from "../core/html.js";
 import { start } from "../core/start.js";
 import { Failure, Loaded, useLoaded } from "../core/states.js";
 import { Trend } from "../core/trend.js";
-import { Choice, useChoice } from "../history/choice.js";
+import { Choice } from "../history/choice.js";
 import { Files } from "../history/files.js";
 import { Recordings } from "../history/recordings.js";
 import { Buckets } from "../trends/buckets.js";
 import { Calibration } from "../trends/calibration.js";
 import { Caveats } from "../trends/caveats.js";
+import { useChoice } from "../trends/choice.js";
 import { Method, Summary } from "../trends/summary.js";
 
 /** As many as a chart can show. */

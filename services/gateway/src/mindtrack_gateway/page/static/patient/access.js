@@ -3,7 +3,7 @@
 import { html, useEffect, useMemo, useReducer } from "../core/html.js";
 import { Loaded, useLoaded } from "../core/states.js";
 
-export const PARTS = ["trends", "alerts", "analyses", "notes"];
+const PARTS = ["trends", "alerts", "analyses", "notes"];
 
 const closed = (error) => error?.kind === "not-found";
 

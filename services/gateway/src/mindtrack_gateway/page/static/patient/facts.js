@@ -1,20 +1,11 @@
 // What a trend says in numbers, and by which rules.
 
-import { day, number, percent, signed } from "../core/format.js";
+import { day, number, percent, probability, signed } from "../core/format.js";
 import { html } from "../core/html.js";
 import { language } from "../core/texts.js";
-import { writer } from "../core/trend.js";
+import { behind, writer } from "../core/trend.js";
 
 const CHANGE = new Intl.NumberFormat(language, { signDisplay: "exceptZero", maximumSignificantDigits: 2 });
-const P = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
-const LEAST_P = 0.001;
-
-/** A measure's unit, to be written behind a value; shares have none. */
-export function unit(t, report) {
-  if (report.unit === "1") return "";
-  const key = `patient.unit.${report.unit}`;
-  return ` ${t.has(key) ? t(key) : report.unit}`;
-}
 
 /** "Getting to know you" is said to the person; to somebody else the same is said otherwise. */
 const status = (t, value) => t(value === "calibrating" ? "patient.calibrating" : `status.${value}`);
@@ -41,7 +32,7 @@ function recent(t, report) {
 function slope(t, report) {
   const { slope } = report;
   if (slope === null) return null;
-  const change = `${CHANGE.format(slope.change)}${unit(t, report)}`;
+  const change = `${CHANGE.format(slope.change)}${behind(t, report.unit)}`;
   const told =
     slope.change_low === null
       ? t("patient.slope.alone", { change })
@@ -56,8 +47,7 @@ function slope(t, report) {
 function test(t, report) {
   const found = report.mann_kendall;
   if (found === null) return t(report.no_test ? `patient.no-test.${report.no_test}` : "none");
-  const p = found.p < LEAST_P ? `< ${P.format(LEAST_P)}` : `= ${P.format(found.p)}`;
-  return t("patient.mann-kendall", { p, z: signed(found.z), count: found.weeks });
+  return t("patient.mann-kendall", { p: probability(found.p), z: signed(found.z), count: found.weeks });
 }
 
 const coverage = (t, report) =>
@@ -77,7 +67,7 @@ function usual(t, report) {
   const write = writer(report.unit);
   return t("patient.usual.told", {
     low: write(baseline.low),
-    high: `${write(baseline.high)}${unit(t, report)}`,
+    high: `${write(baseline.high)}${behind(t, report.unit)}`,
     first: day(baseline.first_day),
     last: day(baseline.last_day),
     count: baseline.recording_days,

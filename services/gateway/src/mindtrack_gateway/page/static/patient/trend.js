@@ -3,10 +3,11 @@
 import { address, get } from "../core/api.js";
 import { day } from "../core/format.js";
 import { html } from "../core/html.js";
-import { Trend } from "../core/trend.js";
+import { Trend, behind } from "../core/trend.js";
+import { Caveats } from "../trends/caveats.js";
+import { MEASURES, PERIODS, useChoice } from "../trends/choice.js";
 import { Part, useShared } from "./access.js";
-import { MEASURES, PERIODS, useChoice } from "./choice.js";
-import { Facts, Method, unit } from "./facts.js";
+import { Facts, Method } from "./facts.js";
 import { of } from "./person.js";
 import { Printed } from "./print.js";
 import { Weeks } from "./weeks.js";
@@ -31,12 +32,12 @@ function Found({ t, found, alerts }) {
       <${Printed} t=${t} />
       <h3>
         ${t(`measure.${report.measure}`)}
-        <span class="quiet period">${unit(t, report)} ${period}</span>
+        <span class="quiet period">${behind(t, report.unit)} ${period}</span>
       </h3>
       <${Trend} t=${t} report=${report} alerts=${alerts} />
     </div>
     <${Facts} t=${t} report=${report} />
-    <${Caveats} t=${t} caveats=${report.caveats} />
+    <${Caveats} t=${t} caveats=${report.caveats} title=${t("patient.caveats")} />
     <${Weeks} t=${t} report=${report} />
     <${Method} t=${t} report=${report} />
   </div>`;
@@ -57,16 +58,5 @@ function Choosing({ t, choice, choose }) {
       </select>
     </div>
     <button type="button" class="quiet" onClick=${() => print()}>${t("patient.print")}</button>
-  </div>`;
-}
-
-function Caveats({ t, caveats }) {
-  if (caveats.length === 0) return null;
-  const said = ({ code, sentence }) => (t.has(`caveat.${code}`) ? t(`caveat.${code}`) : sentence);
-  return html`<div>
-    <h3>${t("patient.caveats")}</h3>
-    <ul class="caveats">
-      ${caveats.map((each) => html`<li key=${each.code}>${said(each)}</li>`)}
-    </ul>
   </div>`;
 }

@@ -1,7 +1,9 @@
 // How somebody becomes a patient here: they invite, and tell their code.
 
 import { post } from "../core/api.js";
-import { html, useEffect, useRef, useState } from "../core/html.js";
+import { Dialog } from "../core/dialog.js";
+import { html, useRef, useState } from "../core/html.js";
+import { useSending } from "../core/sending.js";
 import { Failure } from "../core/states.js";
 
 const LONGEST = 64;
@@ -18,35 +20,16 @@ export function Redeem({ t, redeemed }) {
 }
 
 function CodeDialog({ t, done, close }) {
-  const dialog = useRef(null);
   const field = useRef(null);
-  const [failure, setFailure] = useState(null);
-  const [busy, setBusy] = useState(false);
-  // Closing it as a dialog, before it is gone, gives the focus back to the button.
-  useEffect(() => {
-    const shown = dialog.current;
-    shown.showModal();
-    return () => shown.close();
-  }, []);
-
-  async function redeem(event) {
+  const sending = useSending();
+  const redeem = async (event) => {
     event.preventDefault();
-    setBusy(true);
-    setFailure(null);
-    try {
-      done(await post("/v1/grants", { code: field.current.value.trim() }));
-    } catch (error) {
-      if (error.kind === undefined) throw error;
-      setBusy(false);
-      setFailure(error);
-      field.current.focus();
-    }
-  }
-
-  const leave = () => dialog.current.close();
-  return html`<dialog ref=${dialog} aria-labelledby="patients-redeem-title" onClose=${close}>
+    const grant = await sending.run(() => post("/v1/grants", { code: field.current.value.trim() }));
+    if (grant) done(grant);
+    else field.current.focus();
+  };
+  return html`<${Dialog} title=${t("patients.redeem")} id="patients-redeem-title" onClose=${close}>
     <form class="stack" onSubmit=${redeem}>
-      <h2 id="patients-redeem-title">${t("patients.redeem")}</h2>
       <p>${t("patients.redeem.body")}</p>
       <div>
         <label for="patients-code">${t("patients.redeem.code")}</label>
@@ -61,13 +44,13 @@ function CodeDialog({ t, done, close }) {
           placeholder="7K3M-9QXD-2HVT-4B8N"
         />
       </div>
-      ${failure && html`<${Refusal} t=${t} failure=${failure} />`}
+      ${sending.error && html`<${Refusal} t=${t} failure=${sending.error} />`}
       <div class="row">
-        <button disabled=${busy}>${t("patients.redeem.do")}</button>
-        <button type="button" class="quiet" onClick=${leave}>${t("cancel")}</button>
+        <button disabled=${sending.busy}>${t("patients.redeem.do")}</button>
+        <button type="button" class="quiet" onClick=${close}>${t("cancel")}</button>
       </div>
     </form>
-  </dialog>`;
+  <//>`;
 }
 
 function Refusal({ t, failure }) {

@@ -60,7 +60,7 @@ export class Level {
 }
 
 /** `quiet`, `loud` or `good`. */
-export function judge(levels, cut) {
+function judge(levels, cut) {
   if (levels.length === 0) return "good";
   if (cut.reduce((sum, each) => sum + each, 0) / cut.length > CUT_SHARE) return "loud";
   const louder = [...levels].sort((a, b) => a - b)[Math.floor(levels.length * 0.9)];

@@ -1,7 +1,7 @@
 // What was usual for the person when a recording was made, if that is known.
 
 /** The calendar day where the person was, `YYYY-MM-DD`. */
-export function localDay(moment, timeZone) {
+function localDay(moment, timeZone) {
   const parts = new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
   return parts.format(new Date(moment));
 }

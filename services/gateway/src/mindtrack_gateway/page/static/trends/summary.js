@@ -2,7 +2,7 @@
 
 import { html } from "../core/html.js";
 import { change as write, percent, probability, signed } from "../core/format.js";
-import { writer } from "../core/trend.js";
+import { behind, writer } from "../core/trend.js";
 
 export function Summary({ t, report }) {
   const facts = [
@@ -18,16 +18,10 @@ export function Summary({ t, report }) {
   </dl>`;
 }
 
-/** Numbers with their unit; a share has none. */
-function measured(t, text, unit) {
-  if (unit === "1") return text;
-  return `${text} ${t.has(`unit.${unit}`) ? t(`unit.${unit}`) : unit}`;
-}
-
 function direction(t, { direction, slope, unit }) {
   const told = t(`direction.${direction}`);
   if (slope === null) return told;
-  const change = t("trend.per-week", { change: measured(t, write(slope.change), unit) });
+  const change = t("trend.per-week", { change: `${write(slope.change)}${behind(t, unit)}` });
   if (slope.change_low === null) return `${told}, ${change}`;
   return `${told}, ${change} (${t("trend.interval", { low: write(slope.change_low), high: write(slope.change_high) })})`;
 }
@@ -37,7 +31,7 @@ function usual(t, { baseline, unit }) {
   const write = writer(unit);
   return t("trend.usual.range", {
     low: write(baseline.low),
-    high: measured(t, write(baseline.high), unit),
+    high: `${write(baseline.high)}${behind(t, unit)}`,
     count: baseline.recording_days,
   });
 }
