@@ -49,6 +49,18 @@ def test_a_person_records_and_sees_what_came_of_it(open_page: Open, keep: Keep) 
     page.wait_for_selector(READY)
     expect(page.get_by_role("region", name="Recordings").get_by_role("listitem")).to_have_count(1)
 
+    page.get_by_role("region", name="Recordings").get_by_role("link").first.click()
+    page.wait_for_selector(READY)
+    page.get_by_role("button", name="Delete this recording").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Delete this recording")).to_be_focused()
+    page.get_by_role("button", name="Delete this recording").click()
+    dialog.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_role("heading", name="This recording was deleted")).to_be_visible()
+
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     visit.go("/history", ready=False)
@@ -82,3 +94,19 @@ def test_a_clinician_sees_an_alert_until_the_person_revokes(
     keep(clinician, "patient-gone")
     visit.go("/patients")
     expect(clinician.get_by_role("heading", name="No patients yet")).to_be_visible()
+
+
+def test_a_code_that_is_none_is_refused(open_page: Open) -> None:
+    visit = open_page("grace", "clinician")
+    visit.expect("404")
+    page = visit.go("/patients")
+    page.get_by_role("button", name="Redeem an invitation").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Code").fill("AAAA-AAAA-AAAA-AAAA")
+    dialog.get_by_role("button", name="Redeem", exact=True).click()
+
+    expect(dialog.get_by_role("alert")).to_contain_text("This code does not work")
+    expect(dialog.get_by_label("Code")).to_be_focused()
+    visit.check_accessible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Redeem an invitation")).to_be_focused()
