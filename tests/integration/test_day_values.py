@@ -12,13 +12,13 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Select, text
 from sqlalchemy.orm import Session
 
 from factories import add_job, add_user, analysis
 from integration_support import EMPTY
 from mindtrack_scheduler.days import mend, rebuild
-from mindtrack_shared.db import analyses, day_values
+from mindtrack_shared.db import analyses, day_values, trend_sources
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.emotions import Probabilities
@@ -251,8 +251,18 @@ def test_of_a_release_that_measured_no_speech_the_audio_counts(engine: Engine) -
 
 @pytest.mark.parametrize("measure", [Measure.STRESS_SCORE, Measure.F0_MEDIAN_HZ])
 def test_a_trend_reads_an_index(engine: Engine, measure: Measure) -> None:
-    statement = day_values.between(add_user(engine), measure, first_day=MONDAY, last_day=LAST)
-    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
+    ada = add_user(engine)
+    between = day_values.between(ada, measure, first_day=MONDAY, last_day=LAST)
+    source = trend_sources.source(ada, [measure], days=90, today=LAST)
+    add_days(engine, measure)
+    wanted = "Index Only Scan using pk_day_values" if measure is Measure.STRESS_SCORE else "Index"
+    for statement in (between, source):
+        plan = plan_of(engine, statement)
+        assert wanted in plan
+        assert "Seq Scan on day_values" not in plan
+
+
+def add_days(engine: Engine, measure: Measure) -> None:
     with engine.begin() as connection:
         connection.execute(
             text(
@@ -271,10 +281,11 @@ def test_a_trend_reads_an_index(engine: Engine, measure: Measure) -> None:
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("vacuum analyze day_values"))
-        plan = "\n".join(
+
+
+def plan_of(engine: Engine, statement: Select[*tuple[Any, ...]]) -> str:
+    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
+    with engine.connect() as connection:
+        return "\n".join(
             connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars()
         )
-
-    wanted = "Index Only Scan using pk_day_values" if measure is Measure.STRESS_SCORE else "Index"
-    assert wanted in plan
-    assert "Seq Scan" not in plan

@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from factories import add_job, add_user, analysis
 from integration_support import EMPTY
 from mindtrack_shared.db import analyses
+from mindtrack_shared.db.models import DayRollupRecord
 from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.indices import indices
 
@@ -59,9 +60,7 @@ def test_rollups_equal_the_raw_aggregation(engine: Engine, recorded: list[tuple[
 
     with Session(engine) as session:
         raw = session.execute(text(RAW)).mappings().all()
-        rolled = session.execute(
-            analyses.days(user_id, first_day=MONDAY, last_day=MONDAY + timedelta(days=6)),
-        ).all()
+        rolled = session.execute(select(*analyses.ROLLUP).order_by(DayRollupRecord.day)).all()
 
     assert len(raw) == len(rolled)
     for expected, row in zip(raw, rolled, strict=True):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Row, Select, and_, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, tuple_
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from mindtrack_shared.db.models import (
@@ -139,14 +139,7 @@ def add_to_day(user_id: UUID, day: date, stress: float, indices: Indices) -> Ins
     )
 
 
-# Read with every trend: written once, since writing one takes longer than the database does to answer.
 _PERSON = bindparam("user_id", type_=AnalysisRecord.user_id.type)
-_FIRST_DAY, _LAST_DAY = bindparam("first_day", type_=Date()), bindparam("last_day", type_=Date())
-_DAYS = (
-    select(*ROLLUP)
-    .where(DayRollupRecord.user_id == _PERSON, DayRollupRecord.day.between(_FIRST_DAY, _LAST_DAY))
-    .order_by(DayRollupRecord.day)
-)
 _ZONE = (
     select(Recording.time_zone)
     .where(Recording.user_id == _PERSON)
@@ -154,41 +147,18 @@ _ZONE = (
     .limit(1)
     .scalar_subquery()
 )
-_LATEST = (
+#: Of the person `user_id`.
+LATEST = (
     select(AnalysisRecord.recorded_at, AnalysisRecord.stress_score, _ZONE.label("time_zone"))
     .where(AnalysisRecord.user_id == _PERSON, counts())
     .order_by(AnalysisRecord.recorded_at.desc())
     .limit(1)
 )
-_INDETERMINATE = (
-    select(func.count())
-    .select_from(AnalysisRecord)
-    .where(
-        AnalysisRecord.user_id == _PERSON,
-        AnalysisRecord.recorded_at >= _FIRST_DAY,
-        AnalysisRecord.recorded_at < _LAST_DAY,
-        AnalysisRecord.indeterminate_reason.is_not(None),
-    )
-)
-
-
-def days(user_id: UUID, *, first_day: date, last_day: date) -> Select[*tuple[Any, ...]]:
-    """A person's day rollups, oldest first; `to_rollup` reads a row."""
-    return _DAYS.params(user_id=user_id, first_day=first_day, last_day=last_day)
 
 
 def latest(user_id: UUID) -> Select[datetime, float | None, str | None]:
     """The newest analysis that counts: when it was recorded, its stress score, and the zone by now."""
-    return _LATEST.params(user_id=user_id)
-
-
-def indeterminate(user_id: UUID, *, first_day: date, last_day: date) -> Select[int]:
-    """How many of a period's analyses could not tell, give or take those of other zones at its ends."""
-    return _INDETERMINATE.params(user_id=user_id, first_day=first_day, last_day=last_day + timedelta(days=1))
-
-
-def to_rollup(row: Row[*tuple[Any, ...]]) -> DayRollup:
-    return DayRollup(*row)
+    return LATEST.params(user_id=user_id)
 
 
 def page(

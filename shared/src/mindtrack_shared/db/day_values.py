@@ -142,16 +142,21 @@ def between(user_id: UUID, measure: Measure, *, first_day: date, last_day: date)
 def _between(measure: Measure) -> Select[*_Row]:
     """Written once: that takes longer than the database does to answer."""
     table = DayValueRecord
-    found = select(table.day, table.bundle_revision, table.device_class, *_columns(measure)).where(
+    found = select(table.day, table.bundle_revision, table.device_class, *columns(measure)).where(
         table.user_id == bindparam("user_id"),
         table.day.between(bindparam("first_day"), bindparam("last_day")),
+        *has(measure),
     )
-    if measure is not Measure.STRESS_SCORE:
-        found = found.where(table.others.has_key(str(measure)))
     return found.order_by(table.day)
 
 
-def _columns(measure: Measure) -> tuple[_Column[int], _Column[float], _Column[float]]:
+def has(measure: Measure) -> tuple[ColumnElement[bool], ...]:
+    """What tells that a row has a measure."""
+    return () if measure is Measure.STRESS_SCORE else (DayValueRecord.others.has_key(str(measure)),)
+
+
+def columns(measure: Measure) -> tuple[_Column[int], _Column[float], _Column[float]]:
+    """Recordings that have a measure, their seconds of speech, and what they come to."""
     table = DayValueRecord
     if measure is Measure.STRESS_SCORE:
         return table.recordings, table.speech_seconds, table.stress_score

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from mindtrack_shared.domain.trends import CaveatCode, Direction, Measure, NoTest, Status
 
 Share = Annotated[float, Field(ge=0, le=1)]
+#: Of what there are hundreds of: more than a voice holds, and half of those that a float is written with.
+DIGITS = 6
+Rounded = Annotated[float, PlainSerializer(lambda value: round(value, DIGITS), when_used="json")]
 
 
 class Told(BaseModel):
@@ -50,20 +53,22 @@ class PointView(Told):
     day: date
     bundle_revision: str
     recordings: int
-    speech_seconds: float
-    value: float
-    centre: Annotated[float | None, Field(description="What was usual before that day.")]
-    usual_low: Annotated[float | None, Field(description="One own standard deviation below that,")]
-    usual_high: Annotated[float | None, Field(description="and above.")]
-    ewma: Annotated[float | None, Field(description="The moving average, and where it leaves what is usual.")]
-    lower_limit: float | None
-    upper_limit: float | None
+    speech_seconds: Rounded
+    value: Rounded
+    centre: Annotated[Rounded | None, Field(description="What was usual before that day.")]
+    usual_low: Annotated[Rounded | None, Field(description="One own standard deviation below that,")]
+    usual_high: Annotated[Rounded | None, Field(description="and above.")]
+    ewma: Annotated[
+        Rounded | None, Field(description="The moving average, and where it leaves what is usual.")
+    ]
+    lower_limit: Rounded | None
+    upper_limit: Rounded | None
     z: Annotated[
-        float | None,
+        Rounded | None,
         Field(description="The day, the moving average and its limit in own standard deviations."),
     ]
-    ewma_z: Annotated[float | None, Field(description="the moving average, and its limit to both sides.")]
-    limit_z: float | None
+    ewma_z: Annotated[Rounded | None, Field(description="the moving average, and its limit to both sides.")]
+    limit_z: Rounded | None
 
 
 class BucketView(Told):
@@ -75,8 +80,8 @@ class BucketView(Told):
     recordings: int
     recording_days: int
     coverage: Annotated[Share, Field(description="Share of its days with a recording.")]
-    value: Annotated[float | None, Field(description="Median of its days.")]
-    z: Annotated[float | None, Field(description="Mean z of its days.")]
+    value: Annotated[Rounded | None, Field(description="Median of its days.")]
+    z: Annotated[Rounded | None, Field(description="Mean z of its days.")]
 
 
 class SlopeView(Told):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from mindtrack_gateway.trends.measures import MeasureTrendView, Told
+from mindtrack_gateway.trends.measures import MeasureTrendView, Rounded, Told
 from mindtrack_shared.domain.trends import Trend, TrendReport
 
 NOTICE = (
@@ -23,15 +23,15 @@ class DayView(Told):
 
     day: date
     count: int
-    stress_mean: float
+    stress_mean: Rounded
     #: Sample standard deviation; null for a single recording.
-    stress_sd: float | None
-    stress_min: float
-    stress_max: float
-    anxiety_mean: float
+    stress_sd: Rounded | None
+    stress_min: Rounded
+    stress_max: Rounded
+    anxiety_mean: Rounded
     #: Null once a recording of the day could not tell.
-    depressive_mean: float | None
-    baseline_mean: float | None
+    depressive_mean: Rounded | None
+    baseline_mean: Rounded | None
 
 
 class LatestView(Told):
