@@ -14,12 +14,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Row
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs, notifications, standings, webhooks
+from mindtrack_shared.db.fence import OBSERVER, Sessions
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
 Columns = TypeVarTuple("Columns")
@@ -103,14 +104,14 @@ ARRIVING_AUDIO = Gauge(
 BEHIND = (UndefinedColumn, UndefinedTable)
 
 
-async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
+async def update_backlog(sessions: Sessions) -> None:
     """Read the backlog. What the database does not say becomes unknown; everything else is still told.
 
     It may be away, or a release behind.
     """
     found = loads = unrung = due = stale = waiting = None
     with suppress(*DEPENDENCY_ERRORS):
-        async with sessions() as session:
+        async with sessions(OBSERVER) as session:
             found = await _rows(session, jobs.backlog())
             loads = await _rows(session, jobs.drain_load())
             unrung = await _rows(session, jobs.unrung())
