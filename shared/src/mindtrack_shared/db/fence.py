@@ -17,6 +17,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from mindtrack_shared.db import roles
+
 #: Of a connection: its `Fence`.
 _OPTION = "mindtrack_fence"
 
@@ -62,7 +64,7 @@ class Fence:
 
 NOBODY = Fence()
 #: Sees of everybody's rows how many there are, in what state and since when, and nothing of whose they are.
-OBSERVER = Fence(role="mindtrack_observer")
+OBSERVER = Fence(role=roles.OBSERVER)
 
 
 def name_subject(subject: str) -> Select[str]:
