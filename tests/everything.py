@@ -1,4 +1,4 @@
-"""Something of a person's in every table, and all that is in them: for tests of what nobody else may lose or see."""
+"""Something of a person's in every table, for tests of what nobody else may lose or see."""
 
 from __future__ import annotations
 

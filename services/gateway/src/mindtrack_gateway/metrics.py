@@ -11,9 +11,9 @@ from itertools import product
 from typing import TypeVarTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import InvalidParameterValue, UndefinedColumn, UndefinedTable
 from sqlalchemy import Row
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -100,8 +100,8 @@ ARRIVING_AUDIO = Gauge(
 )
 
 
-#: The database is of a release that lacks what was asked for.
-BEHIND = (UndefinedColumn, UndefinedTable)
+#: The database is of a release that lacks what was asked for, or who may ask.
+BEHIND = (UndefinedColumn, UndefinedTable, InvalidParameterValue)
 
 
 async def update_backlog(sessions: Sessions) -> None:
@@ -133,7 +133,7 @@ async def _rows(
     """Return what the database says, or None if it is a release behind and cannot."""
     try:
         return (await session.execute(statement)).all()
-    except ProgrammingError as error:
+    except DBAPIError as error:
         if not isinstance(error.orig, BEHIND):
             raise
         await session.rollback()  # or nothing else could be asked
