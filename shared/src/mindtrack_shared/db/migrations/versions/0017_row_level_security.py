@@ -163,7 +163,14 @@ POLICIES: tuple[tuple[str, str, str, str | None, str | None], ...] = (
     ("jobs", "rated", "update", _granted("jobs", "feedback"), "false"),
     ("jobs", "asked_about", "select", f"id = {JOB}", None),
     ("analyses", "granted", "select", _granted("analyses", "trends", "analyses"), None),
-    ("analysis_windows", "own", "all", _of("analyses", "analysis_id", "analysis_windows"), None),
+    # No scope opens these.
+    (
+        "analysis_windows",
+        "own",
+        "all",
+        f"exists (select from analyses a where a.id = analysis_windows.analysis_id and a.{OWN})",
+        None,
+    ),
     ("day_rollups", "granted", "select", _granted("day_rollups", "trends"), None),
     ("day_values", "granted", "select", _granted("day_values", "trends"), None),
     ("standings", "granted", "select", _granted("standings", "trends"), None),
