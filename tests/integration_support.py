@@ -12,7 +12,7 @@ import httpx2 as httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import URL, Engine, create_engine, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 
 from factories import TENSE, ScriptedAnalyzer, analysis
 from mindtrack_gateway.app import create_app
@@ -20,6 +20,7 @@ from mindtrack_gateway.protocol import BoundedHeads
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.db import roles
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
@@ -73,6 +74,11 @@ def execute_outside_transactions(url: URL, *statements: str) -> None:
     engine.dispose()
 
 
+def as_role(role: str, database: DatabaseSettings) -> DatabaseSettings:
+    """Log in as a service does; tests themselves are superusers, whom no policy stops."""
+    return settings_for(make_url(database.url.get_secret_value()).set(username=role))
+
+
 def settings_for(url: URL) -> DatabaseSettings:
     return DatabaseSettings.model_validate({"url": url.render_as_string(hide_password=False)})
 
@@ -113,7 +119,8 @@ def serving_gateway(
         with pytest.MonkeyPatch.context() as environment:  # settings are read at start; nobody inherits these
             for name, value in infrastructure.environment.variables().items():
                 environment.setenv(name, value)
-            environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+            own = as_role(roles.GATEWAY, database)
+            environment.setenv("MINDTRACK_DATABASE_URL", own.url.get_secret_value())
             for name, value in settings.items():
                 environment.setenv(f"MINDTRACK_GATEWAY_{name}", value)
             base_url = running.enter_context(serving(create_app()))

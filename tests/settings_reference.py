@@ -17,6 +17,7 @@ from mindtrack_shared.settings import (
     IssuerSettings,
     JobSettings,
     LivenessSettings,
+    LoginSettings,
     LogSettings,
     MetricsSettings,
     NotificationSettings,
@@ -29,6 +30,7 @@ from mindtrack_shared.settings import (
 
 GROUPS: tuple[type[BaseSettings], ...] = (
     DatabaseSettings,
+    LoginSettings,
     StorageSettings,
     QueueSettings,
     JobSettings,

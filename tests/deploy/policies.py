@@ -30,7 +30,9 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 SETTINGS_REFERENCE = Path(__file__).parents[2] / "docs" / "settings.md"
 #: What an operator puts into the cluster before anything is applied; k8s/README.md lists the same.
 EXPECTED = {
-    "Secret/mindtrack-database",
+    "Secret/mindtrack-database-owner",
+    "Secret/mindtrack-database-gateway",
+    "Secret/mindtrack-database-worker",
     "Secret/mindtrack-queue",
     "Secret/mindtrack-storage",
     "Secret/mindtrack-uploads",

@@ -15,11 +15,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from factories import RUNNING, add_job, add_user, end_jobs, move_jobs
-from integration_support import serving, upload, work
+from integration_support import as_role, serving, upload, work
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.feedback.routes import ASKED, GIVEN, LISTED
 from mindtrack_gateway.feedback.schemas import FeedbackGiven, FeedbackList, FeedbackQuery
 from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.db import roles
 from mindtrack_shared.domain.feedback import LONGEST_NOTE, ClinicalLabel
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
@@ -350,7 +351,8 @@ def test_support_leads_where_the_settings_say(
     job_id = analysed(engine)
     for name, value in infrastructure.environment.variables().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+    login = as_role(roles.GATEWAY, database)
+    monkeypatch.setenv("MINDTRACK_DATABASE_URL", login.url.get_secret_value())
     monkeypatch.setenv("MINDTRACK_GATEWAY_SUPPORT_URL", "https://support.example/talk")
     headers = {"Authorization": f"Bearer {infrastructure.issuer.token('ada')}"}
     with serving(create_app()) as url, httpx.Client(base_url=url, headers=headers) as ada:

@@ -10,14 +10,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from integration_support import execute_outside_transactions, serving, settings_for
+from integration_support import as_role, execute_outside_transactions, serving, settings_for
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.metrics import update_backlog
 from mindtrack_local.infrastructure import Infrastructure
-from mindtrack_shared.db import migrate
+from mindtrack_shared.db import migrate, roles
 from mindtrack_shared.db.engine import async_engine, sync_engine
+from mindtrack_shared.db.fence import Sessions
 
 NAME = "behind"
 QUEUED = ("mindtrack_jobs", "queued")
@@ -43,8 +43,8 @@ def page(behind: Engine, infrastructure: Infrastructure) -> Iterator[Page]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in infrastructure.environment.variables().items():
             environment.setenv(name, value)
-        url = behind.url.render_as_string(hide_password=False)
-        environment.setenv("MINDTRACK_DATABASE_URL", url)
+        login = as_role(roles.GATEWAY, settings_for(behind.url))
+        environment.setenv("MINDTRACK_DATABASE_URL", login.url.get_secret_value())
         with serving(create_app()) as address:
 
             def read() -> dict[tuple[str, str | None], float]:
@@ -60,11 +60,19 @@ def page(behind: Engine, infrastructure: Infrastructure) -> Iterator[Page]:
             yield read
 
 
+def step_back(engine: Engine, revision: str) -> None:
+    """Bring the database to an earlier schema, as if that had known who may count."""
+    migrate.upgrade(engine)
+    migrate.downgrade(engine, revision)
+    with engine.begin() as connection:
+        connection.execute(text(f"grant select on all tables in schema public to {roles.OBSERVER}"))
+
+
 @pytest.mark.parametrize("revision", ["0004", "0003"], ids=["without a column", "without the view"])
 def test_a_load_that_cannot_be_read_is_unknown_and_the_rest_is_told(
     behind: Engine, page: Page, revision: str
 ) -> None:
-    migrate.upgrade(behind, revision)
+    step_back(behind, revision)
 
     told = page()
 
@@ -87,7 +95,8 @@ create function refuse() returns double precision language plpgsql as
     'begin raise insufficient_privilege; end';
 drop view drain_load;
 create view drain_load as
-select 'bulk' as priority, refuse() as audio_seconds, 0.0 as arriving_audio_seconds_per_second
+select 'bulk' as priority, refuse() as audio_seconds, 0.0 as arriving_audio_seconds_per_second;
+grant select on drain_load to mindtrack_observer
 """
 
 
@@ -95,10 +104,11 @@ async def test_what_has_nothing_to_do_with_releases_is_not_passed_over(behind: E
     migrate.upgrade(behind)
     with behind.begin() as connection:
         connection.execute(text(REFUSING))
-    engine = async_engine(settings_for(behind.url), application_name="behind")
+    login = as_role(roles.GATEWAY, settings_for(behind.url))
+    engine = async_engine(login, application_name="behind")
 
     try:
         with pytest.raises(ProgrammingError, match="insufficient_privilege"):
-            await update_backlog(async_sessionmaker(engine))
+            await update_backlog(Sessions(engine))
     finally:
         await engine.dispose()

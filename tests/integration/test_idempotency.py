@@ -25,11 +25,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from factories import add_job, add_user
-from integration_support import serving_gateway
+from integration_support import as_role, serving_gateway
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.forget_keys import forget_keys
-from mindtrack_shared.db import idempotency
+from mindtrack_shared.db import idempotency, roles
 from mindtrack_shared.db.models import IdempotencyKey, Job
 from mindtrack_shared.settings import DatabaseSettings
 
@@ -375,7 +375,8 @@ def test_beat_and_maintenance_forget_expired_keys(
     infrastructure: Infrastructure, database: DatabaseSettings, engine: Engine, tmp_path: Path
 ) -> None:
     variables = os.environ | infrastructure.environment.variables()
-    variables["MINDTRACK_DATABASE_URL"] = database.url.get_secret_value()
+    login = as_role(roles.WORKER, database)
+    variables["MINDTRACK_DATABASE_URL"] = login.url.get_secret_value()
     variables["MINDTRACK_SCHEDULER_BEAT_FILE"] = str(tmp_path / "schedule")
     variables["MINDTRACK_SCHEDULER_FORGET_EVERY"] = "1"
     with engine.begin() as connection:

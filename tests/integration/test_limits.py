@@ -18,11 +18,12 @@ from redis import Redis
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from integration_support import serving
+from integration_support import as_role, serving
 from mindtrack_gateway.app import create_app
 from mindtrack_local import valkey
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.ports import reserve
+from mindtrack_shared.db import roles
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings
@@ -128,7 +129,8 @@ def gateways(
                     environment.setenv(name, value)
                 for name, limit in limits.items():
                     environment.setenv(f"MINDTRACK_LIMIT_{name.upper()}", str(limit))
-                environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+                login = as_role(roles.GATEWAY, database)
+                environment.setenv("MINDTRACK_DATABASE_URL", login.url.get_secret_value())
                 environment.setenv("MINDTRACK_QUEUE_URL", broker.url)
                 gateway = Gateway(running.enter_context(serving(create_app())), infrastructure)
             running.callback(gateway.close)

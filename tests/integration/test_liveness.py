@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from integration_support import as_role
 from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.db import roles
 from mindtrack_shared.observability.liveness import SHOW_EVERY, complaint
 from mindtrack_shared.settings import DatabaseSettings
 
@@ -43,7 +45,7 @@ def appears(file: Path, *, within: float) -> bool:
 @pytest.fixture
 def variables(infrastructure: Infrastructure, database: DatabaseSettings, tmp_path: Path) -> dict[str, str]:
     return infrastructure.environment.variables() | {
-        "MINDTRACK_DATABASE_URL": database.url.get_secret_value(),
+        "MINDTRACK_DATABASE_URL": as_role(roles.WORKER, database).url.get_secret_value(),
         "MINDTRACK_LIVENESS_FILE": str(tmp_path / "alive"),
         "MINDTRACK_SCHEDULER_BEAT_FILE": str(tmp_path / "schedule"),
         "MINDTRACK_SCHEDULER_RESCUE_EVERY": "1",

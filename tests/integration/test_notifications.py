@@ -25,13 +25,13 @@ from sqlalchemy.orm import Session
 
 from factories import add_history, add_user, rise
 from faults_support import eventually
-from integration_support import serving_gateway
+from integration_support import as_role, serving_gateway
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.channels import Channels
 from mindtrack_scheduler.notifying import Notifier
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_scheduler.standings import evaluate
-from mindtrack_shared.db import notifications
+from mindtrack_shared.db import notifications, roles
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.db.models import Notification, NotificationAddress
 from mindtrack_shared.domain.notifications import SCHEDULE, Channel, NotificationState
@@ -287,7 +287,7 @@ def test_what_was_sent_and_not_written_down_is_sent_again(
     notify = settings(mail, push)
     assert notify.push_url is not None
     variables = {
-        "MINDTRACK_DATABASE_URL": database.url.get_secret_value(),
+        "MINDTRACK_DATABASE_URL": as_role(roles.WORKER, database).url.get_secret_value(),
         "MINDTRACK_NOTIFY_CHANNELS": '["push"]',
         "MINDTRACK_NOTIFY_PUSH_URL": notify.push_url.get_secret_value(),
         "MINDTRACK_SCHEDULER_DELIVER_TIMEOUT": "1",
@@ -313,7 +313,7 @@ def test_what_was_sent_and_not_written_down_is_sent_again(
 
 def test_a_deliverer_that_could_send_nothing_does_not_start(database: DatabaseSettings) -> None:
     variables = {
-        "MINDTRACK_DATABASE_URL": database.url.get_secret_value(),
+        "MINDTRACK_DATABASE_URL": as_role(roles.WORKER, database).url.get_secret_value(),
         "MINDTRACK_NOTIFY_CHANNELS": '["email"]',
     }
     command = [sys.executable, "-m", "mindtrack_scheduler", "deliver"]

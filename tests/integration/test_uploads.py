@@ -18,10 +18,11 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
-from integration_support import serving
+from integration_support import as_role, serving
 from mindtrack_gateway.app import create_app
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.sweep import sweep
+from mindtrack_shared.db import roles
 from mindtrack_shared.db.models import Job, Recording, Upload
 from mindtrack_shared.db.uploads import GRACE
 from mindtrack_shared.ids import new_id
@@ -51,7 +52,8 @@ def gateway_with(
     with pytest.MonkeyPatch.context() as environment:
         for name, value in infrastructure.environment.variables().items():
             environment.setenv(name, value)
-        environment.setenv("MINDTRACK_DATABASE_URL", database.url.get_secret_value())
+        login = as_role(roles.GATEWAY, database)
+        environment.setenv("MINDTRACK_DATABASE_URL", login.url.get_secret_value())
         environment.setenv("MINDTRACK_GATEWAY_MAX_RECORDING_BYTES", str(LIMIT))
         for name, value in settings.items():
             environment.setenv(name, value)

@@ -17,8 +17,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from factories import AUDIO, add_user
+from integration_support import as_role
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.verify import GRACE, Finding, verify
+from mindtrack_shared.db import roles
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import ListedObject, RecordingStore, open_store
@@ -193,7 +195,7 @@ def test_the_command_tells_what_it_found(
     note(engine, put("a/sound"), "b/missing")
     put("c/orphaned", age=60)
     variables = infrastructure.environment.variables() | {
-        "MINDTRACK_DATABASE_URL": database.url.get_secret_value(),
+        "MINDTRACK_DATABASE_URL": as_role(roles.WORKER, database).url.get_secret_value(),
         "MINDTRACK_STORAGE_URL": settings.url,
     }
 

@@ -11,13 +11,15 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import Engine, event, text
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from factories import RUNNING, add_job, add_user, end_jobs, move_jobs
+from integration_support import as_role
 from mindtrack_gateway.jobs.queue import QueueBoard
 from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
+from mindtrack_shared.db import roles
 from mindtrack_shared.db.engine import async_engine
+from mindtrack_shared.db.fence import Sessions
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
@@ -27,14 +29,15 @@ from mindtrack_shared.settings import DatabaseSettings, QueueSettings
 class Watching:
     """A watch, and what it reads through."""
 
-    def __init__(self, watch: JobWatch, snapshots: Snapshots, statements: list[str]) -> None:
+    def __init__(self, watch: JobWatch, snapshots: Snapshots, statements: list[str], person: UUID) -> None:
         self.watch = watch
+        self.person = person
         self.snapshots = snapshots
         #: What the database was asked.
         self.statements = statements
 
     async def known(self, job_id: UUID) -> Snapshot:
-        found = await self.snapshots.get(job_id)
+        found = await self.snapshots.get(job_id, self.person)
         assert found is not None
         return found
 
@@ -51,13 +54,13 @@ Listening = Callable[..., AbstractAsyncContextManager[Watching]]
 
 
 @pytest.fixture
-def listening(queue: QueueSettings, database: DatabaseSettings, engine: Engine) -> Listening:
+def listening(queue: QueueSettings, database: DatabaseSettings, engine: Engine, person: UUID) -> Listening:
     @asynccontextmanager
     async def listen(*, check_every: float = 60) -> AsyncIterator[Watching]:
-        own = async_engine(database, application_name="waiting")
+        own = async_engine(as_role(roles.GATEWAY, database), application_name="waiting")
         statements: list[str] = []
         event.listen(own.sync_engine, "before_cursor_execute", lambda *told: statements.append(str(told[2])))
-        sessions = async_sessionmaker(own, expire_on_commit=False)
+        sessions = Sessions(own)
         snapshots = Snapshots(sessions, QueueBoard(sessions))
         redis = Redis.from_url(queue.url.get_secret_value())
         channel = finished_channel(queue)
@@ -65,7 +68,7 @@ def listening(queue: QueueSettings, database: DatabaseSettings, engine: Engine) 
         watch = JobWatch(redis, channel, snapshots, check_every=check_every)
         async with watch.listening():
             await subscribed(redis, channel, count=before + 1)
-            yield Watching(watch, snapshots, statements)
+            yield Watching(watch, snapshots, statements, person)
         await redis.aclose()
         await own.dispose()
 
@@ -129,7 +132,7 @@ async def test_what_another_request_has_seen_is_not_missed(
         waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
         await watching.parked()
         end_jobs(engine, job_id)
-        assert (await watching.snapshots.look(job_id) or known).has_ended
+        assert (await watching.snapshots.look(job_id, watching.person) or known).has_ended
         started = time.monotonic()
 
         assert (await waiting).has_ended
@@ -187,7 +190,7 @@ async def test_many_who_wait_share_one_connection_and_one_look(
     redis = Redis.from_url(queue.url.get_secret_value())
     before = await subscribers(redis, finished_channel(queue))
     async with listening() as watching:
-        known = await watching.snapshots.get_all(job_ids)
+        known = await watching.snapshots.get_all(job_ids, person)
         asked = len(watching.statements)
         waiting = [
             asyncio.create_task(watching.watch.ended(job_id, known[job_id], within=30)) for job_id in job_ids
@@ -235,7 +238,7 @@ async def test_what_is_forgotten_while_it_is_read_is_read_again(
 
         with monkeypatch.context() as patched:
             patched.setattr(QueueBoard, "refresh", late)
-            old = await watching.snapshots.look(job_id)
+            old = await watching.snapshots.look(job_id, watching.person)
 
         assert old is not None
         assert old.version == known.version

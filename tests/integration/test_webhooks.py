@@ -29,6 +29,7 @@ from sqlalchemy.orm import Session, selectinload
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from factories import QUALITY, add_job, add_user, analysis, load_job
+from integration_support import as_role
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp
 from mindtrack_inference.settlement import Outcome, Reject, Release, Settlement
@@ -36,7 +37,7 @@ from mindtrack_scheduler.deliveries import Deliverer
 from mindtrack_scheduler.rescue import rescue
 from mindtrack_scheduler.sending import Sender
 from mindtrack_scheduler.settings import SchedulerSettings
-from mindtrack_shared.db import jobs, webhooks
+from mindtrack_shared.db import jobs, roles, webhooks
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.db.models import WebhookDelivery, WebhookEndpoint
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -497,7 +498,7 @@ def test_what_was_sent_and_not_written_down_is_sent_again_under_the_same_id(
     ada = add_user(engine)
     delivery = add_ping(engine, ada, add_endpoint(engine, ada, receiver.url))
     variables = {
-        "MINDTRACK_DATABASE_URL": database.url.get_secret_value(),
+        "MINDTRACK_DATABASE_URL": as_role(roles.WORKER, database).url.get_secret_value(),
         "MINDTRACK_WEBHOOK_ALLOW_LOOPBACK": "true",
         "MINDTRACK_SCHEDULER_DELIVER_TIMEOUT": "1",
         "MINDTRACK_SCHEDULER_DELIVER_LEASE": "2",

@@ -6,6 +6,7 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
+from urllib.parse import quote
 
 ROOT = Path(__file__).parents[2]
 #: The commit that was released last. `docs/runbook/release.md` says when it changes.
@@ -38,3 +39,8 @@ def unpack(folder: Path) -> None:
 def environment(folder: Path) -> dict[str, str]:
     """Return the variables with which a service, and what it starts, runs from the folder."""
     return {"PYTHONPATH": ":".join(str(folder / package) for package in PACKAGES)}
+
+
+def login(var: Path, user: str = "postgres") -> dict[str, str]:
+    """Return the variable with which a service logs in to a stack's database: its own do as the owner."""
+    return {"MINDTRACK_DATABASE_URL": f"postgresql://{user}@/mindtrack?host={quote(str(var / 'postgres'))}"}

@@ -17,8 +17,9 @@ from faults_support import FaultyStack, another, eventually, talking
 from mindtrack_client import JobStatus, Priority
 from mindtrack_local.config import SERVICES, Service, StackConfig
 from mindtrack_local.part import Part
+from mindtrack_shared.db import roles
 from samples import SAMPLES
-from upgrade.previous import PACKAGES
+from upgrade.previous import PACKAGES, login
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -42,7 +43,10 @@ MIXTURES = {
 
 
 def config(var: Path, former: frozenset[str], release: Mapping[str, str]) -> StackConfig:
-    return StackConfig(var=var, durable=False, service_overrides=dict.fromkeys(former, release))
+    overrides = {service: {**release, **login(var)} for service in former}
+    if "migrate" in former:  # ours have no login yet, either
+        overrides = {**dict.fromkeys(SERVICES, login(var)), **overrides}
+    return StackConfig(var=var, durable=False, service_overrides=overrides)
 
 
 @pytest.mark.parametrize("former", MIXTURES.values(), ids=MIXTURES.keys())
@@ -74,9 +78,11 @@ def test_an_upgrade_and_its_rollback_lose_nothing(
     with FaultyStack(config(var, ALL, previous_release)) as stack, stack.client() as client:
         for release, order in (({}, UPGRADE), (previous_release, UPGRADE[::-1])):
             for service in order:
+                role = roles.GATEWAY if service == "gateway" else roles.WORKER
+                variables = {**release, **(login(var) if release else login(var, role))}
                 jobs += [client.submit(another(recording, tmp_path)).id for _ in range(JOBS_PER_STEP)]
                 assert not stack.succeeded(jobs), f"too few jobs: none was left when {service} was replaced"
-                substitute(stack.process(service), previous_release, release)
+                substitute(stack.process(service), previous_release, variables)
             assert runs_former(stack, previous_release) == (ALL if release else frozenset())
 
         eventually(lambda: stack.succeeded(jobs), within=180, what="all jobs done")

@@ -57,6 +57,21 @@ class DatabaseSettings(BaseSettings):
     ] = 15.0
 
 
+class LoginSettings(BaseSettings):
+    """With what services log in to the database. Only the migration reads this, and only where it makes logins."""
+
+    model_config = group("LOGIN")
+
+    gateway_password: Annotated[
+        SecretStr | None,
+        Field(description="Of the role mindtrack_gateway, which the migration lets log in with it."),
+    ] = None
+    worker_password: Annotated[
+        SecretStr | None,
+        Field(description="Of the role mindtrack_worker, as above: for all services but the gateway."),
+    ] = None
+
+
 class StorageSettings(BaseSettings):
     model_config = group("STORAGE")
 

@@ -27,6 +27,8 @@ class Variable:
 
 VARIABLES = (
     Variable("POSTGRES_PASSWORD", "Of the database's owner, `mindtrack`; read when the volume is new."),
+    Variable("GATEWAY_DATABASE_PASSWORD", "Of the database's role for the gateway; the migration sets it."),
+    Variable("WORKER_DATABASE_PASSWORD", "Of the database's role for all other services; the same."),
     Variable("VALKEY_PASSWORD", "Of the queue."),
     Variable("S3_ACCESS_KEY_ID", "Of the object storage."),
     Variable("S3_SECRET_ACCESS_KEY", "Of the object storage."),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
+from sqlalchemy import make_url
 
 from mindtrack_local import s3
 from mindtrack_local.config import Layout, Service
@@ -16,6 +17,7 @@ from mindtrack_local.files import load_secret, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
 from mindtrack_local.provider import CLIENT_ID, DISCOVERY
+from mindtrack_shared.db import roles
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -51,11 +53,11 @@ class Environment:
     #: Laid over everything else.
     overrides: Mapping[str, str] = field(default_factory=dict)
 
-    def variables(self) -> dict[str, str]:
-        """Return what all services share."""
+    def variables(self, role: str | None = None) -> dict[str, str]:
+        """Return what all services share, with a role's login to the database; else the owner's."""
         trusted = self.issuer.settings
         return {
-            "MINDTRACK_DATABASE_URL": self.database_url,
+            "MINDTRACK_DATABASE_URL": self._database_url(role),
             "MINDTRACK_QUEUE_URL": self.queue_url,
             **self._storage(),
             "MINDTRACK_AUTH_JWKS_FILE": str(trusted.jwks_file),
@@ -81,18 +83,23 @@ class Environment:
             "MINDTRACK_GATEWAY_SHUTDOWN_GRACE": GATEWAY_SHUTDOWN_GRACE,
             "MINDTRACK_GATEWAY_UPLOAD_SECRET": load_secret(self.layout.upload_secret),
             "MINDTRACK_OPERATIONS_TARGETS": json.dumps(targets),
-            **self.variables(),
+            **self.variables(roles.GATEWAY),
         }
 
     def for_inference(self, ready_file: Path) -> dict[str, str]:
         return {
             "MINDTRACK_INFERENCE_MODEL_CACHE": str(self.layout.models),
             "MINDTRACK_INFERENCE_READY_FILE": str(ready_file),
-            **self.variables(),
+            **self.variables(roles.WORKER),
         }
 
     def for_metrics(self, port: int) -> dict[str, str]:
         return {"MINDTRACK_METRICS_HOST": HOST, "MINDTRACK_METRICS_PORT": str(port)}
+
+    def _database_url(self, role: str | None) -> str:
+        if role is None:
+            return self.database_url
+        return make_url(self.database_url).set(username=role).render_as_string(hide_password=False)
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:

@@ -104,6 +104,7 @@ class Infrastructure:
         access = self._s3(specs) if self.config.storage == "s3" else None
         self.supervisor.start(*specs)
         postgres.create_database()
+        postgres.let_services_in()
         self.environment = Environment(
             layout=self.layout,
             issuer=self.issuer,

@@ -24,6 +24,7 @@ from psycopg import sql
 
 from mindtrack_local.errors import MissingBinaryError, PartFailedError
 from mindtrack_local.process import ProcessSpec
+from mindtrack_shared.db import roles
 
 DATABASE = "mindtrack"
 SUPERUSER = "postgres"
@@ -62,8 +63,8 @@ class Postgres:
         _retire_predecessor(self._folder)
         return self._spec()
 
-    def url(self, database: str = DATABASE) -> str:
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._sockets))}"
+    def url(self, database: str = DATABASE, *, user: str = SUPERUSER) -> str:
+        return f"postgresql://{user}@/{database}?host={quote(str(self._sockets))}"
 
     def create_database(self, name: str = DATABASE) -> None:
         """Create a database unless it exists."""
@@ -71,6 +72,12 @@ class Postgres:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if not known:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def let_services_in(self) -> None:
+        """Let the services' roles log in; whoever reaches the socket needs no password."""
+        with psycopg.connect(self.url("postgres")) as connection:
+            for role in (roles.GATEWAY, roles.WORKER):
+                roles.let_in(connection, role, None)
 
     @property
     def _seen_by_server(self) -> str:

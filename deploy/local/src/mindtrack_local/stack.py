@@ -16,6 +16,7 @@ from mindtrack_local.output import Terminal
 from mindtrack_local.part import Part
 from mindtrack_local.ports import HOST
 from mindtrack_local.process import ProcessSpec
+from mindtrack_shared.db import roles
 
 #: Without these nothing is accepted or analysed; the others repair and clean up, now and then.
 AWAITED: frozenset[Service] = frozenset({"gateway", "inference", "relay"})
@@ -130,7 +131,7 @@ class Stack:
             case "inference":
                 return self._inference(service, self._told(service))
             case _:
-                return services.scheduler(service, {**variables.variables(), **self._told(service)})
+                return services.scheduler(service, {**variables.variables(roles.WORKER), **self._told(service)})
 
     def _told(self, service: Service) -> dict[str, str]:
         """Return what is a service's own."""

@@ -22,6 +22,7 @@ from asgi_correlation_id import correlation_id
 from mindtrack_gateway.identity import Principal, Role
 from mindtrack_gateway.problems import ForbiddenError, NotFoundError, ProblemError
 from mindtrack_shared.db import access_events, users
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.domain.access_events import Outcome
 from mindtrack_shared.domain.grants import Scope
 
@@ -56,6 +57,11 @@ class Caller:
     def named(self, person: UUID | Literal["me"]) -> UUID:
         """Return whom an address means."""
         return self.id if person == "me" else person
+
+    @property
+    def fence(self) -> Fence:
+        """What is theirs in each of their roles."""
+        return Fence(people=(self.id,) if self.as_person else (), clinician=self.as_clinician)
 
     @property
     def as_person(self) -> UUID | None:
@@ -95,7 +101,7 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
 
     """
     if person is not None and person == caller.as_person:
-        async with parts.sessions.begin() as session:
+        async with parts.sessions.begin(Fence.own(person)) as session:
             yield session
         return
     async with attending(parts, caller, person, scope, action=action, absent=absent) as session:
@@ -121,7 +127,7 @@ async def attending(  # noqa: PLR0913 - as above
     if clinician is None:
         raise NotFoundError(absent)
     asked = access_events.decide(clinician, person, scope, action=action, request_id=request_id())
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence(clinician=clinician, about=person)) as session:
         if adds and person is not None:
             # Before the grant is looked up: whoever erases it waits for us, or we find it gone.
             await session.execute(users.hold(person))

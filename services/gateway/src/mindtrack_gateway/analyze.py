@@ -21,6 +21,7 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_gateway.recordings.openapi import SUBMISSION, SUBMISSION_PROBLEMS
 from mindtrack_shared.db import jobs
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import AnalysisRecord, Job
 from mindtrack_shared.domain.emotions import Emotion
 
@@ -95,8 +96,8 @@ async def analyze_stress(
 
 async def _ended(parts: Parts, job_id: UUID, user_id: UUID) -> Job:
     """Return the job once it has ended, or as it stands when waiting takes too long."""
-    known = await parts.snapshots.get(job_id)
+    known = await parts.snapshots.get(job_id, user_id)
     if known is not None:
         await parts.watch.ended(job_id, known, within=parts.settings.analyze_wait.total_seconds())
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         return (await session.scalars(jobs.owned(job_id, user_id))).unique().one()

@@ -12,7 +12,6 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.alerts import routes as alerts
@@ -61,6 +60,7 @@ from mindtrack_gateway.trends.schemas import NOTICE
 from mindtrack_gateway.users import People
 from mindtrack_gateway.webhooks import routes as webhooks
 from mindtrack_shared.db.engine import async_engine
+from mindtrack_shared.db.fence import Sessions
 from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
@@ -85,7 +85,7 @@ Upload a voice log, follow its job, read how the stress score goes over the days
 
 def build_parts(settings: GatewaySettings) -> Parts:
     engine = async_engine(DatabaseSettings(), application_name="mindtrack-gateway")
-    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    sessions = Sessions(engine)
     store = open_store(StorageSettings())
     queue = QueueSettings()
     # A subscription may be silent for long; keep-alives tell that from a peer that is gone.
@@ -134,9 +134,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
     )
 
 
-def build_uploads(
-    settings: GatewaySettings, objects: Objects, sessions: async_sessionmaker[AsyncSession]
-) -> Uploads:
+def build_uploads(settings: GatewaySettings, objects: Objects, sessions: Sessions) -> Uploads:
     secret = settings.upload_secret
     return Uploads(
         objects=objects,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mindtrack_gateway import access
 from mindtrack_gateway.access import Caller
@@ -25,6 +25,7 @@ from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.signin.browser import Browser
 from mindtrack_gateway.signin.flow import SignIn
 from mindtrack_gateway.users import People
+from mindtrack_shared.db.fence import Sessions
 from mindtrack_shared.domain.notifications import Channel
 from mindtrack_shared.observability.traces import JobTraces
 from mindtrack_shared.outbound import Guard
@@ -37,7 +38,7 @@ class Parts:
 
     settings: GatewaySettings
     engine: AsyncEngine
-    sessions: async_sessionmaker[AsyncSession]
+    sessions: Sessions
     store: RecordingStore
     redis: Redis
     verifier: TokenVerifier

@@ -11,15 +11,16 @@ from itertools import product
 from typing import TypeVarTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import InvalidParameterValue, UndefinedColumn, UndefinedTable
 from sqlalchemy import Row
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs, notifications, standings, webhooks
+from mindtrack_shared.db.fence import OBSERVER, Sessions
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
 Columns = TypeVarTuple("Columns")
@@ -99,18 +100,18 @@ ARRIVING_AUDIO = Gauge(
 )
 
 
-#: The database is of a release that lacks what was asked for.
-BEHIND = (UndefinedColumn, UndefinedTable)
+#: The database is of a release that lacks what was asked for, or who may ask.
+BEHIND = (UndefinedColumn, UndefinedTable, InvalidParameterValue)
 
 
-async def update_backlog(sessions: async_sessionmaker[AsyncSession]) -> None:
+async def update_backlog(sessions: Sessions) -> None:
     """Read the backlog. What the database does not say becomes unknown; everything else is still told.
 
     It may be away, or a release behind.
     """
     found = loads = unrung = due = stale = waiting = None
     with suppress(*DEPENDENCY_ERRORS):
-        async with sessions() as session:
+        async with sessions(OBSERVER) as session:
             found = await _rows(session, jobs.backlog())
             loads = await _rows(session, jobs.drain_load())
             unrung = await _rows(session, jobs.unrung())
@@ -132,7 +133,7 @@ async def _rows(
     """Return what the database says, or None if it is a release behind and cannot."""
     try:
         return (await session.execute(statement)).all()
-    except ProgrammingError as error:
+    except DBAPIError as error:
         if not isinstance(error.orig, BEHIND):
             raise
         await session.rollback()  # or nothing else could be asked

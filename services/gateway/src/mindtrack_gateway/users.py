@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
 from mindtrack_shared.db import users
+from mindtrack_shared.db.fence import NOBODY, Sessions, name_subject
 
 #: Subjects remembered per process. The mapping never changes, so nothing needs to expire.
 REMEMBERED = 100_000
 
 
 class People:
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._known: dict[str, UUID] = {}
 
@@ -26,7 +25,8 @@ class People:
         known = self.recall(subject)
         if known is not None:
             return known
-        async with self._sessions.begin() as session:
+        async with self._sessions.begin(NOBODY) as session:
+            await session.execute(name_subject(subject))
             found = await session.scalar(users.by_subject(subject))
             if found is None:
                 await session.execute(users.ensure(subject))

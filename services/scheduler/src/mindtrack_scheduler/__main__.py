@@ -37,9 +37,21 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this release's schema, then exit."""
+    """Bring the database to this release's schema, let services log in if told to, then exit."""
+    import psycopg
+
+    from mindtrack_shared.db import roles
+    from mindtrack_shared.settings import LoginSettings
+
     configure_logging(LogSettings(), service="migrate")
-    migrations.upgrade(sync_engine(DatabaseSettings(), application_name="mindtrack-migrate"))
+    database, logins = DatabaseSettings(), LoginSettings()
+    migrations.upgrade(sync_engine(database, application_name="mindtrack-migrate"))
+    passwords = {roles.GATEWAY: logins.gateway_password, roles.WORKER: logins.worker_password}
+    told = {role: password for role, password in passwords.items() if password is not None}
+    if told:
+        with psycopg.connect(database.url.get_secret_value()) as connection:
+            for role, password in told.items():
+                roles.let_in(connection, role, password)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bea
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import DependencyUnavailableError, InvalidRequestError, documented
 from mindtrack_shared.db import access_events
+from mindtrack_shared.db.fence import Fence
 
 router = APIRouter(prefix="/v1/users/me/accesses", tags=["consent"], dependencies=[documented_bearer])
 
@@ -30,7 +31,7 @@ async def every(
 ) -> AccessPage:
     """Return a page of what clinicians read of you, or tried to, by a grant or after one had ended."""
     query = access_events.told(user_id, limit=asked.enough, before=asked.before)
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.scalars(query)).all())
     return AccessPage(
         items=[AccessView.of(row) for row in rows],

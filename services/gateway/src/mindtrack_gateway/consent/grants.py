@@ -21,6 +21,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import grants, users
+from mindtrack_shared.db.fence import Fence, name_code
 from mindtrack_shared.db.models import Grant
 from mindtrack_shared.domain.grants import code_digest
 from mindtrack_shared.observability import events
@@ -55,7 +56,8 @@ async def redeem(told: Code, response: Response, parts: PartsDep, caller: Curren
     digest = code_digest(told.code)
     if digest is None:
         raise NotFoundError(NO_SUCH_CODE)
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence(clinician=caller.id)) as session:
+        await session.execute(name_code(digest))
         row = await _redeem(session, digest, caller.id)
         if row is not None:
             get_logger().info(events.GRANT_GIVEN, grant_id=str(row.id))
@@ -99,7 +101,7 @@ async def every(
         before=asked.before,
         live_only=asked.live,
     )
-    async with parts.sessions() as session:
+    async with parts.sessions(caller.fence) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return GrantPage(
         items=[GrantView.of(row, now, caller) for row, now in rows],
@@ -119,7 +121,7 @@ async def revoke(grant_id: UUID, parts: PartsDep, caller: CurrentCaller) -> Gran
     As the person who gave it, or as the clinician who got it.
     """
     sides = {"person": caller.as_person, "clinician": caller.as_clinician}
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(caller.fence) as session:
         ended = await session.scalar(grants.revoke(grant_id, **sides))
         found = (await session.execute(grants.one(grant_id, **sides))).one_or_none()
     if found is None:

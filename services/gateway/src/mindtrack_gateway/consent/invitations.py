@@ -23,6 +23,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import grants, users
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.domain.grants import InvitationState, code_digest, new_code
 
 router = APIRouter(prefix="/v1/invitations", tags=["consent"], dependencies=[documented_bearer])
@@ -67,7 +68,7 @@ async def create(
     code = new_code()
     digest = code_digest(code)
     assert digest is not None  # noqa: S101 - it is a code
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.execute(users.lock(user_id))
         if (await session.scalar(grants.count_open(user_id)) or 0) >= MOST_INVITATIONS:
             raise TooManyInvitationsError(
@@ -93,7 +94,7 @@ async def every(
 ) -> InvitationPage:
     """Return a page of invitations, with what became of each; their codes are not known any more."""
     query = grants.invitations(user_id, limit=asked.enough, before=asked.before)
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return InvitationPage(
         items=[InvitationView.of(row, now) for row, now in rows],
@@ -111,7 +112,7 @@ async def every(
 )
 async def withdraw(invitation_id: UUID, parts: PartsDep, user_id: CurrentUser) -> InvitationView:
     """Make a code worthless. One that was redeemed is a grant by now: revoke that."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.execute(grants.withdraw(invitation_id, user_id))
         found = (await session.execute(grants.invitation(invitation_id, user_id))).one_or_none()
     if found is None:

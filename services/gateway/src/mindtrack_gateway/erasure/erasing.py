@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.jobs.deletion import announce, delete_jobs
 from mindtrack_shared.db import deletion, erasures, grants, standings, uploads, users
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import Erasure
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -38,13 +39,13 @@ class _Step(NamedTuple):
 
 async def erase(parts: Parts, user_id: UUID) -> Erasure:
     """Erase all that there is about a person; return the receipt. Nothing left: the former one."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.execute(erasures.begin(user_id))
         # Before anything else: clinicians read nothing of what is being erased.
         await session.execute(grants.withdraw_all(user_id))
         await session.execute(grants.revoke_all(user_id))
     while True:
-        async with parts.sessions.begin() as session:
+        async with parts.sessions.begin(Fence.own(user_id)) as session:
             step = await _step(session, user_id)
         for job_id in step.job_ids:
             await announce(parts, job_id)

@@ -10,6 +10,7 @@ from mindtrack_gateway.erasure import erasing
 from mindtrack_gateway.erasure.schemas import Confirmation, ErasureView
 from mindtrack_gateway.problems import DependencyUnavailableError, InvalidRequestError, documented
 from mindtrack_shared.db import deletion
+from mindtrack_shared.db.fence import Fence
 
 router = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[documented_bearer])
 
@@ -30,7 +31,7 @@ async def erase(
     clinician stays, and so does who read what of you.
     """
     row = await erasing.erase(parts, user_id)
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         audio_left = await session.scalar(deletion.count_unburied(user_id))
     response.headers.update(access.CACHING)
     return ErasureView.of(row, audio_left=audio_left or 0)

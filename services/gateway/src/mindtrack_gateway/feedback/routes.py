@@ -33,6 +33,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import feedback
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.domain.feedback import FeedbackKind, calls_for_support
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.jobs import JobStatus
@@ -155,7 +156,7 @@ async def _saying(
     As who records, one's own; as a clinician, one of who granted it. Nobody is their own clinician.
     """
     if kind is FeedbackKind.SELF:
-        async with parts.sessions.begin() as session:
+        async with parts.sessions.begin(Fence.own(author.id)) as session:
             yield session, author.id
         return
     owner = await _owner(parts, job_id)
@@ -168,7 +169,7 @@ async def _saying(
 
 
 async def _owner(parts: Parts, job_id: UUID) -> UUID | None:
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence(job=job_id)) as session:
         return await session.scalar(feedback.owner(job_id))
 
 

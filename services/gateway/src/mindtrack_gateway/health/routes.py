@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from mindtrack_gateway.dependencies import Parts, PartsDep
 from mindtrack_gateway.metrics import REGISTRY, update_backlog
+from mindtrack_shared.db.fence import OBSERVER
 
 router = APIRouter(tags=["health"])
 
@@ -62,8 +63,9 @@ async def metrics(parts: PartsDep) -> Response:
 
 
 async def _ping_database(parts: Parts) -> None:
-    async with parts.engine.connect() as connection:
-        await connection.execute(text("select 1"))
+    """Ask as the observer: a login that may not be one is not the gateway's own."""
+    async with parts.sessions(OBSERVER) as session:
+        await session.execute(text("select 1"))
 
 
 async def _state(check: Awaitable[object]) -> State:

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
 from mindtrack_gateway.jobs.snapshots import Version
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs
+from mindtrack_shared.db.fence import Fence, Sessions
 
 #: How often persons who listen are looked at.
 LOOK_EVERY = 1.0  # seconds
@@ -24,7 +23,7 @@ LATELY = timedelta(days=2)
 class Feeds:
     """Which persons listen, and what became of their jobs."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._listening: defaultdict[UUID, set[asyncio.Queue[UUID]]] = defaultdict(set)
         self._seen: dict[UUID, dict[UUID, Version]] = {}
@@ -61,7 +60,7 @@ class Feeds:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _tell(self, asked: list[UUID]) -> None:
-        async with self._sessions() as session:
+        async with self._sessions(Fence(people=tuple(asked))) as session:
             rows = (await session.execute(jobs.lately(asked, since=datetime.now(UTC) - LATELY))).all()
         found: dict[UUID, dict[UUID, Version]] = {user_id: {} for user_id in asked}
         for row in rows:

@@ -22,6 +22,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import deletion, jobs, webhooks
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import Tombstone
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.observability import events
@@ -64,7 +65,7 @@ class Receipt(BaseModel):
 )
 async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView:
     """Cancel a queued job: it will not be analysed. Its recording stays until the job is deleted."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         canceled = (await session.execute(jobs.cancel(job_id, user_id))).first() is not None
         if canceled and (await session.execute(webhooks.tell_ends([job_id]))).first() is not None:
             await session.execute(webhooks.announce())
@@ -87,7 +88,7 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView
 )
 async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Receipt:
     """Delete everything about a job, in whatever state it is. Asked again, the receipt is the same."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         row = await _delete(session, job_id, user_id)
         if row is None:
             row = await _tombstone(session, job_id, user_id)
@@ -102,7 +103,7 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Receipt
 
 async def missing(parts: Parts, job_id: UUID, user_id: UUID) -> NotFoundError | DeletedError:
     """Say why a person has no such job: they deleted it, or it never was theirs."""
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         row = await _tombstone(session, job_id, user_id)
     if row is None:
         return NotFoundError(NO_SUCH_JOB)
@@ -129,6 +130,6 @@ async def _bury(parts: Parts, row: Tombstone) -> Tombstone:
         await parts.store.delete(row.object_key or "")
     except StorageUnavailableError:
         return row
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(row.user_id)) as session:
         await session.execute(deletion.bury(row.job_id))
         return (await session.scalars(deletion.tombstone(row.job_id))).one()

@@ -13,6 +13,7 @@ from mindtrack_gateway.moments import Moment
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import DependencyUnavailableError, InvalidRequestError, documented
 from mindtrack_shared.db import jobs
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.domain.jobs import JobStatus, RejectionCode
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[documented_bearer])
@@ -96,7 +97,7 @@ async def page(
         created_after=asked.created_after,
         created_before=asked.created_before,
     )
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.scalars(query)).unique().all())
         items = [JobView.of(row) for row in rows]
     return JobPage(items=items, next_cursor=lead_on(request, response, last.id if last else None))

@@ -126,8 +126,11 @@ class ShortWay:
         principal = _caller(parts, headers)
         if job_id is None or principal is None:
             return None
-        snapshot = parts.snapshots.recall(job_id) or await parts.snapshots.look(job_id)
-        if snapshot is None or snapshot.user_id != parts.people.recall(principal.subject):
+        user_id = parts.people.recall(principal.subject)
+        if user_id is None:
+            return None
+        snapshot = parts.snapshots.recall(job_id) or await parts.snapshots.look(job_id, user_id)
+        if snapshot is None or snapshot.user_id != user_id:
             return None
         admission = Admission(parts.limiter, Kind.POLLS)
         try:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
 from mindtrack_shared.db import jobs
+from mindtrack_shared.db.fence import OBSERVER, Sessions
 from mindtrack_shared.domain.jobs import Priority
 
 #: How long what was read is told.
@@ -48,7 +47,7 @@ class _Lane:
 class QueueBoard:
     """What one process knows of the queue."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._lanes: dict[Priority, _Lane] = {}
         self._read_again_at = 0.0
@@ -65,7 +64,7 @@ class QueueBoard:
             self._read_again_at = started + max(FRESH_SECONDS, took / READING_SHARE)
 
     async def _read(self) -> None:
-        async with self._sessions() as session:
+        async with self._sessions(OBSERVER) as session:
             marks = (await session.execute(jobs.queue_marks(marks=MARKS))).all()
             pace = (await session.execute(jobs.pace(of_last=PACE_OF_LAST))).all()
         lanes = {

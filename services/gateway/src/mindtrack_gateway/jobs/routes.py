@@ -65,7 +65,7 @@ POLL_HEADERS: dict[str, Any] = {
 )
 async def get(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentUser) -> Response:
     """Return the job, with its analysis once it has succeeded. `Retry-After` says when to ask again."""
-    snapshot = await parts.snapshots.get(job_id)
+    snapshot = await parts.snapshots.get(job_id, user_id)
     if snapshot is None or snapshot.user_id != user_id:
         raise await missing(parts, job_id, user_id)
     wishes = Wishes.of(dict(request.scope["headers"]))

@@ -15,15 +15,17 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.jobs.queue import QueueBoard
 from mindtrack_gateway.jobs.schemas import JobView, QueueView
 from mindtrack_shared.db import jobs
+from mindtrack_shared.db.fence import Fence, Sessions
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
@@ -86,10 +88,18 @@ class Snapshot:
         return None if self.has_ended else _retry_after(self.queue)
 
 
+class _Wanted(NamedTuple):
+    """A job that somebody waits to be told of."""
+
+    answer: asyncio.Future[Snapshot | None]
+    #: Who asked. A job that is none of theirs is not there.
+    by: set[UUID]
+
+
 class Snapshots:
     """What one process knows about jobs."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], board: QueueBoard) -> None:
+    def __init__(self, sessions: Sessions, board: QueueBoard) -> None:
         self._sessions = sessions
         self._board = board
         self._known: OrderedDict[UUID, Snapshot] = OrderedDict()
@@ -98,7 +108,7 @@ class Snapshots:
         self._reading: set[UUID] = set()
         #: Told since the last look: who asked so often asks again.
         self._asked: set[UUID] = set()
-        self._wanted: dict[UUID, asyncio.Future[Snapshot | None]] = {}
+        self._wanted: dict[UUID, _Wanted] = {}
         self._reader: asyncio.Task[None] | None = None
 
     def recall(self, job_id: UUID) -> Snapshot | None:
@@ -109,30 +119,33 @@ class Snapshots:
         self._asked.add(job_id)
         return known
 
-    async def get(self, job_id: UUID) -> Snapshot | None:
-        """Return a job as it stands, or None if there is no such row."""
-        return self.recall(job_id) or await self.look(job_id)
+    async def get(self, job_id: UUID, person: UUID) -> Snapshot | None:
+        """Return a job as it stands, or None if there is none; whose it is, the caller has to compare."""
+        return self.recall(job_id) or await self.look(job_id, person)
 
-    async def look(self, job_id: UUID) -> Snapshot | None:
-        """Look at a job's row, together with those of all who ask now."""
+    async def look(self, job_id: UUID, person: UUID) -> Snapshot | None:
+        """Look at a job's row on behalf of a person, together with all who ask now; as `get` otherwise."""
         wanted = self._wanted.get(job_id)
         if wanted is None:
-            wanted = self._wanted[job_id] = asyncio.get_running_loop().create_future()
+            wanted = self._wanted[job_id] = _Wanted(asyncio.get_running_loop().create_future(), set())
             if self._reader is None or self._reader.done():
                 self._reader = asyncio.create_task(self._read_wanted(), name="snapshots")
-        return await asyncio.shield(wanted)
+        wanted.by.add(person)
+        return await asyncio.shield(wanted.answer)
 
-    async def get_all(self, job_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
+    async def get_all(self, job_ids: Iterable[UUID], person: UUID) -> dict[UUID, Snapshot]:
         """Return many jobs, looked at together; those that are not there are left out."""
         asked = list(dict.fromkeys(job_ids))
-        found = await asyncio.gather(*(self.get(job_id) for job_id in asked))
+        found = await asyncio.gather(*(self.get(job_id, person) for job_id in asked))
         return {job_id: snapshot for job_id, snapshot in zip(asked, found, strict=True) if snapshot}
 
-    async def moved_on(self, known: Sequence[tuple[UUID, Version]]) -> AsyncIterator[UUID]:
-        """Compare what is known of many jobs with their rows: those that differ, gone ones among them."""
+    async def moved_on(self, known: Sequence[tuple[UUID, UUID, Version]]) -> AsyncIterator[UUID]:
+        """Compare what is known of jobs, each with its owner: those that differ, gone ones among them."""
         for first in range(0, len(known), MOST_TOGETHER):
-            async with self._sessions() as session:
-                differ = (await session.scalars(jobs.moved_on(known[first : first + MOST_TOGETHER]))).all()
+            some = known[first : first + MOST_TOGETHER]
+            async with self._sessions(_of(owner for _, owner, _ in some)) as session:
+                changes = [(job_id, version) for job_id, _, version in some]
+                differ = (await session.scalars(jobs.moved_on(changes))).all()
             for job_id in differ:
                 yield job_id
 
@@ -151,31 +164,40 @@ class Snapshots:
             # Taken out first: who asks from now on may know of something that this query is too early for.
             wanted = {job_id: self._wanted.pop(job_id) for job_id in list(self._wanted)[:MOST_TOGETHER]}
             also = self._asked_again(MOST_TOGETHER - len(wanted))
+            people = {*also.values(), *(person for each in wanted.values() for person in each.by)}
             try:
-                found = await self._read([*wanted, *also])
+                found = await self._read([*wanted, *also], people)
             except Exception as error:  # noqa: BLE001 - each who asked decides what it means
-                for waiting in wanted.values():
-                    waiting.set_exception(error)
-                    waiting.exception()  # seen, also where nobody waits any more
+                for each in wanted.values():
+                    each.answer.set_exception(error)
+                    each.answer.exception()  # seen, also where nobody waits any more
             else:
-                for job_id, waiting in wanted.items():
-                    waiting.set_result(found.get(job_id))
+                for job_id, each in wanted.items():
+                    each.answer.set_result(found.get(job_id))
 
-    def _asked_again(self, most: int) -> list[UUID]:
-        """Take along, up to so many, what is asked for over and over and will have to be looked at soon."""
+    def _asked_again(self, most: int) -> dict[UUID, UUID]:
+        """Take along, up to so many, what is asked for over and over and will have to be looked at soon.
+
+        By job: whose it is.
+        """
         soon = time.monotonic() + FRESH_SECONDS / 2
         asked = [job_id for job_id in self._asked if job_id not in self._wanted]
         self._asked.clear()
         known = ((job_id, self._known.get(job_id)) for job_id in asked)
-        return [job_id for job_id, snapshot in known if snapshot and snapshot.fresh_until < soon][:most]
+        due = (
+            (job_id, snapshot.user_id)
+            for job_id, snapshot in known
+            if snapshot and snapshot.fresh_until < soon
+        )
+        return dict(islice(due, most))
 
-    async def _read(self, job_ids: list[UUID]) -> dict[UUID, Snapshot]:
+    async def _read(self, job_ids: list[UUID], people: Iterable[UUID]) -> dict[UUID, Snapshot]:
         found: dict[UUID, Snapshot] = {}
         changed: list[UUID] = []
         settled: dict[UUID, bytes] = {}
         self._reading = set(job_ids)
         read_at = time.monotonic()
-        async with self._sessions() as session:
+        async with self._sessions(_of(people)) as session:
             rows = (await session.execute(jobs.glances(job_ids))).all()
             for row in rows:
                 known = self._known.get(row.id)
@@ -230,6 +252,10 @@ class Snapshots:
         while self._bytes > KEPT_BYTES:
             _, dropped = self._known.popitem(last=False)
             self._bytes -= len(dropped.body)
+
+
+def _of(people: Iterable[UUID]) -> Fence:
+    return Fence(people=tuple(dict.fromkeys(people)))
 
 
 def _retry_after(queue: QueueView | None) -> int:

@@ -91,7 +91,7 @@ class StatusReport(BaseModel):
 async def statuses(query: StatusQuery, parts: PartsDep, user_id: CurrentUser) -> StatusReport:
     """Return where each job stands: one look, whatever their number."""
     asked = list(dict.fromkeys(query.ids))
-    found = await parts.snapshots.get_all(asked)
+    found = await parts.snapshots.get_all(asked, user_id)
     own = {job_id: snapshot for job_id, snapshot in found.items() if snapshot.user_id == user_id}
     return StatusReport(
         items=[StatusItem.of(job_id, own[job_id]) for job_id in asked if job_id in own],

@@ -56,7 +56,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 )
 async def follow(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentUser) -> StreamingResponse:
     """Send the job as it stands, whenever it changes, and once it has ended; then the stream ends."""
-    known = await parts.snapshots.get(job_id)
+    known = await parts.snapshots.get(job_id, user_id)
     if known is None or known.user_id != user_id:
         raise await missing(parts, job_id, user_id)
     stream = _follow(parts, job_id, known, request.headers.get("last-event-id"))
@@ -74,7 +74,7 @@ async def _follow(
         if changed is not None:
             known = changed
             yield event(known)
-        elif await parts.snapshots.get(job_id) is None:
+        elif await parts.snapshots.get(job_id, known.user_id) is None:
             yield deleted(job_id)
             return
         else:
@@ -102,11 +102,11 @@ async def _follow_all(parts: Parts, user_id: UUID) -> AsyncIterator[bytes]:
             except TimeoutError:
                 yield b": waiting\n\n"
                 continue
-            yield await _event_of(parts.snapshots, job_id)
+            yield await _event_of(parts.snapshots, job_id, user_id)
 
 
-async def _event_of(snapshots: Snapshots, job_id: UUID) -> bytes:
-    found = await snapshots.look(job_id)
+async def _event_of(snapshots: Snapshots, job_id: UUID, user_id: UUID) -> bytes:
+    found = await snapshots.look(job_id, user_id)
     return deleted(job_id) if found is None else event(found)
 
 

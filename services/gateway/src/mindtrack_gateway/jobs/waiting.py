@@ -15,7 +15,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots, Version
+from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -39,7 +39,7 @@ class JobWatch:
         self._snapshots = snapshots
         self._check_every = check_every
         #: By job: who waits, and what they know of it.
-        self._waiting: defaultdict[UUID, dict[asyncio.Future[None], Version]] = defaultdict(dict)
+        self._waiting: defaultdict[UUID, dict[asyncio.Future[None], Snapshot]] = defaultdict(dict)
         self._released = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -104,11 +104,11 @@ class JobWatch:
         deadline = loop.time() + within
         while not self._released and (left := deadline - loop.time()) > 0:
             woken: asyncio.Future[None] = loop.create_future()
-            self._waiting[job_id][woken] = known.version
+            self._waiting[job_id][woken] = known
             timer = loop.call_later(left, _resolve, woken)
             try:
                 # Whatever happened between the last look and now is seen by this one.
-                found = await self._snapshots.get(job_id)
+                found = await self._snapshots.get(job_id, known.user_id)
                 if found is None or found.version != known.version:
                     return found
                 await woken
@@ -140,12 +140,12 @@ class JobWatch:
         while True:
             await asyncio.sleep(self._check_every)
             with suppress(*DEPENDENCY_ERRORS):
-                known = [
-                    (job_id, version)
+                known = {
+                    (job_id, snapshot.user_id, snapshot.version)
                     for job_id, waiting in self._waiting.items()
-                    for version in {*waiting.values()}
-                ]
-                async for job_id in self._snapshots.moved_on(known):
+                    for snapshot in waiting.values()
+                }
+                async for job_id in self._snapshots.moved_on([*known]):
                     self._snapshots.forget(job_id)
                     self._wake(job_id)
 

@@ -102,11 +102,12 @@ async def create(  # noqa: PLR0913, PLR0917 - what is written, and about whom
 async def _written_before(
     session: AsyncSession, author_id: UUID, key: str, person_id: UUID, text: str
 ) -> Note:
-    note, first = (await session.execute(notes.first_words(author_id, key))).one()
-    if (note.user_id, first) != (person_id, text):
+    """Find what the author's key stands for; a note about somebody who granted it once is out of sight."""
+    found = (await session.execute(notes.first_words(author_id, key))).one_or_none()
+    if found is None or (found[0].user_id, found[1]) != (person_id, text):
         raise IdempotencyKeyReusedError("The note or its person differ. Use a new key for each note.")
-    found: Note = note
-    return found
+    note: Note = found[0]
+    return note
 
 
 @router.get(

@@ -22,6 +22,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import notifications, users
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import NotificationPreferences
 from mindtrack_shared.domain.notifications import Channel, Occasion
 
@@ -47,7 +48,7 @@ WISHES: dict[str, Any] = {
 )
 async def get(parts: PartsDep, user_id: CurrentUser) -> NotificationsView:
     """Return what you want, and by which channels this installation can notify you."""
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         return await _view(session, parts, user_id)
 
 
@@ -67,7 +68,7 @@ async def put(
     """Replace all of what you want. With `enabled: false`, what waits to be sent is withheld."""
     _require_offered(parts, wishes)
     begin, end = wishes.quiet_hours.times
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.execute(
             notifications.prefer(
                 user_id,
@@ -94,7 +95,7 @@ async def put(
 )
 async def test(parts: PartsDep, user_id: CurrentUser) -> TestList:
     """Send a message to each of your addresses, quiet hours or not; every ten minutes at most."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.execute(users.lock(user_id))
         seconds = await session.scalar(notifications.tested(user_id))
         if seconds is not None:

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
 from mindtrack_gateway.metrics import REGISTRY, update_backlog
 from mindtrack_gateway.operations.exposition import Samples
 from mindtrack_gateway.operations.scraping import Page, Place, Reason, Scraper
 from mindtrack_gateway.operations.tally import Key, Tally, counted
 from mindtrack_gateway.settings import OperationsSettings
+from mindtrack_shared.db.fence import Sessions
 
 #: As long as the alert looks back that says how long a lane takes to drain.
 WINDOW = 600.0  # seconds
@@ -129,7 +128,7 @@ def _order(place: Place) -> tuple[str, str]:
     return place.service, place.address
 
 
-def build_board(settings: OperationsSettings, sessions: async_sessionmaker[AsyncSession]) -> Board:
+def build_board(settings: OperationsSettings, sessions: Sessions) -> Board:
     async def own() -> Samples:
         try:
             async with asyncio.timeout(settings.timeout.total_seconds()):

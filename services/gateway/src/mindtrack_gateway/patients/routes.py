@@ -33,6 +33,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import patients
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.patients import Asked, Place
 from mindtrack_shared.domain.notes import LONGEST_LABEL
 from mindtrack_shared.domain.patients import Order, PatientSort
@@ -100,7 +101,7 @@ async def every(
         open_alerts=asked.open_alerts,
         search=asked.search,
     )
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence(clinician=caller.id)) as session:
         rows = (await session.execute(query)).all()
     response.headers.update(access.CACHING)
     shown, last = asked.cut(rows)
@@ -125,7 +126,7 @@ async def overview(
 ) -> OverviewView:
     """Return how many stand how. Each of them can see that you looked: one of one is no secret."""
     query = patients.overview(_asked(caller, "getPatientsOverview"), silent=timedelta(days=silent_days))
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence(clinician=caller.id)) as session:
         row = (await session.execute(query)).one()
     response.headers.update(access.CACHING)
     return OverviewView.of(row, silent_days=silent_days)

@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.problems import (
     DEPENDENCY_ERRORS,
@@ -31,6 +31,7 @@ from mindtrack_gateway.problems import (
 from mindtrack_gateway.recordings.metadata import CaptureMetadata
 from mindtrack_shared.db import idempotency as keys
 from mindtrack_shared.db import jobs
+from mindtrack_shared.db.fence import Fence, Sessions
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -176,9 +177,7 @@ class Earlier:
 class Keys:
     """Claims keys. A claim not renewed for `lease` may be taken over; what is bound is kept for `keep`."""
 
-    def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], *, lease: timedelta, keep: timedelta
-    ) -> None:
+    def __init__(self, sessions: Sessions, *, lease: timedelta, keep: timedelta) -> None:
         self._sessions = sessions
         self._lease = lease
         self._keep = keep
@@ -215,7 +214,7 @@ class Keys:
         """
         if mark != earlier.fingerprint:
             raise IdempotencyKeyReusedError
-        async with self._sessions() as session:
+        async with self._sessions(Fence.own(earlier.user_id)) as session:
             query = jobs.owned(earlier.job_id, earlier.user_id)
             job = (await session.scalars(query)).unique().one_or_none()
         if job is None:
@@ -223,7 +222,7 @@ class Keys:
         return Accepted(job, earlier.status, replayed=True)
 
     async def _claim(self, user_id: UUID, key: str) -> Claim | Earlier:
-        async with self._sessions.begin() as session:
+        async with self._sessions.begin(Fence.own(user_id)) as session:
             since = await session.scalar(keys.claim(user_id, key, lease=self._lease))
             if since is not None:
                 return Claim(user_id, key, since, self._keep)
@@ -237,14 +236,14 @@ class Keys:
         while True:
             await asyncio.sleep(self._lease.total_seconds() / _BEATS)
             with suppress(*DEPENDENCY_ERRORS):  # the next one may come through
-                async with self._sessions.begin() as session:
+                async with self._sessions.begin(Fence.own(claim.user_id)) as session:
                     await session.execute(
                         keys.renew(claim.user_id, claim.key, claim.since, lease=self._lease)
                     )
 
     async def _free(self, claim: Claim) -> None:
         try:
-            async with self._sessions.begin() as session:
+            async with self._sessions.begin(Fence.own(claim.user_id)) as session:
                 await session.execute(keys.free(claim.user_id, claim.key, claim.since))
         except DEPENDENCY_ERRORS as error:
             get_logger().warning(events.KEY_NOT_FREED, error=type(error).__name__)

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.problems import ErasedError, ProblemError
 from mindtrack_gateway.recordings import uploads
@@ -31,6 +31,7 @@ from mindtrack_gateway.recordings.objects import Objects, StoredObject
 from mindtrack_gateway.recordings.readers import Readers, Submission
 from mindtrack_gateway.recordings.uploads import Uploads, UploadTakenError
 from mindtrack_shared.db import idempotency, jobs, users
+from mindtrack_shared.db.fence import Fence, Sessions
 from mindtrack_shared.db.models import Job, Recording
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
@@ -46,7 +47,7 @@ class Intake:
         objects: Objects,
         readers: Readers,
         uploads: Uploads,
-        sessions: async_sessionmaker[AsyncSession],
+        sessions: Sessions,
         keys: Keys,
         job_settings: JobSettings,
         traces: JobTraces = UNTRACED,
@@ -130,7 +131,7 @@ class Intake:
             return await self._keys.replay(use, mark)
         accepted = Accepted(job, HTTPStatus.OK)
         if use is not None:
-            async with self._sessions.begin() as session:
+            async with self._sessions.begin(Fence.own(user_id)) as session:
                 await use.bind(session, accepted, mark)
         return accepted
 
@@ -157,7 +158,7 @@ class Intake:
 
         """
         try:
-            async with self._sessions.begin() as session:
+            async with self._sessions.begin(Fence.own(user_id)) as session:
                 await _refuse_erased(session, user_id, since=began)
                 accepted = await self._known_or_new(session, stored, metadata, user_id)
                 await uploads.use(session, stored, accepted.job)

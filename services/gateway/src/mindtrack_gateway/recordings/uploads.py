@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.problems import (
     NotFoundError,
@@ -32,6 +32,7 @@ from mindtrack_gateway.recordings.objects import Objects, StoredObject, limited,
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.upload_schemas import UploadRequest
 from mindtrack_shared.db import jobs, uploads
+from mindtrack_shared.db.fence import Fence, Sessions
 from mindtrack_shared.db.models import Job, Upload
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.storage import ObjectMissingError
@@ -62,7 +63,7 @@ class Uploads:
         self,
         *,
         objects: Objects,
-        sessions: async_sessionmaker[AsyncSession],
+        sessions: Sessions,
         signer: UrlSigner | None,
         presign: bool,
         expiry: timedelta,
@@ -102,7 +103,7 @@ class Uploads:
             expires_at=datetime.fromtimestamp(expires, UTC),
         )
         url = await self._url(upload, expires, base_url)
-        async with self._sessions.begin() as session:
+        async with self._sessions.begin(Fence.own(user_id)) as session:
             session.add(upload)
         return upload, url
 
@@ -127,7 +128,7 @@ class Uploads:
         """
         if self._signer is None or not self._signer.is_valid(upload_id, expires, signature, now=time.time()):
             raise UploadUrlInvalidError("It was changed on the way, or it has expired.")
-        async with self._sessions() as session:
+        async with self._sessions(Fence(upload=upload_id)) as session:
             upload = await session.scalar(uploads.by_id(upload_id))
         if upload is None:
             raise NotFoundError("No such upload.")
@@ -170,7 +171,7 @@ class Uploads:
 
         """
         upload = await self._owned(upload_id, user_id)
-        async with self._sessions() as session:
+        async with self._sessions(Fence.own(user_id)) as session:
             found = upload.job_id and await session.scalars(jobs.owned(upload.job_id, user_id))
             job = found.unique().one_or_none() if found else None
         if job is None:
@@ -182,7 +183,7 @@ class Uploads:
         await self._objects.discard(f"uploads/{upload_id}")
 
     async def _owned(self, upload_id: UUID, user_id: UUID) -> Upload:
-        async with self._sessions() as session:
+        async with self._sessions(Fence.own(user_id)) as session:
             upload = await session.scalar(uploads.owned(upload_id, user_id))
         if upload is None:
             raise NotFoundError("No such upload.")

@@ -33,6 +33,7 @@ from mindtrack_gateway.webhooks.schemas import (
     WebhookView,
 )
 from mindtrack_shared.db import users, webhooks
+from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import WebhookDelivery, WebhookEndpoint
 from mindtrack_shared.domain.webhooks import SECRET_BYTES, DeliveryState, WebhookStatus
 from mindtrack_shared.ids import new_id
@@ -78,7 +79,7 @@ async def create(
 ) -> CreatedWebhook:
     """Register an endpoint. The answer holds its secret, which is never shown again."""
     await _check(parts, wanted.url)
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.execute(users.lock(user_id))
         if (await session.scalar(webhooks.count(user_id)) or 0) >= MOST_WEBHOOKS:
             raise TooManyWebhooksError(f"You have {MOST_WEBHOOKS} webhooks; delete one first.")
@@ -95,7 +96,7 @@ async def create(
 
 @router.get("", operation_id="listWebhooks", summary="List your webhooks", responses=documented())
 async def every(parts: PartsDep, user_id: CurrentUser) -> WebhookList:
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         rows = await session.scalars(webhooks.endpoints(user_id))
         return WebhookList(items=[WebhookView.of(row) for row in rows])
 
@@ -103,7 +104,7 @@ async def every(parts: PartsDep, user_id: CurrentUser) -> WebhookList:
 @router.get("/{webhook_id}", operation_id="getWebhook", summary="Look at a webhook", responses=OF_ONE)
 async def get(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> WebhookView:
     """Return an endpoint, and why it is disabled if it is."""
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         return WebhookView.of(await owned_webhook(session, webhook_id, user_id))
 
 
@@ -113,10 +114,10 @@ async def change(
 ) -> WebhookView:
     values = wanted.values()
     if "url" in values:
-        async with parts.sessions() as session:
+        async with parts.sessions(Fence.own(user_id)) as session:
             await owned_webhook(session, webhook_id, user_id)
         await _check(parts, wanted.url)
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         row = await owned_webhook(session, webhook_id, user_id, lock=True)
         if values:
             await session.execute(webhooks.change(webhook_id, **values))
@@ -134,7 +135,7 @@ async def change(
     responses=OF_ONE,
 )
 async def delete(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> None:
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await owned_webhook(session, webhook_id, user_id, lock=True)
         await session.execute(webhooks.remove(webhook_id))
 
@@ -148,7 +149,7 @@ async def delete(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Non
 async def rotate_secret(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> SecretView:
     """Replace the secret. For 24 hours messages carry signatures by both, so that you can change over."""
     secret = secrets.token_bytes(SECRET_BYTES)
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await owned_webhook(session, webhook_id, user_id, lock=True)
         expires_at = await session.scalar(webhooks.rotate(webhook_id, secret))
     return SecretView.of_secret(secret, expires_at)
@@ -163,7 +164,7 @@ async def rotate_secret(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser)
 )
 async def ping(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> DeliveryView:
     """Send a `ping` on the way of all messages; the deliveries tell what came of it."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await _enabled(session, webhook_id, user_id)
         delivery_id = new_id()
         await session.execute(webhooks.ping(delivery_id, webhook_id, user_id))
@@ -191,7 +192,7 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - what a page is asked by
 ) -> DeliveryPage:
     """Return deliveries with each attempt: when, how long, and the status or why there was none."""
     before = decode(cursor) if cursor else None
-    async with parts.sessions() as session:
+    async with parts.sessions(Fence.own(user_id)) as session:
         await owned_webhook(session, webhook_id, user_id)
         # One row more than asked for tells whether another page follows.
         query = webhooks.deliveries(webhook_id, before=before, limit=limit + 1, state=state)
@@ -212,7 +213,7 @@ async def redeliver(
     webhook_id: UUID, delivery_id: UUID, parts: PartsDep, user_id: CurrentUser
 ) -> DeliveryView:
     """Send the same message again, with the same `webhook-id` and all its attempts before it."""
-    async with parts.sessions.begin() as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await _enabled(session, webhook_id, user_id)
         await _delivery(session, delivery_id, webhook_id)
         await session.execute(webhooks.redeliver(delivery_id))
