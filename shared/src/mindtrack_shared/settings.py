@@ -17,11 +17,22 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mindtrack_shared.domain.notifications import Channel
 
+#: What the names of all variables begin with.
+VARIABLE_PREFIX = "MINDTRACK_"
+
 
 def group(prefix: str) -> SettingsConfigDict:
-    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`; empty is unset."""
+    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`; empty is unset.
+
+    What does not fit is called by that name, and not quoted: it may hold a password.
+    """
     return SettingsConfigDict(
-        env_prefix=f"MINDTRACK_{prefix}_", env_ignore_empty=True, frozen=True, extra="ignore"
+        title=f"{VARIABLE_PREFIX}{prefix}",
+        env_prefix=f"{VARIABLE_PREFIX}{prefix}_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
 
@@ -245,8 +256,7 @@ UrlTemplate = Annotated[SecretStr | None, AfterValidator(_template)]
 class NotificationSettings(BaseSettings):
     """How persons are notified of alerts. Gateway and deliverer must agree on `channels`."""
 
-    #: What does not fit may hold a password.
-    model_config = SettingsConfigDict(**group("NOTIFY"), hide_input_in_errors=True)
+    model_config = group("NOTIFY")
 
     channels: Annotated[
         tuple[Literal["email", "push"], ...],

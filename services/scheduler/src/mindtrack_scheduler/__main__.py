@@ -32,7 +32,12 @@ from mindtrack_shared.settings import (
     WebhookSettings,
 )
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they quote what an error was raised with
+)
 
 
 @app.command()
@@ -99,7 +104,7 @@ def deliver() -> None:
             await engine.dispose()
 
     configure_logging(LogSettings(), service="deliver")
-    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would tell addresses and signatures
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # of every step of every request
     get_logger().info(events.SERVICE_STARTED)
     with served(MetricsSettings()):
         asyncio.run(run())
