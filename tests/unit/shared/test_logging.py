@@ -182,7 +182,7 @@ def test_the_database_is_told_by_its_code() -> None:
 def test_what_operators_set_up_is_told_in_words() -> None:
     assert accounts(BundleError("no such bundle"))[0]["detail"] == "no such bundle"
     with pytest.raises(ValidationError) as raised:
-        StorageSettings(url="s3://recordings", access_key_id=CANARY)  # type: ignore[arg-type]
+        StorageSettings(url="s3://recordings", access_key_id=CANARY)
     (told,) = accounts(raised.value)
     assert told["detail"] == "MINDTRACK_STORAGE: Value error, access_key_id and secret_access_key go together"
     assert CANARY not in str(raised.value)

@@ -115,8 +115,9 @@ def deliver() -> None:
 def beat() -> None:
     """Send the periodic tasks. Run exactly one."""
     from mindtrack_scheduler.beat import LivingScheduler
-    from mindtrack_scheduler.maintenance import build_app
+    from mindtrack_scheduler.maintenance import build_app, set_up_logging
 
+    set_up_logging()
     celery = build_app(SchedulerSettings(), QueueSettings())
     with served(MetricsSettings()):
         celery.Beat(scheduler=partial(LivingScheduler, life_sign=life_sign()), quiet=True).run()
@@ -125,9 +126,10 @@ def beat() -> None:
 @app.command()
 def maintenance() -> None:
     """Carry out the periodic tasks."""
-    from mindtrack_scheduler.maintenance import build_app, parts
+    from mindtrack_scheduler.maintenance import build_app, parts, set_up_logging
     from mindtrack_shared.queue.celery import run_worker
 
+    set_up_logging()
     celery = build_app(SchedulerSettings(), QueueSettings())
     with served(MetricsSettings()), closing(parts().traces):
         status = run_worker(celery, [MAINTENANCE_QUEUE], life_sign())

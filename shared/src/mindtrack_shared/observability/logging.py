@@ -12,8 +12,8 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, TextIO
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -72,7 +72,7 @@ def _admitted(_logger: WrappedLogger, _name: str, said: EventDict) -> EventDict:
     error = caught(said.pop("exc_info", None))
     ours = said.pop("_from_structlog")
     event = said.pop("event")
-    line: EventDict = {key: said.pop(key) for key in STAMP}
+    line: dict[str, Any] = {key: said.pop(key) for key in STAMP}
     line |= _event(event) if ours else _spoken(record)
     fields = {name: value for name, value in said.items() if name in FIELDS and FIELDS[name](value)}
     line |= fields
@@ -83,13 +83,13 @@ def _admitted(_logger: WrappedLogger, _name: str, said: EventDict) -> EventDict:
     return line
 
 
-def _event(event: object) -> EventDict:
+def _event(event: object) -> dict[str, Any]:
     return {"event": event if event in events.NAMES else events.UNDECLARED}
 
 
-def _spoken(record: logging.LogRecord) -> EventDict:
+def _spoken(record: logging.LogRecord) -> dict[str, Any]:
     """Tell that a library logged something, and where. The record is as it was but for its arguments."""
-    said: EventDict = {
+    said: dict[str, Any] = {
         "event": events.LIBRARY_SPOKE,
         "logger": record.name,
         "at": f"{record.module}:{record.lineno}",
@@ -104,7 +104,7 @@ def _is_constant(record: logging.LogRecord) -> bool:
 
     What an f-string or a concatenation makes is none. The function is still running: we are called by it.
     """
-    frame = sys._getframe()  # noqa: SLF001 - the only way to who called
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the only way to who called
     while frame is not None:
         code = frame.f_code
         if (code.co_filename, code.co_name, frame.f_lineno) == (
