@@ -220,8 +220,8 @@ def test_nothing_leaks(evidence: Evidence, capsys: pytest.CaptureFixture[str]) -
     with capsys.disabled():
         print(  # noqa: T201 - the figure is what the test is for
             f"\n{len(drive.canaries.places)} canaries; {len(drive.answers)} requests along {len(paths)} "
-            f"paths (method, route, status), all {len(drive.asked)} routes of the API, {len(drive.jobs)} jobs; "
-            f"{len(sinks)} sinks, {looked_through:,} bytes"
+            f"paths (method, route, status), all {len(drive.asked)} routes of the API, "
+            f"{len(drive.jobs)} jobs; {len(sinks)} sinks, {looked_through:,} bytes"
         )
     assert drive.canaries.found_in(sinks) == []
 
