@@ -302,7 +302,17 @@ def test_one_bad_recording_does_not_stop_the_drain(workshop: Workshop) -> None:
     assert load_job(workshop.engine, good).status is JobStatus.SUCCEEDED
 
 
-@pytest.mark.parametrize("stored", [None, AUDIO[:-1] + b"?"], ids=["gone", "changed by one byte"])
+def flipped(bit: int) -> bytes:
+    damaged = bytearray(AUDIO)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [None, flipped(0), flipped(len(AUDIO) * 4), flipped(len(AUDIO) * 8 - 1), AUDIO[:-1], AUDIO + b"?"],
+    ids=["gone", "first bit", "a bit within", "last bit", "a byte less", "a byte more"],
+)
 def test_a_recording_that_is_not_what_was_uploaded_is_never_scored(
     workshop: Workshop,
     stored: bytes | None,
@@ -315,6 +325,8 @@ def test_a_recording_that_is_not_what_was_uploaded_is_never_scored(
     job = load_job(workshop.engine, job_id)
     assert (job.status, job.code) == (JobStatus.FAILED, FailureCode.RECORDING_LOST)
     assert analyzer.heard == []
+    assert workshop.analyses() == []
+    assert workshop.days() == []
 
 
 def test_long_work_keeps_its_lease(workshop: Workshop) -> None:

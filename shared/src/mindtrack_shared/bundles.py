@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from mindtrack_shared.domain.emotions import Emotion
+from mindtrack_shared.errors import OperatorError
 
 MANIFEST_NAME = "mindtrack.json"
 CONFIG_NAME = "config.json"
@@ -39,7 +40,7 @@ ENCODER = "wav2vec2."
 DIMENSIONS = 3
 
 
-class BundleError(Exception):
+class BundleError(OperatorError):
     """The directory is not a bundle that can be served."""
 
 

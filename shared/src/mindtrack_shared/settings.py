@@ -10,18 +10,30 @@ import re
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mindtrack_shared import transport
 from mindtrack_shared.domain.notifications import Channel
+
+#: What the names of all variables begin with.
+VARIABLE_PREFIX = "MINDTRACK_"
 
 
 def group(prefix: str) -> SettingsConfigDict:
-    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`; empty is unset."""
+    """Configure a settings group whose fields are read from `MINDTRACK_<prefix>_<FIELD>`; empty is unset.
+
+    What does not fit is called by that name, and not quoted: it may hold a password.
+    """
     return SettingsConfigDict(
-        env_prefix=f"MINDTRACK_{prefix}_", env_ignore_empty=True, frozen=True, extra="ignore"
+        title=f"{VARIABLE_PREFIX}{prefix}",
+        env_prefix=f"{VARIABLE_PREFIX}{prefix}_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
 
@@ -42,6 +54,23 @@ def _plain_seconds(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(_plain_seconds)]
 
 
+#: Of a group whose connection may leave the machine.
+Plaintext = Annotated[
+    bool,
+    Field(
+        description="Lets the connection leave this machine without TLS, or without checking certificates: "
+        "for a network that is nobody else's. Never where people's data is."
+    ),
+]
+
+
+def _require_tls(group: type[BaseSettings], amiss: str | None, *, plaintext: bool) -> None:
+    if amiss is not None and not plaintext:
+        raise ValueError(
+            f"leaves this machine without TLS: it needs {amiss}, or {variable(group, 'plaintext')}=true"
+        )
+
+
 class DatabaseSettings(BaseSettings):
     model_config = group("DATABASE")
 
@@ -55,6 +84,13 @@ class DatabaseSettings(BaseSettings):
         float,
         Field(gt=0, description="A statement that runs longer is canceled by the server."),
     ] = 15.0
+    plaintext: Plaintext = False
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        amiss = transport.amiss_with_database(self.url.get_secret_value())
+        _require_tls(type(self), amiss, plaintext=self.plaintext)
+        return self
 
 
 class LoginSettings(BaseSettings):
@@ -86,6 +122,13 @@ class StorageSettings(BaseSettings):
         SecretStr | None, Field(description="S3 access key; default credentials if unset.")
     ] = None
     secret_access_key: Annotated[SecretStr | None, Field(description="S3 secret key.")] = None
+    plaintext: Plaintext = False
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        for endpoint in (self.endpoint, self.public_endpoint):
+            _require_tls(type(self), transport.amiss_with_endpoint(endpoint), plaintext=self.plaintext)
+        return self
 
     @model_validator(mode="after")
     def _keys_come_in_pairs(self) -> StorageSettings:
@@ -99,6 +142,13 @@ class QueueSettings(BaseSettings):
 
     url: Annotated[SecretStr, Field(description="Redis or Valkey URL that carries messages and wake-ups.")]
     key_prefix: Annotated[str, Field(description="Put before every key, queue and channel.")] = "mt:"
+    plaintext: Plaintext = False
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        amiss = transport.amiss_with_queue(self.url.get_secret_value())
+        _require_tls(type(self), amiss, plaintext=self.plaintext)
+        return self
 
 
 class JobSettings(BaseSettings):
@@ -211,6 +261,21 @@ class IssuerSettings(BaseSettings):
         bool,
         Field(description="Accept an issuer without TLS. For one machine; never where people's data is."),
     ] = False
+    longest_life: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="Tokens that are valid for longer, from `iat` to `exp`, are refused: none can be "
+            "called back, and a session of the page lasts as long as its token.",
+        ),
+    ] = timedelta(hours=1)
+    second_factor: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Of which `amr` or `acr` must hold one in a token of a clinician or an operator, as "
+            'a JSON list, e.g. `["mfa"]`; none unless set, as not every provider writes them there.'
+        ),
+    ] = ()
 
     @model_validator(mode="after")
     def _keys_have_one_source(self) -> IssuerSettings:
@@ -260,8 +325,7 @@ UrlTemplate = Annotated[SecretStr | None, AfterValidator(_template)]
 class NotificationSettings(BaseSettings):
     """How persons are notified of alerts. Gateway and deliverer must agree on `channels`."""
 
-    #: What does not fit may hold a password.
-    model_config = SettingsConfigDict(**group("NOTIFY"), hide_input_in_errors=True)
+    model_config = group("NOTIFY")
 
     channels: Annotated[
         tuple[Literal["email", "push"], ...],

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -122,6 +123,56 @@ async def test_no_more_tokens_are_remembered_than_that(
     for each in tokens:
         await verifier.verify(each)
     assert [verifier.recall(each) is not None for each in tokens] == [False, False, True, True, True]
+
+
+async def test_a_token_that_lives_too_long_is_refused(tmp_path: Path) -> None:
+    """From `iat` to `exp`, however much of that is left."""
+    path = tmp_path / "jwks.json"
+    path.write_text(key_set(one=KEY))
+    strict = TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER, longest_life=timedelta(minutes=15)))
+    await strict.verify(token({"exp": NOW + 900}))
+    for life in ({"exp": NOW + 901}, {"iat": NOW - 890, "exp": NOW + 20}):
+        with pytest.raises(UnauthorizedError, match="valid for too long"):
+            await strict.verify(token(life))
+
+
+async def test_an_hour_is_the_longest_life_unless_told(verifier: TokenVerifier) -> None:
+    await verifier.verify(token({"exp": NOW + 3600}))
+    with pytest.raises(UnauthorizedError, match="valid for too long"):
+        await verifier.verify(token({"exp": NOW + 3601}))
+
+
+@pytest.mark.parametrize(
+    ("claims", "enough"),
+    [
+        ({"roles": ["clinician"]}, False),
+        ({"roles": ["clinician"], "amr": ["pwd"], "acr": "1"}, False),
+        ({"roles": ["clinician"], "amr": "mfa"}, False),
+        ({"roles": ["clinician"], "amr": [["mfa"], {"mfa": 1}]}, False),
+        ({"roles": ["user", "operator"], "amr": []}, False),
+        ({"roles": ["clinician"], "amr": ["pwd", "mfa"]}, True),
+        ({"roles": ["clinician"], "acr": "urn:example:two"}, True),
+        ({"roles": ["user"]}, True),
+        ({}, True),
+    ],
+)
+async def test_clinicians_and_operators_may_need_a_second_factor(
+    tmp_path: Path, claims: dict[str, Any], *, enough: bool
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(key_set(one=KEY))
+    strict = TokenVerifier(
+        IssuerSettings(jwks_file=path, issuer=ISSUER, second_factor=("mfa", "urn:example:two"))
+    )
+    if enough:
+        await strict.verify(token(claims))
+    else:
+        with pytest.raises(UnauthorizedError, match="second factor"):
+            await strict.verify(token(claims))
+
+
+async def test_nobody_needs_one_unless_told(verifier: TokenVerifier) -> None:
+    await verifier.verify(token({"roles": ["clinician"], "jti": "one factor"}))
 
 
 class Address:

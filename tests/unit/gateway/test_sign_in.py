@@ -627,9 +627,9 @@ async def test_a_session_lasts_as_long_as_its_token(flow: Flow) -> None:
         (access_token({"aud": "another"}), None, "access_token"),
         (access_token({"exp": NOW - 5}), None, "access_token"),  # within what clocks may differ by
         (id_token({"aud": "mindtrack"}), None, "access_token"),
-        (None, id_token({"nonce": "another"}), "id_token: nonce"),
-        (None, id_token({"at_hash": at_hash("another")}), "id_token: at_hash"),
-        (None, access_token(), "id_token: typ"),
+        (None, id_token({"nonce": "another"}), "id_token:nonce"),
+        (None, id_token({"at_hash": at_hash("another")}), "id_token:at_hash"),
+        (None, access_token(), "id_token:typ"),
         (access_token({"roles": ["user"] * 500}), None, "token_too_large: a cookie of"),
     ],
 )

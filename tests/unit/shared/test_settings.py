@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.domain.jobs import Priority
-from mindtrack_shared.settings import DatabaseSettings, JobSettings
+from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
 from settings_reference import GROUPS, reference
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "settings.md"
@@ -58,6 +58,60 @@ def test_a_heartbeat_that_one_delay_could_outlast_is_refused() -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    settings = DatabaseSettings.model_validate({"url": "postgresql://user:hunter2@host/db"})
+    settings = DatabaseSettings.model_validate({"url": "postgresql://user:hunter2@localhost/db"})
 
     assert "hunter2" not in repr(settings)
+
+
+ENCRYPTED = [
+    (DatabaseSettings, "url", "postgresql://u:p@/mindtrack?host=/run/postgresql"),
+    (DatabaseSettings, "url", "postgresql:///mindtrack"),
+    (DatabaseSettings, "url", "postgresql://u:p@127.0.0.1:5432/mindtrack"),
+    (DatabaseSettings, "url", "postgresql://u:p@[::1]/mindtrack"),
+    (DatabaseSettings, "url", "postgresql://u:p@db.example.org/mindtrack?sslmode=verify-full"),
+    (DatabaseSettings, "url", "postgresql://u:p@a.example.org,b.example.org/mindtrack?sslmode=verify-full"),
+    (QueueSettings, "url", "redis://localhost:6379/0"),
+    (QueueSettings, "url", "unix:///run/valkey.sock"),
+    (QueueSettings, "url", "rediss://:p@valkey.example.org/0"),
+    (QueueSettings, "url", "rediss://:p@valkey.example.org/0?ssl_cert_reqs=required&ssl_ca_certs=/ca.pem"),
+    (StorageSettings, "url", "file:///var/recordings"),
+    (StorageSettings, "url", "s3://recordings"),
+    (StorageSettings, "endpoint", "https://s3.example.org"),
+    (StorageSettings, "endpoint", "http://127.0.0.1:9000"),
+    (StorageSettings, "public_endpoint", "https://s3.example.org"),
+]
+PLAIN = [
+    (DatabaseSettings, "url", "postgresql://u:p@db.example.org/mindtrack"),
+    (DatabaseSettings, "url", "postgresql://u:p@10.0.0.1/mindtrack"),
+    (DatabaseSettings, "url", "postgresql://u:p@db.example.org/mindtrack?sslmode=require"),
+    (DatabaseSettings, "url", "postgresql://u:p@db.example.org/mindtrack?sslmode=verify-ca"),
+    (DatabaseSettings, "url", "postgresql://u:p@/mindtrack?host=db.example.org"),
+    (DatabaseSettings, "url", "postgresql://u:p@127.0.0.1,db.example.org/mindtrack"),
+    (DatabaseSettings, "url", "postgresql://u:p@localhost/mindtrack?host=/run,db.example.org"),
+    (QueueSettings, "url", "redis://:p@valkey.example.org/0"),
+    (QueueSettings, "url", "rediss://:p@valkey.example.org/0?ssl_cert_reqs=none"),
+    (QueueSettings, "url", "rediss://:p@valkey.example.org/0?ssl_check_hostname=false"),
+    (StorageSettings, "endpoint", "http://s3.example.org"),
+    (StorageSettings, "public_endpoint", "http://s3.example.org"),
+]
+
+
+def connecting(group: type[DatabaseSettings], field: str, url: str, **more: object) -> DatabaseSettings:
+    return group.model_validate({"url": "s3://recordings", field: url, **more})
+
+
+@pytest.mark.parametrize(("group", "field", "url"), ENCRYPTED)
+def test_what_is_encrypted_or_stays_here_is_accepted(
+    group: type[DatabaseSettings], field: str, url: str
+) -> None:
+    assert connecting(group, field, url).plaintext is False
+
+
+@pytest.mark.parametrize(("group", "field", "url"), PLAIN)
+def test_plaintext_leaves_this_machine_only_when_told(
+    group: type[DatabaseSettings], field: str, url: str
+) -> None:
+    with pytest.raises(ValidationError, match="leaves this machine without TLS") as raised:
+        connecting(group, field, url)
+    assert url not in str(raised.value)
+    assert connecting(group, field, url, plaintext=True).plaintext is True

@@ -37,6 +37,10 @@ VARIABLES = (
     Variable("MINDTRACK_AUTH_LOCAL", "Whether an issuer without TLS will do: true on one machine."),
     Variable("MINDTRACK_AUTH_ISSUER", "Whose tokens the gateway accepts: the `iss` claim of your issuer's."),
     Variable(
+        "MINDTRACK_AUTH_LONGEST_LIFE",
+        "Seconds that a token may be valid for; 900 where people's data is, whatever suits elsewhere.",
+    ),
+    Variable(
         "JWKS_FILE", "The issuer's public keys, a JSON Web Key Set; containers must be able to read it."
     ),
     Variable("MINDTRACK_AUTH_AUDIENCE", "The `aud` claim of tokens for this service.", AUDIENCE),
@@ -120,6 +124,7 @@ def write(path: Path, issuer: Issuer) -> None:
         "MINDTRACK_AUTH_ISSUER": trusted.issuer,
         "JWKS_FILE": str(trusted.jwks_path.resolve()),
         "MINDTRACK_AUTH_LOCAL": "true",
+        "MINDTRACK_AUTH_LONGEST_LIFE": str(int(trusted.longest_life.total_seconds())),
     }
     required = (variable.name for variable in VARIABLES if variable.default is None)
     values = {name: ours.get(name) or secrets.token_hex(SECRET_BYTES) for name in required}

@@ -62,6 +62,7 @@ class Environment:
             **self._storage(),
             "MINDTRACK_AUTH_JWKS_FILE": str(trusted.jwks_file),
             "MINDTRACK_AUTH_LOCAL": "true",
+            "MINDTRACK_AUTH_LONGEST_LIFE": str(int(trusted.longest_life.total_seconds())),
             "MINDTRACK_AUTH_ISSUER": trusted.issuer,
             "MINDTRACK_AUTH_AUDIENCE": trusted.audience,
             "MINDTRACK_LOG_FORMAT": "console",

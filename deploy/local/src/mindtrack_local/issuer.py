@@ -35,6 +35,8 @@ ALGORITHM = "ES256"
 #: Long, because nothing here renews a token while a developer works through a day. A production issuer hands
 #: out access tokens for minutes: they cannot be called back.
 LIFE = timedelta(hours=12)
+#: That gateways are told to accept.
+LONGEST_LIFE = timedelta(days=1)
 #: Of an ID token, which is read once.
 ID_TOKEN_LIFE = timedelta(minutes=5)
 
@@ -54,7 +56,9 @@ class Issuer:
 
     @property
     def settings(self) -> IssuerSettings:
-        return IssuerSettings(jwks_file=self._jwks, issuer=ISSUER, audience=AUDIENCE, local=True)
+        return IssuerSettings(
+            jwks_file=self._jwks, issuer=ISSUER, audience=AUDIENCE, local=True, longest_life=LONGEST_LIFE
+        )
 
     def token(self, subject: str, *roles: Role, life: timedelta = LIFE) -> str:
         """Sign an access token; without roles, for a user."""

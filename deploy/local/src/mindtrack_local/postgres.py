@@ -35,6 +35,12 @@ STOP_TIMEOUT = 10.0  # seconds
 PID_FILE = "postmaster.pid"
 STATUS_LINE = 8  # the file's last
 SOCKET_NAME = ".s.PGSQL.5432"
+#: What the server writes down of an error: by default it quotes the row that it refuses, and the statement.
+DISCREET = {
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
+}
 
 
 class Postgres:
@@ -94,6 +100,7 @@ class Postgres:
             "log_timezone": "UTC",
             # While it still replays its log after a restore, it is not ready.
             "hot_standby": "off",
+            **DISCREET,
         }
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

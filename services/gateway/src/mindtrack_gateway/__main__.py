@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     settings = GatewaySettings()
     configure_logging(LogSettings(), service="gateway")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would tell of every look at every target
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # of every look at every target
     api = create_app()
     config = uvicorn.Config(
         api,

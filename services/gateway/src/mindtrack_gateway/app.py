@@ -61,6 +61,8 @@ from mindtrack_gateway.users import People
 from mindtrack_gateway.webhooks import routes as webhooks
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.db.fence import Sessions
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
@@ -164,7 +166,11 @@ def build_sign_in(
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    parts = build_parts(GatewaySettings())
+    try:
+        parts = build_parts(GatewaySettings())
+    except Exception as error:
+        get_logger().critical(events.SERVICE_BROKEN, exc_info=error)  # the server would quote it
+        raise
     app.state.parts = parts
     async with AsyncExitStack() as cleanup:
         cleanup.push_async_callback(parts.engine.dispose)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import jwt
 from fastapi import Request
@@ -44,6 +45,10 @@ class Role(StrEnum):
     OPERATOR = "operator"
     #: A system that is told when jobs end.
     SERVICE = "service"
+
+
+#: Roles that lead beyond what is one's own.
+FOR_OTHERS = frozenset({Role.CLINICIAN, Role.OPERATOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,10 @@ class TokenVerifier:
         return known.principal
 
     async def verify(self, token: str) -> Principal:
-        """Check signature, type, issuer, audience and times.
+        """Check signature, type, issuer, audience, times, life and second factor.
 
         Raises:
-            UnauthorizedError: the token is not one we accept; the answer does not say why.
+            UnauthorizedError: the token is not one we accept; the answer says why only if it is genuine.
 
         """
         known = self.recall(token)
@@ -118,8 +123,24 @@ class TokenVerifier:
         principal = Principal(
             subject=_subject(claims["sub"]), roles=_roles(claims.get("roles")), expires=float(claims["exp"])
         )
+        self._require_a_short_life(claims)
+        self._require_a_second_factor(principal.roles, claims)
         self._remember(token, principal)
         return principal
+
+    def _require_a_short_life(self, claims: Mapping[str, Any]) -> None:
+        if float(claims["exp"]) - float(claims["iat"]) > self._settings.longest_life.total_seconds():
+            raise UnauthorizedError("The access token is valid for too long to be accepted.")
+
+    def _require_a_second_factor(self, roles: frozenset[Role], claims: Mapping[str, Any]) -> None:
+        """Refuse who may see others' data by a password alone (RFC 8176; OpenID Connect Core, section 2)."""
+        wanted = set(self._settings.second_factor)
+        if not wanted or roles.isdisjoint(FOR_OTHERS):
+            return
+        methods = claims.get("amr")
+        shown = [*(methods if isinstance(methods, list) else []), claims.get("acr")]
+        if wanted.isdisjoint(name for name in shown if isinstance(name, str)):
+            raise UnauthorizedError("Your role needs a second factor: sign in with one.")
 
     def _remember(self, token: str, principal: Principal) -> None:
         if len(self._verified) >= REMEMBERED_TOKENS:

@@ -432,7 +432,7 @@ class Limiter:
     def _go_alone(self, error: LedgerAwayError) -> None:
         if not self._alone:
             self._alone = True
-            get_logger().warning(events.LIMITS_ALONE, error=str(error))
+            get_logger().warning(events.LIMITS_ALONE, exc_info=error)
         self._work.set()  # looks again
 
     def _key(self, kind: Kind, scope: Scope, name: str) -> bytes:

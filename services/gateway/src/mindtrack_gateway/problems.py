@@ -529,18 +529,23 @@ def _methods(request: Request) -> list[str]:
 
 
 def _dependency(request: Request, error: Exception) -> JSONResponse:
-    get_logger().error(events.REQUEST_FAILED, error=type(error).__name__, path=request.url.path)
+    get_logger().error(events.REQUEST_FAILED, route=_route(request), exc_info=error)
     return _expected(request, DependencyUnavailableError("Please try again in a few seconds."))
+
+
+def _route(request: Request) -> str:
+    """Name what was asked for without what the client put into the path."""
+    return getattr(request.scope.get("route"), "path", "unmatched")
 
 
 def _vanished(request: Request, _error: Exception) -> JSONResponse:
     """Nobody is left to read the answer."""
-    get_logger().info(events.UPLOAD_ABANDONED, path=request.url.path)
+    get_logger().info(events.UPLOAD_ABANDONED, route=_route(request))
     return _expected(request, MalformedRequestError("The request ended before its body did."))
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    get_logger().error(events.REQUEST_FAILED, path=request.url.path, exc_info=error)
+    get_logger().error(events.REQUEST_FAILED, route=_route(request), exc_info=error)
     response = _expected(request, InternalError("The error was logged. Please try again."))
     # This handler runs outside the middleware that names requests.
     response.headers[REQUEST_ID_HEADER] = correlation_id.get() or ""

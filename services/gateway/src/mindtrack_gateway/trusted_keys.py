@@ -11,6 +11,7 @@ from typing import Protocol
 from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWKError, PyJWTError
 
+from mindtrack_shared.errors import SettingError
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 
@@ -144,7 +145,7 @@ def _read(path: Path) -> Mapping[str, PyJWK]:
     try:
         return _named(PyJWKSet.from_json(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise SettingError(f"{path}: {error}") from error
 
 
 def _named(found: PyJWKSet) -> Mapping[str, PyJWK]:

@@ -63,7 +63,7 @@ def work() -> None:
 
     """
     with without_collecting():
-        from mindtrack_inference.worker import build_app, queues, run
+        from mindtrack_inference.worker import build_app, queues, run, set_up_logging
         from mindtrack_shared.observability.liveness import LifeSign
         from mindtrack_shared.observability.metrics import served_for_children
         from mindtrack_shared.settings import (
@@ -80,6 +80,7 @@ def work() -> None:
         for group in (QualitySettings, DatabaseSettings, JobSettings, StorageSettings, TracingSettings):
             group()
         settings, queue = InferenceSettings(), QueueSettings()
+        set_up_logging()  # Celery would ask for it later, and warn of things before
         if settings.ready_file is not None:
             settings.ready_file.unlink(missing_ok=True)  # of the worker that ran here before
         life_sign = LifeSign(LivenessSettings().file)

@@ -32,7 +32,12 @@ from mindtrack_shared.settings import (
     WebhookSettings,
 )
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they quote what an error was raised with
+)
 
 
 @app.command()
@@ -111,7 +116,7 @@ def deliver() -> None:
             await engine.dispose()
 
     configure_logging(LogSettings(), service="deliver")
-    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # it would tell addresses and signatures
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # of every step of every request
     get_logger().info(events.SERVICE_STARTED)
     with served(MetricsSettings()):
         asyncio.run(run())
@@ -122,8 +127,9 @@ def deliver() -> None:
 def beat() -> None:
     """Send the periodic tasks. Run exactly one."""
     from mindtrack_scheduler.beat import LivingScheduler
-    from mindtrack_scheduler.maintenance import build_app
+    from mindtrack_scheduler.maintenance import build_app, set_up_logging
 
+    set_up_logging()
     celery = build_app(SchedulerSettings(), QueueSettings())
     with served(MetricsSettings()):
         celery.Beat(scheduler=partial(LivingScheduler, life_sign=life_sign()), quiet=True).run()
@@ -132,9 +138,10 @@ def beat() -> None:
 @app.command()
 def maintenance() -> None:
     """Carry out the periodic tasks."""
-    from mindtrack_scheduler.maintenance import build_app, parts
+    from mindtrack_scheduler.maintenance import build_app, parts, set_up_logging
     from mindtrack_shared.queue.celery import run_worker
 
+    set_up_logging()
     celery = build_app(SchedulerSettings(), QueueSettings())
     with served(MetricsSettings()), closing(parts().traces):
         status = run_worker(celery, [MAINTENANCE_QUEUE], life_sign())

@@ -8,7 +8,6 @@ message, and never which server is asked to carry it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import quote
@@ -16,13 +15,14 @@ from urllib.parse import quote
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
 
 from mindtrack_shared.domain.notifications import Channel, Text, amiss
+from mindtrack_shared.errors import OperatorError
 from mindtrack_shared.settings import ADDRESS_PLACEHOLDER, NotificationSettings, variable
 
 #: Addresses that no person has, with which templates are tried at start.
 _SAMPLES = {Channel.EMAIL: "somebody@example.org", Channel.PUSH: "0123456789abcdef"}
 
 
-class ChannelsMisconfiguredError(Exception):
+class ChannelsMisconfiguredError(OperatorError):
     """A channel is offered, and nothing could carry its messages."""
 
 
@@ -39,8 +39,6 @@ class Channels:
     """
 
     def __init__(self, settings: NotificationSettings, *, timeout: timedelta) -> None:
-        # It would tell addresses.
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         self._timeout = timeout.total_seconds()
         self._asset = AppriseAsset(
             app_id="MindTrack",

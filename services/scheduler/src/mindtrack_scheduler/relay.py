@@ -50,7 +50,7 @@ class Relay:
                 get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
                 RELAY_FAILURES.labels("database").inc()
             except DoorbellUnavailableError as error:
-                get_logger().warning(events.BROKER_UNAVAILABLE, error=str(error))
+                get_logger().warning(events.BROKER_UNAVAILABLE, exc_info=error)
                 RELAY_FAILURES.labels("broker").inc()
             stop.wait(self._poll)
 

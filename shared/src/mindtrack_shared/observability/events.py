@@ -1,4 +1,9 @@
-"""Log events: constant names. What varies goes into fields, and ids are the only names of people."""
+"""Log events: constant names. What varies goes into fields, and ids are the only names of people.
+
+An event that is no constant of this module is not written, nor a field that `fields` does not declare.
+"""
+
+from __future__ import annotations
 
 JOB_ACCEPTED = "job_accepted"
 #: The recording, or the request by its key, was known: there is a job already.
@@ -73,3 +78,11 @@ SERVICE_BROKEN = "service_broken"
 SERVICE_STOPPED = "service_stopped"
 #: With a reason: crash, timeout, memory or protocol.
 DECODER_KILLED = "decoder_killed"
+#: A library logged something. Its words are written where they are a constant of its code, and else left out.
+LIBRARY_SPOKE = "library_spoke"
+#: Python warned of something, by category; what the warning says is left out.
+WARNED = "warned"
+#: Somebody logged what is no event.
+UNDECLARED = "undeclared_event"
+
+NAMES = frozenset(value for name, value in globals().items() if name.isupper() and isinstance(value, str))

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
+from mindtrack_shared.errors import SettingError
 from mindtrack_shared.settings import TracingSettings
 
 #: Numbers, codes and templates; never what a person said, sent or is called.
@@ -192,7 +193,7 @@ def open_traces(settings: TracingSettings, *, service: str) -> JobTraces:
     """Open the way to the collector, if one is set. Open one per process, and close it at its end.
 
     Raises:
-        ValueError: OpenTelemetry's exporter is not installed.
+        SettingError: OpenTelemetry's exporter is not installed.
 
     """
     if settings.endpoint is None:
@@ -200,7 +201,7 @@ def open_traces(settings: TracingSettings, *, service: str) -> JobTraces:
     try:
         from mindtrack_shared.observability.otlp import Collector  # noqa: PLC0415 - half a second of imports
     except ImportError as error:
-        raise ValueError(
+        raise SettingError(
             "MINDTRACK_TRACING_ENDPOINT needs OpenTelemetry: pip install 'mindtrack-shared[tracing]'"
         ) from error
     return JobTraces(Collector(str(settings.endpoint), service=service), sample_ratio=settings.sample_ratio)

@@ -14,6 +14,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
+from mindtrack_shared.errors import SettingError
 from mindtrack_shared.settings import StorageSettings
 from mindtrack_shared.storage.errors import (
     ListingUnorderedError,
@@ -203,7 +204,7 @@ def open_backend(settings: StorageSettings) -> ObjectStore:
     match url.scheme:
         case "file":
             if url.netloc:
-                raise ValueError(f"a file URL has three slashes, file:///path, got {settings.url!r}")
+                raise SettingError(f"a file URL has three slashes, file:///path, got {settings.url!r}")
             folder = Path(unquote(url.path))
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return LocalStore(folder)
@@ -212,7 +213,7 @@ def open_backend(settings: StorageSettings) -> ObjectStore:
         case "s3":
             return _s3(url.netloc, settings, settings.endpoint)
         case scheme:
-            raise ValueError(f"storage URL must start with file:// or s3://, got {scheme!r}")
+            raise SettingError(f"storage URL must start with file:// or s3://, got {scheme!r}")
 
 
 def _s3(bucket: str, settings: StorageSettings, endpoint: str | None) -> S3Store:

@@ -130,7 +130,7 @@ class SignIn:
                 tokens.id_token, nonce=attempt.nonce, access_token=tokens.access_token
             )
         except IdTokenError as error:
-            raise SignInError(Outcome.REFUSED, f"id_token: {error}") from None
+            raise SignInError(Outcome.REFUSED, f"id_token:{error}") from None
         try:
             principal = await self._verifier.verify(tokens.access_token)
         except UnauthorizedError:

@@ -136,7 +136,7 @@ def _first(bundle: Bundle, candidates: tuple[Precision, ...], load: Callable[[Pr
                 bundle=bundle.manifest.id,
                 precision=str(precision),
                 instead=str(following),
-                reason=str(error),
+                exc_info=error,
             )
     return _checked(bundle, load(last))
 
