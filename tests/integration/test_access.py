@@ -390,9 +390,11 @@ def world(
         yield made
     with session_engine.begin() as connection:
         connection.execute(text(EMPTY))
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\nauthorization matrix: {made.cells} cells, {made.leaks} leaks")
+    manager = request.config.pluginmanager
+    reporter, capture = manager.get_plugin("terminalreporter"), manager.get_plugin("capturemanager")
+    if reporter is not None and capture is not None:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\nauthorization matrix: {made.cells} cells, {made.leaks} leaks")
 
 
 def test_every_route_has_a_row() -> None:
