@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from bad_tokens import BAD_TOKENS, LONG_LIVED, OTHER_KEY, Forge
 from mindtrack_gateway import identity
 from mindtrack_gateway.identity import LEEWAY, Principal, Role, TokenVerifier
 from mindtrack_gateway.problems import UnauthorizedError
@@ -35,7 +34,6 @@ from mindtrack_shared.settings import IssuerSettings
 
 ISSUER = "https://issuer.example"
 KEY = ec.generate_private_key(ec.SECP256R1())
-OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
 NOW = int(time.time())
 CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": "mindtrack", "sub": "ada", "iat": NOW, "exp": NOW + 600}
 HEADER: dict[str, Any] = {"kid": "one", "typ": "at+jwt"}
@@ -66,20 +64,6 @@ def token(
     merged = {name: value for name, value in {**CLAIMS, **(claims or {})}.items() if value is not None}
     headers = {name: value for name, value in {**HEADER, **(header or {})}.items() if value is not None}
     return jwt.encode(merged, key, algorithm, headers=headers)
-
-
-def public_key_as_secret() -> str:
-    """Forge the classic: sign with HMAC, taking the public key for the secret."""
-    import hashlib  # noqa: PLC0415
-    import hmac  # noqa: PLC0415
-
-    def part(value: dict[str, Any]) -> bytes:
-        return jwt.utils.base64url_encode(json.dumps(value).encode())
-
-    secret = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    signed = part({**HEADER, "alg": "HS256"}) + b"." + part(CLAIMS)
-    signature = hmac.new(secret, signed, hashlib.sha256).digest()
-    return (signed + b"." + jwt.utils.base64url_encode(signature)).decode()
 
 
 async def test_a_good_token_names_its_principal(verifier: TokenVerifier) -> None:
@@ -340,31 +324,79 @@ def test_a_key_set_without_usable_keys_is_refused_at_start(tmp_path: Path) -> No
         TokenVerifier(IssuerSettings(jwks_file=path, issuer=ISSUER))
 
 
-BAD_TOKENS: dict[str, Callable[[], str]] = {
-    "not a token": lambda: "abc",
-    "unsigned": lambda: token(key="", algorithm="none"),
-    "public key taken for a secret": public_key_as_secret,
-    "another issuer's key": lambda: token(key=OTHER_KEY),
-    "unknown kid": lambda: token(header={"kid": "two"}),
-    "no kid": lambda: token(header={"kid": None}),
-    "identity token": lambda: token(header={"typ": "JWT"}),
-    "expired": lambda: token({"exp": NOW - 60}),
-    "not yet valid": lambda: token({"nbf": NOW + 600}),
-    "issued in the future": lambda: token({"iat": NOW + 600}),
-    "another audience": lambda: token({"aud": "elsewhere"}),
-    "another issuer": lambda: token({"iss": "https://elsewhere.example"}),
-    **{f"no {claim}": partial(token, {claim: None}) for claim in ("iss", "aud", "sub", "iat", "exp")},
-    "empty subject": lambda: token({"sub": ""}),
-    "endless subject": lambda: token({"sub": "x" * 256}),
-    "subject that no text column holds": lambda: token({"sub": "a\0b"}),
-    "roles that are no list": lambda: token({"roles": "user"}),
-    "tampered": lambda: token()[:-4] + "AAAA",
-}
+FORGE = Forge(KEY, "one", ISSUER)
 
 
-@pytest.mark.parametrize("forge", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
+async def test_what_the_forge_gets_right_is_good(verifier: TokenVerifier) -> None:
+    assert (await verifier.verify(FORGE.token())).subject == "ada"
+    assert (await verifier.verify(FORGE.token(aud=["elsewhere", "mindtrack"]))).subject == "ada"
+
+
+@pytest.mark.parametrize("bad", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
 async def test_a_bad_token_is_refused_without_a_hint(
-    verifier: TokenVerifier, forge: Callable[[], str]
+    verifier: TokenVerifier, bad: Callable[[Forge], str]
 ) -> None:
     with pytest.raises(UnauthorizedError, match=r"^The access token is not valid\.$"):
-        await verifier.verify(forge())
+        await verifier.verify(bad(FORGE))
+
+
+@pytest.mark.parametrize("long", LONG_LIVED.values(), ids=LONG_LIVED.keys())
+async def test_one_that_lives_too_long_is_told_so(
+    verifier: TokenVerifier, long: Callable[[Forge], str]
+) -> None:
+    with pytest.raises(UnauthorizedError, match="valid for too long"):
+        await verifier.verify(long(FORGE))
+
+
+@pytest.fixture
+def published() -> Iterator[tuple[Address, TokenVerifier]]:
+    """A verifier that fetches its keys from the issuer's address, and the address."""
+    address = Address()
+    with address.serving() as url:
+        settings = IssuerSettings(jwks_url=url, issuer=ISSUER, local=True)
+        yield address, TokenVerifier(settings, clock=lambda: address.seconds)
+
+
+async def test_bad_tokens_fetch_keys_once_in_a_while_at_most(
+    published: tuple[Address, TokenVerifier],
+) -> None:
+    address, verifier = published
+    await verifier.verify(FORGE.token())
+    for _ in range(3):
+        address.seconds += FETCH_AGAIN_AFTER
+        before = address.asked
+        forged = [bad(FORGE) for bad in BAD_TOKENS.values()]
+        forged += [FORGE.token(header={"kid": f"made up {number}"}) for number in range(100)]
+        answers = await asyncio.gather(*map(verifier.verify, forged), return_exceptions=True)
+        assert all(isinstance(answer, UnauthorizedError) for answer in answers)
+        assert address.asked == before + 1
+
+
+async def test_what_cannot_be_a_token_of_ours_fetches_nothing(
+    published: tuple[Address, TokenVerifier],
+) -> None:
+    address, verifier = published
+    for bad in (
+        FORGE.token(header={"kid": "unknown", "typ": "JWT"}),
+        FORGE.swapped(OTHER_KEY, "ES256", kid=None),
+        FORGE.unsigned("none"),
+        "abc",
+    ):
+        with pytest.raises(UnauthorizedError):
+            await verifier.verify(bad)
+    assert address.asked == 0
+
+
+async def test_a_token_of_a_retired_key_is_refused_although_it_was_good_a_moment_ago(
+    published: tuple[Address, TokenVerifier],
+) -> None:
+    address, verifier = published
+    good = FORGE.token()
+    await verifier.verify(good)
+    assert verifier.recall(good) is not None
+
+    address.keys, address.seconds = key_set(two=OTHER_KEY), FETCH_EVERY
+    await verifier.verify(FORGE.by(OTHER_KEY, FORGE.signed_part(FORGE.header(kid="two"), FORGE.claims)))
+    assert verifier.recall(good) is None
+    with pytest.raises(UnauthorizedError):
+        await verifier.verify(good)

@@ -126,7 +126,8 @@ def token(
     var: Var = DEFAULT_VAR,
     subject: Annotated[str, typer.Option(help="Who the token speaks for.")] = "demo",
     role: Annotated[Role, typer.Option(help="What they may do.")] = "user",
-    hours: Annotated[float, typer.Option(min=0, help="How long it is valid.")] = LIFE / timedelta(hours=1),
+    hours: Annotated[float, typer.Option(min=0, max=24, help="How long it is valid.")] = LIFE
+    / timedelta(hours=1),
 ) -> None:
     """Print a bearer token for the local stack."""
     issuer = Issuer(Layout(var.resolve()).issuer)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import jwt
 from fastapi import Request
 from fastapi.security import HTTPBearer
-from jwt import InvalidTokenError
+from jwt.exceptions import PyJWTError
 
 from mindtrack_gateway.problems import UnauthorizedError
 from mindtrack_gateway.trusted_keys import KeySource, PublishedKeys, TrustedKeys
@@ -27,6 +28,12 @@ LEEWAY = 30  # seconds of difference between the issuer's clock and ours
 REMEMBERED_TOKENS = 100_000
 REMEMBERED_SECONDS = 60.0
 REQUIRED_CLAIMS = ["iss", "aud", "sub", "iat", "exp"]
+MOMENTS = ("iat", "nbf", "exp")
+LONGEST_TOKEN = 16 * 1024  # characters
+#: Three parts of base64url, not padded (RFC 7515, section 7.1). Python's decoder would pass over the rest.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+#: What no text column holds: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 #: Shown in OpenAPI; the check itself is `TokenVerifier`.
 bearer = HTTPBearer(
@@ -104,35 +111,46 @@ class TokenVerifier:
         known = self.recall(token)
         if known is not None:
             return known
+        if len(token) > LONGEST_TOKEN or not _COMPACT.fullmatch(token):
+            raise invalid_token()
         try:
-            header = jwt.get_unverified_header(token)
-            key = await self.keys.get(str(header.get("kid")))
-            if key is None or header.get("typ") != TOKEN_TYPE:
-                raise UnauthorizedError("The access token is not valid.")
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[self._settings.algorithm],
-                audience=self._settings.audience,
-                issuer=self._settings.issuer,
-                leeway=LEEWAY,
-                options={"require": REQUIRED_CLAIMS},
-            )
-        except InvalidTokenError as error:
-            raise UnauthorizedError("The access token is not valid.") from error
+            claims = await self._claims(token)
+            _check_moments(claims)
+            self._require_a_short_life(claims)
+        except (PyJWTError, OverflowError) as error:
+            raise invalid_token() from error
         principal = Principal(
             subject=_subject(claims["sub"]), roles=_roles(claims.get("roles")), expires=float(claims["exp"])
         )
-        self._require_a_short_life(claims)
         self._require_a_second_factor(principal.roles, claims)
         self._remember(token, principal)
         return principal
 
-    def _require_a_short_life(self, claims: Mapping[str, Any]) -> None:
-        if float(claims["exp"]) - float(claims["iat"]) > self._settings.longest_life.total_seconds():
+    async def _claims(self, token: str) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        # Before the key: what cannot be a token of ours must not have us ask the issuer for anything.
+        if header.get("typ") != TOKEN_TYPE or header.get("alg") != self._settings.algorithm:
+            raise invalid_token()
+        key_id = header.get("kid")
+        key = await self.keys.get(key_id) if isinstance(key_id, str) else None
+        if key is None:
+            raise invalid_token()
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[self._settings.algorithm],
+            audience=self._settings.audience,
+            issuer=self._settings.issuer,
+            leeway=LEEWAY,
+            options={"require": REQUIRED_CLAIMS},
+        )
+        return claims
+
+    def _require_a_short_life(self, claims: dict[str, Any]) -> None:
+        if claims["exp"] - claims["iat"] > self._settings.longest_life.total_seconds():
             raise UnauthorizedError("The access token is valid for too long to be accepted.")
 
-    def _require_a_second_factor(self, roles: frozenset[Role], claims: Mapping[str, Any]) -> None:
+    def _require_a_second_factor(self, roles: frozenset[Role], claims: dict[str, Any]) -> None:
         """Refuse who may see others' data by a password alone (RFC 8176; OpenID Connect Core, section 2)."""
         wanted = set(self._settings.second_factor)
         if not wanted or roles.isdisjoint(FOR_OTHERS):
@@ -149,14 +167,31 @@ class TokenVerifier:
         self._verified[_digest(token)] = _Verified(principal, self.keys.generation, until)
 
 
+def invalid_token() -> UnauthorizedError:
+    """Refuse a token in the words of every other."""
+    return UnauthorizedError("The access token is not valid.")
+
+
+def _check_moments(claims: dict[str, Any]) -> None:
+    """Hold claims to numbers of seconds, which the library takes from text, too.
+
+    Raises:
+        UnauthorizedError: they are something else.
+
+    """
+    moments = [claims[name] for name in MOMENTS if name in claims]
+    if any(isinstance(moment, bool) or not isinstance(moment, int | float) for moment in moments):
+        raise invalid_token()
+
+
 def _digest(token: str) -> bytes:
     """Name a token in memory without keeping it there."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def _subject(claimed: str) -> str:
-    if not 0 < len(claimed) <= LONGEST_SUBJECT or "\0" in claimed:
-        raise UnauthorizedError("The access token is not valid.")
+    if not 0 < len(claimed) <= LONGEST_SUBJECT or _UNSTORABLE.search(claimed):
+        raise invalid_token()
     return claimed
 
 
@@ -165,7 +200,7 @@ def _roles(claimed: object) -> frozenset[Role]:
     if claimed is None:
         return frozenset({Role.USER})
     if not isinstance(claimed, list):
-        raise UnauthorizedError("The access token is not valid.")
+        raise invalid_token()
     return frozenset(Role(name) for name in claimed if name in set(Role))
 
 
@@ -173,10 +208,13 @@ def bearer_token(request: Request) -> str:
     """Take the token out of the Authorization header.
 
     Raises:
-        UnauthorizedError: there is none.
+        UnauthorizedError: there is none, or more than one.
 
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    sent = request.headers.getlist("Authorization")
+    if len(sent) > 1:  # whoever stands between us and the client may have looked at another one
+        raise invalid_token()
+    scheme, _, token = "".join(sent).partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise UnauthorizedError("Send an access token: `Authorization: Bearer ...`.")
     return token.strip()
