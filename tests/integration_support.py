@@ -38,6 +38,31 @@ SignIn = Callable[..., httpx.Client]
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(range(256)) * 40
 
 
+#: What every answer tells browsers, whatever else it says.
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
+}
+
+
+def unguarded(response: httpx.Response) -> set[str]:
+    """Return the headers in which an answer tells browsers less than it should."""
+    said = response.headers
+    lacking = {name for name, value in SECURITY_HEADERS.items() if said.get_list(name) != [value]}
+    policy = said.get("content-security-policy", "")
+    if "frame-ancestors 'none'" not in policy or said.get("referrer-policy") not in {
+        "no-referrer",
+        "same-origin",
+    }:
+        lacking |= {"content-security-policy", "referrer-policy"}
+    if said.get("cache-control") != "no-store":
+        lacking.add("cache-control")
+    return lacking
+
+
 def upload(client: httpx.Client, content: bytes | None = None, **fields: str) -> httpx.Response:
     """Upload a recording: one like no other unless told, as the same bytes are the same recording."""
     content = content or WAV + new_id().bytes

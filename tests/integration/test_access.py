@@ -21,7 +21,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import add_alert, add_grant, add_job, add_user, end_jobs
-from integration_support import EMPTY
+from integration_support import EMPTY, unguarded
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.identity import Role
 from mindtrack_local.infrastructure import Infrastructure
@@ -438,7 +438,8 @@ def _complaint(row: Row, access: Access, response: httpx.Response) -> str | None
         return f"{response.status_code} instead of {sorted(wanted)}"
     if access is Access.UNAUTHORIZED and not response.headers["WWW-Authenticate"].startswith("Bearer"):
         return "no challenge"
-    return None
+    lacking = unguarded(response)
+    return f"says too little in {sorted(lacking)}" if lacking else None
 
 
 #: Of every answer, whatever it says.

@@ -65,14 +65,14 @@ def test_nothing_new_has_no_body(ada: httpx.Client, engine: Engine, job_id: str)
     assert (changed.status_code, changed.json()["status"]) == (200, "failed")
 
 
-def test_what_has_ended_may_be_kept(ada: httpx.Client, engine: Engine, job_id: str) -> None:
+def test_no_cache_keeps_it(ada: httpx.Client, engine: Engine, job_id: str) -> None:
     waiting = ada.get(f"/v1/jobs/{job_id}")
-    assert waiting.headers["Cache-Control"] == "private, no-cache"
+    assert waiting.headers["Cache-Control"] == "no-store"
     end_jobs(engine, UUID(job_id))
     time.sleep(1.1)
     ended = ada.get(f"/v1/jobs/{job_id}")
 
-    assert ended.headers["Cache-Control"] == "private, max-age=300"
+    assert ended.headers["Cache-Control"] == "no-store"
     assert "Retry-After" not in ended.headers
     assert ended.headers["Vary"] == "Authorization, Cookie, Prefer"
 

@@ -50,6 +50,7 @@ from mindtrack_gateway.recordings.objects import Objects
 from mindtrack_gateway.recordings.readers import Readers
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.uploads import Uploads
+from mindtrack_gateway.security_headers import SecurityHeaders
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
 from mindtrack_gateway.signin import routes as signin
 from mindtrack_gateway.signin.browser import Browser
@@ -230,7 +231,7 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestMetrics)
     app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
     # Before all middleware: what it adds takes longer than the answer to a poll.
-    app.middleware_stack = ShortWay(app.build_middleware_stack(), route=jobs.POLLED)
+    app.middleware_stack = SecurityHeaders(ShortWay(app.build_middleware_stack(), route=jobs.POLLED))
     return app
 
 

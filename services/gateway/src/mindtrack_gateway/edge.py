@@ -53,8 +53,6 @@ ADDRESSES_REMEMBERED = 10_000
 #: Answers after which the rest of an upload is not wanted.
 REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 CLOSE = (b"connection", b"close")
-#: Caches know by an Authorization header that an answer is somebody's; by a cookie they do not.
-UNCACHED = (b"cache-control", b"private, no-store")
 
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -183,8 +181,6 @@ class Edge:
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *admission.fields()]
-                if _is_browsers(scope) and not _has(message, b"cache-control"):
-                    message["headers"].append(UNCACHED)
                 if kind is Kind.UPLOADS and message["status"] in REFUSALS:
                     message["headers"].append(CLOSE)
             await send(message)
@@ -260,14 +256,6 @@ def _may_be_recording(scope: Scope) -> bool:
 
 def _header(scope: Scope, wanted: bytes) -> bytes:
     return next((value for name, value in scope["headers"] if name == wanted), b"").strip().lower()
-
-
-def _is_browsers(scope: Scope) -> bool:
-    return bool(_header(scope, b"cookie"))
-
-
-def _has(message: Message, wanted: bytes) -> bool:
-    return any(name.lower() == wanted for name, _ in message["headers"])
 
 
 async def _small_body(scope: Scope, receive: Receive, most: int) -> Receive:

@@ -33,8 +33,6 @@ from mindtrack_shared.domain.jobs import JobStatus, Priority
 FRESH_SECONDS = 1.0
 #: The same for one that has ended: only its deletion can change it, which other processes are told of.
 FRESH_ENDED_SECONDS = 5.0
-#: How long a phone may keep what has ended.
-CACHED_BY_CLIENTS_SECONDS = 300
 #: Jobs that are looked at in one query.
 MOST_TOGETHER = 500
 #: Bytes of answers that are kept.
@@ -232,12 +230,15 @@ class Snapshots:
             queue = QueueView(position=place.position, eta_seconds=place.eta_seconds)
         body = b'%s,"queue":%s}' % (settled[:-1], queue.model_dump_json().encode() if queue else b"null")
         etag = b'"%s"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
-        caching: tuple[Header, ...] = ((b"cache-control", b"private, no-cache"),)
-        if version.status.is_terminal:
-            caching = ((b"cache-control", b"private, max-age=%d" % CACHED_BY_CLIENTS_SECONDS),)
-        else:
-            caching += ((b"retry-after", str(_retry_after(queue)).encode()),)
-        headers = (*caching, (b"etag", etag), (b"vary", b"Authorization, Cookie, Prefer"))
+        again: tuple[Header, ...] = ()
+        if not version.status.is_terminal:
+            again = ((b"retry-after", str(_retry_after(queue)).encode()),)
+        headers = (
+            *again,
+            (b"cache-control", b"no-store"),
+            (b"etag", etag),
+            (b"vary", b"Authorization, Cookie, Prefer"),
+        )
         full = (
             *headers,
             (b"content-type", b"application/json"),

@@ -47,11 +47,12 @@ class Browser:
 
     def __init__(self, public_url: str | None, *, local: bool, enabled: bool) -> None:
         self._public_url = public_url.rstrip("/") if public_url else None
-        self._secure = self._public_url is not None and self._public_url.startswith("https://")
+        #: Whether people come by https.
+        self.secure = self._public_url is not None and self._public_url.startswith("https://")
         self._enabled = enabled
-        if enabled and not self._secure and not local:
+        if enabled and not self.secure and not local:
             raise ValueError("signing in needs the page's https address: set MINDTRACK_GATEWAY_PUBLIC_URL")
-        prefix = HOST_PREFIX if self._secure else ""
+        prefix = HOST_PREFIX if self.secure else ""
         self.session_cookie = prefix + SESSION
         self.attempt_cookie = prefix + ATTEMPT
 
@@ -120,7 +121,7 @@ class Browser:
 
     def _set(self, response: Response, name: str, value: str, seconds: int) -> None:
         response.set_cookie(
-            name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
+            name, value, max_age=seconds, path="/", secure=self.secure, httponly=True, samesite="lax"
         )
 
     def _origin(self, request: Request) -> str:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from mindtrack_gateway.access import CACHING
 from mindtrack_gateway.dependencies import CurrentPrincipal, Parts, PartsDep
 from mindtrack_gateway.identity import Role
-from mindtrack_gateway.problems import ProblemError, answer
 from mindtrack_gateway.signin.flow import CALLBACK, SignIn, failed
 from mindtrack_gateway.signin.outcomes import Outcome, SignInError
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 
-
-class _Uncached(APIRoute):
-    """Nobody keeps any answer of these routes, nor a refusal."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def uncached(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except ProblemError as problem:
-                response = answer(problem.document(request.url.path), problem.answer_headers())
-            response.headers.update(CACHING)
-            return response
-
-        return uncached
-
-
-router = APIRouter(route_class=_Uncached, include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 
 class SessionView(BaseModel):
