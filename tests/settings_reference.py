@@ -13,6 +13,7 @@ from mindtrack_gateway.settings import GatewaySettings, LimitSettings, Operation
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.settings import (
+    AuditSettings,
     DatabaseSettings,
     IssuerSettings,
     JobSettings,
@@ -39,6 +40,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     IssuerSettings,
     WebhookSettings,
     NotificationSettings,
+    AuditSettings,
     GatewaySettings,
     SignInSettings,
     LimitSettings,

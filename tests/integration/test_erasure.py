@@ -63,7 +63,7 @@ CONFIRMED = {"confirm": "erase everything"}
 TODAY = datetime.now(UTC).date()
 #: Where something about who was erased may stay: an empty shell, who read what, what objects there were, that
 #: it was done.
-STAYS = {"users", "access_events", "tombstones", "erasures"}
+STAYS = {"users", "access_events", "access_unsealed", "tombstones", "erasures"}
 
 Rows = dict[str, set[str]]
 

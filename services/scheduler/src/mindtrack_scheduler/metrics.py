@@ -9,6 +9,8 @@ RELAY_FAILURES = Counter(
     "mindtrack_relay_failures", "Rounds of the relay that ended early, by who was away.", ["dependency"]
 )
 SWEPT_UPLOADS = Counter("mindtrack_swept_uploads", "Expired uploads that were removed, used or not.")
+SEALED_EVENTS = Counter("mindtrack_sealed_access_events", "Access events that were sealed.")
+ANCHORS = Counter("mindtrack_anchors", "Anchors of the audit chain, by what came of them.", ["outcome"])
 RESCUED_JOBS = Counter(
     "mindtrack_rescued_jobs", "Jobs that were stuck, by what was done about them.", ["outcome"]
 )

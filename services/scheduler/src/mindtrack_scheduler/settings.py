@@ -70,6 +70,22 @@ class SchedulerSettings(BaseSettings):
             "day did. An alert opens this long after the recording that confirms it, and a little.",
         ),
     ] = timedelta(seconds=2)
+    seal_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for access events to be sealed. What was written down since can "
+            "still be changed unseen.",
+        ),
+    ] = timedelta(seconds=5)
+    anchor_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for an anchor of their chain. What was sealed since can "
+            "still be cut off unseen.",
+        ),
+    ] = timedelta(minutes=5)
     notify_concurrency: Annotated[
         int, Field(gt=0, description="Notifications that a deliverer sends at a time.")
     ] = 8
