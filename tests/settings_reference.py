@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
-from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_scheduler.settings import RetentionSettings, SchedulerSettings
 from mindtrack_shared.settings import (
     AuditSettings,
     DatabaseSettings,
@@ -48,6 +48,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     InferenceSettings,
     QualitySettings,
     SchedulerSettings,
+    RetentionSettings,
 )
 
 HEAD = """# Settings

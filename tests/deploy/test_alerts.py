@@ -113,6 +113,12 @@ CASES = {
         {'mindtrack_anchors_total{outcome="failed"}': "0+0.06x100"},
         {"severity": "warning"},
     ),
+    "MindTrackKeptTooLong": Case(
+        {"mindtrack_retained_at_seconds": "-21601+60x800"},
+        {"mindtrack_retained_at_seconds": "-21600+60x800"},
+        {"severity": "warning"},
+        after="10h",
+    ),
     "MindTrackNotificationsWait": Case(
         {"mindtrack_oldest_due_notification_seconds": "301x100"},
         {"mindtrack_oldest_due_notification_seconds": "300x100"},

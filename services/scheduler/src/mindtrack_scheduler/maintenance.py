@@ -23,6 +23,7 @@ from mindtrack_shared.queue.names import (
     MAINTENANCE_QUEUE,
     MEND_DAYS_TASK,
     RESCUE_TASK,
+    RETAIN_TASK,
     SEAL_TASK,
     SWEEP_TASK,
 )
@@ -93,6 +94,7 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         EVALUATE_STANDINGS_TASK: settings.evaluate_every.total_seconds(),
         SWEEP_TASK: settings.sweep_every.total_seconds(),
         SEAL_TASK: settings.seal_every.total_seconds(),
+        RETAIN_TASK: settings.retain_every.total_seconds(),
         ANCHOR_TASK: settings.anchor_every.total_seconds(),
     }
     app.conf.update(

@@ -58,8 +58,10 @@ def verify(
     """
     settled = datetime.now(UTC) - grace
     # By bytes, as stores sort; a database's own collation is another order.
-    known = select(Recording.object_key, Recording.size_bytes, Recording.sha256).order_by(
-        collate(Recording.object_key, "C")
+    known = (
+        select(Recording.object_key, Recording.size_bytes, Recording.sha256)
+        .where(Recording.audio_removed_at.is_(None))
+        .order_by(collate(Recording.object_key, "C"))
     )
     with engine.connect() as connection:
         connection.execute(text("set local statement_timeout = 0"))  # sorting takes as long as it takes

@@ -11,6 +11,7 @@ from sqlalchemy import Delete, Select, TextClause, and_, delete, exists, func, o
 
 from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import AccessEvent, AccessMark, AccessSeal, AccessUnsealed
+from mindtrack_shared.domain.access_events import MarkKind
 
 #: Of Postgres's advisory locks: one at a time adds to the chain, or takes from it.
 CHAIN_LOCK = 0x6163636573735F73
@@ -97,16 +98,33 @@ def permit_forgetting() -> Select[Any]:
     return select(func.set_config("mindtrack.retention", "access_events", True))
 
 
-def forgettable(age: timedelta, limit: int) -> Select[int, UUID, bytes, bool]:
-    """The first links, and of each whether it and its event may go by their age. The very first may be a
-    base: the last link of what was forgotten before, whose event is gone.
+def forgettable(age: timedelta, limit: int) -> Select[int, UUID, bytes, bool, bool]:
+    """The first links; of each, whether it and its event may go by their age, and whether it is the base: the
+    last of those that were forgotten before, whose event is gone.
     """
     old = and_(AccessSeal.sealed_at < after(-age), AccessEvent.at < after(-age))
+    forgotten = select(func.max(AccessMark.seq)).where(AccessMark.kind == MarkKind.FORGOTTEN)
     return (
-        select(AccessSeal.seq, AccessSeal.event_id, AccessSeal.mac, func.coalesce(old, False))
+        select(
+            AccessSeal.seq,
+            AccessSeal.event_id,
+            AccessSeal.mac,
+            func.coalesce(old, False).label("may_go"),
+            func.coalesce(AccessSeal.seq == forgotten.scalar_subquery(), False).label("is_base"),
+        )
         .join(AccessEvent, AccessEvent.id == AccessSeal.event_id, isouter=True)
         .order_by(AccessSeal.seq)
         .limit(limit)
+    )
+
+
+def count_forgettable(age: timedelta) -> Select[int]:
+    old = and_(AccessSeal.sealed_at < after(-age), AccessEvent.at < after(-age))
+    return (
+        select(func.count())
+        .select_from(AccessSeal)
+        .join(AccessEvent, AccessEvent.id == AccessSeal.event_id)
+        .where(old)
     )
 
 

@@ -174,6 +174,8 @@ class Recording(Base):
     microphone: Mapped[str | None]
     app_version: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: When retention removed the object. Asked for by who wants to know: the release before does not.
+    audio_removed_at: Mapped[datetime | None] = mapped_column(deferred=True)
 
     __table_args__ = (
         UniqueConstraint("id", "user_id"),  # lets jobs prove that both belong to the same person
@@ -186,6 +188,7 @@ class Recording(Base):
         Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
         # Finds what was sent before. Not unique: what failed may be sent again.
         Index("ix_recordings_user_id_sha256", "user_id", "sha256"),
+        Index("ix_recordings_with_audio", "id", postgresql_where=text("audio_removed_at is null")),
     )
 
 

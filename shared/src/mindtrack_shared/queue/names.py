@@ -27,6 +27,8 @@ EVALUATE_STANDINGS_TASK = "mindtrack.evaluate-standings"
 SEAL_TASK = "mindtrack.seal"
 #: Periodic: the head of their chain, kept outside of the database.
 ANCHOR_TASK = "mindtrack.anchor"
+#: Periodic removal of what is kept for a while only.
+RETAIN_TASK = "mindtrack.retain"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.

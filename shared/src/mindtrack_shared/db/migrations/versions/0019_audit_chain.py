@@ -1,6 +1,7 @@
-"""Seals of access events: a chain over them that shows what was changed, removed or put in.
+"""Seals of access events, a chain that shows what was changed, removed or put in; and audio that may go.
 
-The previous release goes on adding events: a trigger notes each as not sealed yet, whoever adds it.
+The previous release goes on adding events: a trigger notes each as not sealed yet, whoever adds it. Nobody
+adds recordings while the index is built, for as long as it takes to read them once.
 """
 
 from __future__ import annotations
@@ -90,10 +91,19 @@ def upgrade() -> None:
     op.execute(NOTE_UNSEALED)
     op.execute(REFUSE_REMOVAL)
     op.execute("insert into access_unsealed (event_id) select id from access_events")
+    op.add_column("recordings", sa.Column("audio_removed_at", sa.DateTime(timezone=True)))
+    op.create_index(
+        "ix_recordings_with_audio",
+        "recordings",
+        ["id"],
+        postgresql_where=sa.text("audio_removed_at is null"),
+    )
 
 
 def downgrade() -> None:
     """Go back. Seals are lost; what was written down stays."""
+    op.drop_index("ix_recordings_with_audio", "recordings")
+    op.drop_column("recordings", "audio_removed_at")
     op.execute("drop trigger access_events_note_unsealed on access_events")
     op.execute("drop trigger access_events_kept on access_events")
     op.execute("drop trigger access_events_append_only on access_events")
