@@ -11,8 +11,9 @@ from pydantic_settings import BaseSettings
 
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
 from mindtrack_inference.settings import InferenceSettings, QualitySettings
-from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_scheduler.settings import RetentionSettings, SchedulerSettings
 from mindtrack_shared.settings import (
+    AuditSettings,
     DatabaseSettings,
     IssuerSettings,
     JobSettings,
@@ -41,6 +42,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     IssuerSettings,
     WebhookSettings,
     NotificationSettings,
+    AuditSettings,
     GatewaySettings,
     SignInSettings,
     LimitSettings,
@@ -48,6 +50,7 @@ GROUPS: tuple[type[BaseSettings], ...] = (
     InferenceSettings,
     QualitySettings,
     SchedulerSettings,
+    RetentionSettings,
 )
 
 HEAD = """# Settings

@@ -103,6 +103,22 @@ CASES = {
         {"mindtrack_oldest_due_webhook_seconds": "300x100"},
         {"severity": "warning"},
     ),
+    "MindTrackAccessesUnsealed": Case(
+        {"mindtrack_oldest_unsealed_access_event_seconds": "301x100"},
+        {"mindtrack_oldest_unsealed_access_event_seconds": "300x100"},
+        {"severity": "warning"},
+    ),
+    "MindTrackNoAnchors": Case(
+        {'mindtrack_anchors_total{outcome="failed"}': "0+0.1x100"},
+        {'mindtrack_anchors_total{outcome="failed"}': "0+0.06x100"},
+        {"severity": "warning"},
+    ),
+    "MindTrackKeptTooLong": Case(
+        {"mindtrack_retained_at_seconds": "-21601+60x800"},
+        {"mindtrack_retained_at_seconds": "-21600+60x800"},
+        {"severity": "warning"},
+        after="10h",
+    ),
     "MindTrackNotificationsWait": Case(
         {"mindtrack_oldest_due_notification_seconds": "301x100"},
         {"mindtrack_oldest_due_notification_seconds": "300x100"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,23 +36,25 @@ from factories import (
     subject_of,
 )
 from integration_support import WAV, SignIn, upload, work
-from mindtrack_gateway.erasure import erasing
 from mindtrack_gateway.identity import Role
-from mindtrack_gateway.jobs.deletion import delete_jobs
 from mindtrack_scheduler import burials
+from mindtrack_scheduler import erasures as maintenance
 from mindtrack_scheduler.burials import bury
-from mindtrack_shared.db import grants, users
+from mindtrack_scheduler.erasures import finish_erasures
+from mindtrack_shared.db import erasing, grants, users
+from mindtrack_shared.db.deleting import delete_jobs
 from mindtrack_shared.db.models import (
     Erasure,
 )
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.settings import DatabaseSettings
 from mindtrack_shared.storage import ObjectMissingError, RecordingStore
 
 CONFIRMED = {"confirm": "erase everything"}
 #: Where something about who was erased may stay: an empty shell, who read what, what objects there were, that
 #: it was done.
-STAYS = {"users", "access_events", "tombstones", "erasures"}
+STAYS = {"users", "access_events", "access_unsealed", "tombstones", "erasures"}
 
 
 def erase(client: httpx.Client) -> httpx.Response:
@@ -168,7 +173,7 @@ def test_grants_end_first(
     assert florence.client.get("/v1/patients").json()["items"] == []
 
 
-async def _away(*_: object) -> None:
+def _away(*_: object) -> None:
     raise OperationalError("", {}, psycopg.OperationalError("away"))
 
 
@@ -232,10 +237,10 @@ def test_what_was_left_half_done_is_gone_on_with(
     monkeypatch.setattr(erasing, "BATCH", 3)
     turns = iter(range(99))
 
-    async def breaking(*found: Any) -> Any:  # noqa: ANN401 - as it is called
+    def breaking(*found: Any) -> Any:  # noqa: ANN401 - as it is called
         if next(turns) == 1:
-            await _away()
-        return await delete_jobs(*found)
+            _away()
+        return delete_jobs(*found)
 
     monkeypatch.setattr(erasing, "delete_jobs", breaking)
     assert erase(ada.client).status_code == 503
@@ -247,6 +252,61 @@ def test_what_was_left_half_done_is_gone_on_with(
     told = erased(ada.client)
     assert (told["receipt_id"], told["removed"]["recordings"]) == (str(row.id), 8)
     assert ada.client.get("/v1/jobs").json()["items"] == []
+
+
+#: Erases somebody, and stands still within the second step, having said so.
+STANDS_STILL = """
+import sys, time
+from uuid import UUID
+from sqlalchemy.orm import Session
+from mindtrack_shared.db import erasing
+from mindtrack_shared.db.engine import sync_engine
+from mindtrack_shared.settings import DatabaseSettings
+engine, person = sync_engine(DatabaseSettings(), application_name="killed"), UUID(sys.argv[1])
+erasing.BATCH = 3
+for step in (erasing.begin, erasing.go_on, erasing.go_on):
+    with Session(engine) as session, session.begin():
+        step(session, person)
+        if step is erasing.go_on and erasing.BATCH == 2:
+            print("within", flush=True)
+            time.sleep(60)
+    erasing.BATCH = 2 if step is erasing.go_on else 3
+"""
+
+
+def test_maintenance_finishes_what_was_killed_in_between(  # noqa: PLR0913, PLR0917 - fixtures
+    engine: Engine,
+    store: RecordingStore,
+    database: DatabaseSettings,
+    wakeups: Wakeups,
+    someone: Callable[..., Someone],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ada, florence = someone(), someone(Role.CLINICIAN)
+    keys = [object_key(engine, UUID(upload(ada.client).json()["id"])) for _ in range(7)]
+    add_grant(engine, ada.id, florence.id)
+    environment = os.environ | {"MINDTRACK_DATABASE_URL": database.url.get_secret_value()}
+    command = [sys.executable, "-c", STANDS_STILL, str(ada.id)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "within\n"
+        killed.kill()
+    assert florence.client.get(f"/v1/users/{ada.id}/trends").status_code == 404, "grants ended first"
+    assert len(ada.client.get("/v1/jobs").json()["items"]) == 4, "the step that was cut off left nothing"
+    assert finish_erasures(engine, wakeups) == 0, "somebody may be at it"
+
+    monkeypatch.setattr(maintenance, "GRACE", timedelta(0))
+    monkeypatch.setattr(burials, "GRACE", timedelta(0))
+    assert finish_erasures(engine, wakeups) == 1
+    assert finish_erasures(engine, wakeups) == 0
+
+    assert about(engine, ada.id) <= STAYS
+    with Session(engine) as session:
+        row = session.scalars(select(Erasure).where(Erasure.user_id == ada.id)).one()
+        assert (row.finished_at is not None, row.removed["recordings"]) == (True, 7)
+    assert bury(engine, store) == 7
+    assert not any(is_there(store, key) for key in keys)
+    assert erased(ada.client)["receipt_id"] == str(row.id), "who asks again is told the same"
 
 
 def test_several_who_ask_at_once_share_one_erasure(

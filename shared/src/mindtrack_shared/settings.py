@@ -175,6 +175,27 @@ class JobSettings(BaseSettings):
         return self
 
 
+class AuditSettings(BaseSettings):
+    """How it is made sure that nobody changes what was written down of accesses; for maintenance alone."""
+
+    model_config = group("AUDIT")
+
+    keys_file: Annotated[
+        Path | None,
+        Field(
+            description="Keys that seal access events: a line each, of an id, a space and 64 hexadecimal "
+            "digits; the first seals. Nothing is sealed if unset."
+        ),
+    ] = None
+    anchors_url: Annotated[
+        str | None,
+        Field(
+            description="Where anchors of the chain are kept, as `MINDTRACK_STORAGE_URL`, and reached with "
+            "its credentials: better a bucket with object lock. Beside the recordings if unset."
+        ),
+    ] = None
+
+
 class LogSettings(BaseSettings):
     model_config = group("LOG")
 

@@ -87,6 +87,10 @@ class Layout:
         return self.var / "upload-secret"
 
     @property
+    def audit_keys(self) -> Path:
+        return self.var / "audit-keys"
+
+    @property
     def logs(self) -> Path:
         return self.var / "log"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import make_url
 
 from mindtrack_local import s3
 from mindtrack_local.config import Layout, Service
-from mindtrack_local.files import load_secret, write_private
+from mindtrack_local.files import SECRET_BYTES, load_secret, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
 from mindtrack_local.provider import CLIENT_ID, DISCOVERY
@@ -69,6 +70,7 @@ class Environment:
             **UNREACHABLE_LIMITS,
             "MINDTRACK_INFERENCE_CONCURRENCY": "1",
             "MINDTRACK_WEBHOOK_ALLOW_LOOPBACK": "true",
+            "MINDTRACK_AUDIT_KEYS_FILE": str(self._audit_keys()),
             "MINDTRACK_SCHEDULER_BEAT_FILE": str(self.layout.run / "beat-schedule"),
             **self.overrides,
         }
@@ -101,6 +103,12 @@ class Environment:
         if role is None:
             return self.database_url
         return make_url(self.database_url).set(username=role).render_as_string(hide_password=False)
+
+    def _audit_keys(self) -> Path:
+        """Return the file of keys that seal who read what; make it with one unless it is there."""
+        if not self.layout.audit_keys.exists():
+            write_private(self.layout.audit_keys, f"local {secrets.token_hex(SECRET_BYTES)}\n")
+        return self.layout.audit_keys
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:

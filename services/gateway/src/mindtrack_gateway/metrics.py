@@ -19,7 +19,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mindtrack_gateway.problems import DEPENDENCY_ERRORS
-from mindtrack_shared.db import jobs, notifications, standings, webhooks
+from mindtrack_shared.db import access_seals, jobs, notifications, standings, webhooks
 from mindtrack_shared.db.fence import OBSERVER, Sessions
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 
@@ -86,6 +86,16 @@ OLDEST_DUE_NOTIFICATION_SECONDS = Gauge(
     "For how long the first of them has been due.",
     registry=REGISTRY,
 )
+UNSEALED_ACCESS_EVENTS = Gauge(
+    "mindtrack_unsealed_access_events",
+    "Access events that are not in the audit chain yet: the sealer's backlog.",
+    registry=REGISTRY,
+)
+OLDEST_UNSEALED_ACCESS_EVENT_SECONDS = Gauge(
+    "mindtrack_oldest_unsealed_access_event_seconds",
+    "For how long the first of them has not been.",
+    registry=REGISTRY,
+)
 QUEUE_AUDIO_SECONDS = Gauge(
     "mindtrack_queue_audio_seconds",
     "Audio of jobs that have not ended, by priority; estimated from sizes.",
@@ -109,7 +119,7 @@ async def update_backlog(sessions: Sessions) -> None:
 
     It may be away, or a release behind.
     """
-    found = loads = unrung = due = stale = waiting = None
+    found = loads = unrung = due = stale = waiting = unsealed = None
     with suppress(*DEPENDENCY_ERRORS):
         async with sessions(OBSERVER) as session:
             found = await _rows(session, jobs.backlog())
@@ -118,6 +128,7 @@ async def update_backlog(sessions: Sessions) -> None:
             due = await _rows(session, webhooks.due())
             stale = await _rows(session, standings.backlog())
             waiting = await _rows(session, notifications.due())
+            unsealed = await _rows(session, access_seals.backlog())
     # All at once, as pages may be asked for at the same time.
     _tell_jobs(found)
     _tell_load(loads)
@@ -125,6 +136,7 @@ async def update_backlog(sessions: Sessions) -> None:
     _tell_first(DUE_WEBHOOKS, OLDEST_DUE_WEBHOOK_SECONDS, due)
     _tell_first(DUE_STANDINGS, OLDEST_DUE_STANDING_SECONDS, stale)
     _tell_first(DUE_NOTIFICATIONS, OLDEST_DUE_NOTIFICATION_SECONDS, waiting)
+    _tell_first(UNSEALED_ACCESS_EVENTS, OLDEST_UNSEALED_ACCESS_EVENT_SECONDS, unsealed)
 
 
 async def _rows(

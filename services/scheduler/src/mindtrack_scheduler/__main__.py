@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -163,7 +164,6 @@ def verify(
 ) -> None:
     """Look up the object of every recording; exit with 1 if one is missing or damaged."""
     from collections import Counter
-    from datetime import timedelta
 
     from rich.console import Console
     from rich.progress import Progress
@@ -213,6 +213,30 @@ def rebuild_days() -> None:
         for done, _ in enumerate(rebuild(engine), start=1):
             bars.update(bar, completed=done)
     typer.echo(f"{done} people: days summed up from their analyses", err=True)
+
+
+@app.command()
+def retain(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be removed, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove what was kept for long enough, as maintenance does; tell how much of each class it was."""
+    from mindtrack_scheduler import retention
+    from mindtrack_scheduler.audit.chain import Keys
+    from mindtrack_scheduler.settings import RetentionSettings
+    from mindtrack_shared.settings import AuditSettings
+    from mindtrack_shared.storage import open_store
+
+    configure_logging(LogSettings(), service="retain")
+    engine = sync_engine(DatabaseSettings(), application_name="mindtrack-retain")
+    file = AuditSettings().keys_file
+    keys = None if file is None else Keys.read(file)
+    listed = retention.policies(RetentionSettings(), engine, open_store(StorageSettings()), keys)
+    for name, keep, number in (retention.look if dry_run else retention.retain)(listed):
+        period = "for ever" if keep is None else f"{keep / timedelta(days=1):g} days"
+        typer.echo(f"{name}\t{period}\t{number}")
 
 
 def life_sign() -> LifeSign:

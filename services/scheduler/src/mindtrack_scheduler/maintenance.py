@@ -9,22 +9,27 @@ from typing import Any
 from celery import Celery, signals
 from sqlalchemy import Engine
 
+from mindtrack_scheduler.audit.chain import Keys
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.observability.traces import JobTraces, open_traces
 from mindtrack_shared.queue.celery import celery_app
 from mindtrack_shared.queue.names import (
+    ANCHOR_TASK,
     BURY_TASK,
     EVALUATE_STANDINGS_TASK,
     FORGET_KEYS_TASK,
     MAINTENANCE_QUEUE,
     MEND_DAYS_TASK,
     RESCUE_TASK,
+    RETAIN_TASK,
+    SEAL_TASK,
     SWEEP_TASK,
 )
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import (
+    AuditSettings,
     DatabaseSettings,
     JobSettings,
     LogSettings,
@@ -32,7 +37,7 @@ from mindtrack_shared.settings import (
     StorageSettings,
     TracingSettings,
 )
-from mindtrack_shared.storage import RecordingStore, open_store
+from mindtrack_shared.storage import AnchorStore, RecordingStore, open_anchors, open_store
 
 SERVICE = "scheduler"
 
@@ -62,6 +67,23 @@ def store() -> RecordingStore:
     return open_store(StorageSettings())
 
 
+@cache
+def audit_keys() -> Keys | None:
+    """Return what access events are sealed with, if there is anything.
+
+    Raises:
+        KeysUnusableError: there is, and it is of no use.
+
+    """
+    file = AuditSettings().keys_file
+    return None if file is None else Keys.read(file)
+
+
+@cache
+def anchors() -> AnchorStore:
+    return open_anchors(StorageSettings(), AuditSettings().anchors_url)
+
+
 def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     app = celery_app("mindtrack-scheduler", queue)
     every = {
@@ -71,6 +93,9 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         MEND_DAYS_TASK: settings.mend_every.total_seconds(),
         EVALUATE_STANDINGS_TASK: settings.evaluate_every.total_seconds(),
         SWEEP_TASK: settings.sweep_every.total_seconds(),
+        SEAL_TASK: settings.seal_every.total_seconds(),
+        RETAIN_TASK: settings.retain_every.total_seconds(),
+        ANCHOR_TASK: settings.anchor_every.total_seconds(),
     }
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],

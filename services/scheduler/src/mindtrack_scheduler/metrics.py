@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 RINGS = Counter("mindtrack_rings", "Jobs that the relay rang for.", ["priority"])
 RELAY_FAILURES = Counter(
     "mindtrack_relay_failures", "Rounds of the relay that ended early, by who was away.", ["dependency"]
 )
 SWEPT_UPLOADS = Counter("mindtrack_swept_uploads", "Expired uploads that were removed, used or not.")
+SEALED_EVENTS = Counter("mindtrack_sealed_access_events", "Access events that were sealed.")
+ANCHORS = Counter("mindtrack_anchors", "Anchors of the audit chain, by what came of them.", ["outcome"])
+RETENTION_REMOVED = Counter(
+    "mindtrack_retention_removed", "What was kept for long enough and was removed, by class.", ["data_class"]
+)
+RETAINED_AT = Gauge("mindtrack_retained_at_seconds", "When all classes were gone through last, in Unix time.")
 RESCUED_JOBS = Counter(
     "mindtrack_rescued_jobs", "Jobs that were stuck, by what was done about them.", ["outcome"]
 )

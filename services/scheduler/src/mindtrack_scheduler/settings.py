@@ -70,6 +70,29 @@ class SchedulerSettings(BaseSettings):
             "day did. An alert opens this long after the recording that confirms it, and a little.",
         ),
     ] = timedelta(seconds=2)
+    seal_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for access events to be sealed. What was written down since can "
+            "still be changed unseen.",
+        ),
+    ] = timedelta(seconds=5)
+    anchor_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for an anchor of their chain. What was sealed since can "
+            "still be cut off unseen.",
+        ),
+    ] = timedelta(minutes=5)
+    retain_every: Annotated[
+        Duration,
+        Field(
+            gt=timedelta(0),
+            description="How often beat asks for what was kept for long enough to be removed.",
+        ),
+    ] = timedelta(hours=1)
     notify_concurrency: Annotated[
         int, Field(gt=0, description="Notifications that a deliverer sends at a time.")
     ] = 8
@@ -84,3 +107,39 @@ class SchedulerSettings(BaseSettings):
                 "deliver_lease must be at least twice deliver_timeout, or messages are sent twice"
             )
         return self
+
+
+#: 45 CFR 164.316(b)(2)(i): six years. The database refuses to lose accesses before.
+LEAST_ACCESSES = timedelta(days=6 * 366)
+LEAST_ROWS = timedelta(days=7)
+
+
+class RetentionSettings(BaseSettings):
+    """How long each class of data is kept. What is not here stays until its person deletes it."""
+
+    model_config = group("RETENTION")
+
+    audio: Annotated[
+        Duration | None,
+        Field(
+            ge=timedelta(0),
+            description="How long a recording's audio is kept after its job ended; 0 deletes it as soon as "
+            "there is a result. For ever if unset, until the person deletes it.",
+        ),
+    ] = None
+    deliveries: Annotated[
+        Duration,
+        Field(ge=LEAST_ROWS, description="How long webhooks are kept after they were delivered or given up."),
+    ] = timedelta(days=90)
+    notifications: Annotated[
+        Duration,
+        Field(ge=LEAST_ROWS, description="How long notifications are kept after they were sent or given up."),
+    ] = timedelta(days=90)
+    invitations: Annotated[
+        Duration,
+        Field(ge=LEAST_ROWS, description="How long invitations are kept that nobody redeemed in time."),
+    ] = timedelta(days=365)
+    accesses: Annotated[
+        Duration,
+        Field(ge=LEAST_ACCESSES, description="How long it is kept who read what; six years at least."),
+    ] = timedelta(days=7 * 366)

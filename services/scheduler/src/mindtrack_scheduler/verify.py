@@ -19,8 +19,8 @@ from mindtrack_shared.storage import ListedObject, ObjectMissingError, Recording
 
 #: Rows fetched at a time.
 BATCH = 1000
-#: No recordings yet, or not any more; the sweep removes them.
-UPLOADS = "uploads/"
+#: No recordings yet, or not any more, which the sweep removes; and what is no recording at all.
+OTHERS = ("uploads/", "anchors/")
 #: How long an upload, from its first byte to the commit of its row, may take.
 GRACE = timedelta(hours=1)
 
@@ -58,14 +58,16 @@ def verify(
     """
     settled = datetime.now(UTC) - grace
     # By bytes, as stores sort; a database's own collation is another order.
-    known = select(Recording.object_key, Recording.size_bytes, Recording.sha256).order_by(
-        collate(Recording.object_key, "C")
+    known = (
+        select(Recording.object_key, Recording.size_bytes, Recording.sha256)
+        .where(Recording.audio_removed_at.is_(None))
+        .order_by(collate(Recording.object_key, "C"))
     )
     with engine.connect() as connection:
         connection.execute(text("set local statement_timeout = 0"))  # sorting takes as long as it takes
         # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
         rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
-        objects = (found for found in store.objects() if not found.key.startswith(UPLOADS))
+        objects = (found for found in store.objects() if not found.key.startswith(OTHERS))
         row, found = next(rows, None), next(objects, None)
         while row is not None or found is not None:
             if row is not None and found is not None and row.object_key == found.key:

@@ -8,6 +8,7 @@ one transaction that locks the standing, then shuts the person: nobody adds anyt
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Integer, Select, delete, func, insert, literal_column, select, text
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.sql.dml import Insert, ReturningDelete
 from sqlalchemy.sql.expression import cast
 
+from mindtrack_shared.db.clock import after
 from mindtrack_shared.db.models import (
     Alert,
     DayRollupRecord,
@@ -49,6 +51,15 @@ def begin(user_id: UUID) -> Insert:
 def under_way(user_id: UUID) -> Select[Erasure]:
     """Lock the erasure that is under way: one request at a time goes on with it."""
     return select(Erasure).where(Erasure.user_id == user_id, Erasure.finished_at.is_(None)).with_for_update()
+
+
+def half_done(age: timedelta) -> Select[UUID]:
+    """Persons whose erasure was begun that long ago, and is not finished."""
+    return (
+        select(Erasure.user_id)
+        .where(Erasure.finished_at.is_(None), Erasure.begun_at < after(-age))
+        .order_by(Erasure.begun_at)
+    )
 
 
 def finished(user_id: UUID) -> Select[Erasure]:

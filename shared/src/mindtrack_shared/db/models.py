@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from mindtrack_shared.domain.access_events import LONGEST_ACTION, ActorRole, Outcome
+from mindtrack_shared.domain.access_events import LONGEST_ACTION, ActorRole, MarkKind, Outcome
 from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
@@ -174,6 +174,8 @@ class Recording(Base):
     microphone: Mapped[str | None]
     app_version: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: When retention removed the object. Asked for by who wants to know: the release before does not.
+    audio_removed_at: Mapped[datetime | None] = mapped_column(deferred=True)
 
     __table_args__ = (
         UniqueConstraint("id", "user_id"),  # lets jobs prove that both belong to the same person
@@ -186,6 +188,7 @@ class Recording(Base):
         Index("ix_recordings_user_id_recorded_at", "user_id", "recorded_at"),
         # Finds what was sent before. Not unique: what failed may be sent again.
         Index("ix_recordings_user_id_sha256", "user_id", "sha256"),
+        Index("ix_recordings_with_audio", "id", postgresql_where=text("audio_removed_at is null")),
     )
 
 
@@ -898,6 +901,57 @@ class AccessEvent(Base):
         CheckConstraint("grant_id is null or subject_id is not null", name="grant_of_a_person"),
         # What a person is told.
         Index("ix_access_events_told", "subject_id", "id", postgresql_where=text("grant_id is not null")),
+    )
+
+
+class AccessUnsealed(Base):
+    """That an access event is not in the chain yet. A trigger adds the row, in the event's transaction."""
+
+    __tablename__ = "access_unsealed"
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class AccessSeal(Base):
+    """A link of the chain over access events. Rows are added, and removed by retention alone.
+
+    `mac` is over the link before and all columns of the event, by a key that the database does not know.
+    """
+
+    __tablename__ = "access_seals"
+
+    #: From 1 on, without gaps.
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[UUID] = mapped_column(unique=True)
+    sealed_at: Mapped[datetime]
+    key_id: Mapped[str]
+    mac: Mapped[bytes]
+
+    __table_args__ = (
+        CheckConstraint("seq > 0", name="seq_positive"),
+        CheckConstraint(f"octet_length(mac) = {SHA256_BYTES}", name="mac_length"),
+    )
+
+
+class AccessMark(Base):
+    """Something that was rightly done to the chain as a whole, under its own mac. Rows are added."""
+
+    __tablename__ = "access_marks"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    #: `MarkKind`.
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    #: The last link that was forgotten, or that was there after a restore; and its mac.
+    seq: Mapped[int] = mapped_column(BigInteger)
+    seal: Mapped[bytes]
+    key_id: Mapped[str]
+    mac: Mapped[bytes]
+
+    __table_args__ = (
+        _one_of("kind", MarkKind),
+        CheckConstraint("seq >= 0", name="seq_not_negative"),
+        CheckConstraint(f"octet_length(mac) = {SHA256_BYTES}", name="mac_length"),
     )
 
 

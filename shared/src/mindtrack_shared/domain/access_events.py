@@ -17,3 +17,12 @@ class Outcome(StrEnum):
     ALLOWED = "allowed"
     #: They were told that there is nothing.
     REFUSED = "refused"
+
+
+class MarkKind(StrEnum):
+    """What may rightly be done to the chain over access events."""
+
+    #: Retention removed its beginning.
+    FORGOTTEN = "forgotten"
+    #: A backup was restored, and the chain's end was lost by it.
+    RESTORED = "restored"

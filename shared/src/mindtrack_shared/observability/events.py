@@ -10,6 +10,8 @@ JOB_ACCEPTED = "job_accepted"
 UPLOAD_REPEATED = "upload_repeated"
 #: A claim on an idempotency key could not be given up; its lease will lapse.
 KEY_NOT_FREED = "key_not_freed"
+#: Of a class of data, what was kept for long enough.
+RETENTION_REMOVED = "retention_removed"
 KEYS_FORGOTTEN = "keys_forgotten"
 #: Days of persons that did not hold what was analysed, and do now.
 DAYS_MENDED = "days_mended"

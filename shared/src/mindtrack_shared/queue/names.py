@@ -23,6 +23,12 @@ SWEEP_TASK = "mindtrack.sweep"
 MEND_DAYS_TASK = "mindtrack.mend-days"
 #: Periodic, and often: where trends stand of which something changed, or whose day did.
 EVALUATE_STANDINGS_TASK = "mindtrack.evaluate-standings"
+#: Periodic, and often: seals on access events, in the order in which they were written down.
+SEAL_TASK = "mindtrack.seal"
+#: Periodic: the head of their chain, kept outside of the database.
+ANCHOR_TASK = "mindtrack.anchor"
+#: Periodic removal of what is kept for a while only.
+RETAIN_TASK = "mindtrack.retain"
 MAINTENANCE_QUEUE = "maintenance"
 
 #: Pub/sub channel on which a worker says which job has ended. Put behind the key prefix.

@@ -71,12 +71,12 @@ class RecordingStore:
         """
         if self._signer is None:
             raise RuntimeError("this store signs no URLs")
-        with _translated(key):
+        with translated(key):
             return await obstore.sign_async(self._signer, "PUT", key, expires_in)
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Stream an object into the store. An exception from `chunks` aborts it and passes through."""
-        with _translated(key, missing=StorageUnavailableError):  # it is the bucket that is missing
+        with translated(key, missing=StorageUnavailableError):  # it is the bucket that is missing
             await obstore.put_async(
                 self._backend,
                 key,
@@ -92,7 +92,7 @@ class RecordingStore:
             ObjectMissingError: the key holds no object.
 
         """
-        with _translated(key):
+        with translated(key):
             yield from obstore.get(self._backend, key).stream(min_chunk_size=READ_BYTES)
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
@@ -102,7 +102,7 @@ class RecordingStore:
             ObjectMissingError: the key holds no object.
 
         """
-        with _translated(key):
+        with translated(key):
             found = await obstore.get_async(self._backend, key)
             async for chunk in found.stream(min_chunk_size=READ_BYTES):
                 yield bytes(chunk)
@@ -114,7 +114,7 @@ class RecordingStore:
             ObjectMissingError: the key holds no object.
 
         """
-        with _translated(key):
+        with translated(key):
             return (await obstore.head_async(self._backend, key))["size"]
 
     async def copy(self, key: str, to: str) -> None:
@@ -124,7 +124,7 @@ class RecordingStore:
             ObjectMissingError: the key holds no object.
 
         """
-        with _translated(key):
+        with translated(key):
             await obstore.copy_async(self._backend, key, to)
 
     def objects(self) -> Iterator[ListedObject]:
@@ -147,7 +147,7 @@ class RecordingStore:
             yield found
 
     def _listed(self) -> Iterator[ListedObject]:
-        with _translated("/"):
+        with translated("/"):
             for page in obstore.list(self._backend):
                 for found in page:
                     yield ListedObject(found["path"], found["size"], found["last_modified"])
@@ -155,7 +155,7 @@ class RecordingStore:
     async def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""
         try:
-            with _translated(key):
+            with translated(key):
                 await obstore.delete_async(self._backend, key)
         except ObjectMissingError:
             return
@@ -163,19 +163,20 @@ class RecordingStore:
     def remove(self, key: str) -> None:
         """Do what `delete` does, for callers without an event loop."""
         try:
-            with _translated(key):
+            with translated(key):
                 obstore.delete(self._backend, key)
         except ObjectMissingError:
             return
 
     async def ping(self) -> None:
         """Return if the store answers."""
-        with _translated("/"):
+        with translated("/"):
             await obstore.list_with_delimiter_async(self._backend, prefix="ping")
 
 
 @contextmanager
-def _translated(key: str, missing: type[StorageError] = ObjectMissingError) -> Iterator[None]:
+def translated(key: str, missing: type[StorageError] = ObjectMissingError) -> Iterator[None]:
+    """Raise what backends raise as errors of ours, about a key."""
     try:
         yield
     except (NotFoundError, FileNotFoundError) as error:

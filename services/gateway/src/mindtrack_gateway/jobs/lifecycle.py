@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.deletion import announce, delete_jobs
+from mindtrack_gateway.jobs.announcing import announce
 from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.problems import (
     DeletedError,
@@ -22,6 +22,7 @@ from mindtrack_gateway.problems import (
     documented,
 )
 from mindtrack_shared.db import deletion, jobs, webhooks
+from mindtrack_shared.db.deleting import delete_jobs
 from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import Tombstone
 from mindtrack_shared.domain.jobs import JobStatus
@@ -119,7 +120,7 @@ async def _delete(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombsto
     found = (await session.execute(deletion.to_delete(user_id, job_id=job_id))).all()
     if not found:
         return None
-    (row,) = await delete_jobs(session, user_id, found)
+    (row,) = await session.run_sync(delete_jobs, user_id, found)
     await session.refresh(row)
     return row
 
