@@ -35,6 +35,9 @@ USERS = frozenset({Role.USER})
 CLINICIANS = frozenset({Role.CLINICIAN})
 OPERATORS = frozenset({Role.OPERATOR})
 READERS = USERS | CLINICIANS
+EMERGENCY = frozenset({Role.EMERGENCY})
+#: Of routes that change nothing.
+LOOKERS = READERS | EMERGENCY
 
 
 @dataclass(frozen=True)
@@ -84,19 +87,19 @@ ROWS: dict[str, Row] = {
         label={"label": "Stressed"},
         status=frozenset({409}),
     ),
-    "getFeedback": Row(roles=READERS, scope=Scope.FEEDBACK, names=JOB),
-    "getTrends": Row(roles=READERS, scope=Scope.TRENDS, names=PERSON),
-    "listAnalyses": Row(roles=READERS, scope=Scope.ANALYSES, names=PERSON),
+    "getFeedback": Row(roles=LOOKERS, scope=Scope.FEEDBACK, names=JOB),
+    "getTrends": Row(roles=LOOKERS, scope=Scope.TRENDS, names=PERSON),
+    "listAnalyses": Row(roles=LOOKERS, scope=Scope.ANALYSES, names=PERSON),
     "listPatients": Row(roles=CLINICIANS),
     "getPatientsOverview": Row(roles=CLINICIANS),
     "labelPatient": Row(roles=CLINICIANS, any_scope=True, names=PERSON, body={"label": "Tuesdays"}),
-    "getHistory": Row(roles=READERS, scope=Scope.TRENDS, names=PERSON),
-    "exportHistory": Row(roles=READERS, scope=Scope.TRENDS, names=PERSON),
-    "exportAnalyses": Row(roles=READERS, scope=Scope.ANALYSES, names=PERSON),
-    "listObservations": Row(roles=READERS, scope=Scope.ANALYSES, names=PERSON),
+    "getHistory": Row(roles=LOOKERS, scope=Scope.TRENDS, names=PERSON),
+    "exportHistory": Row(roles=LOOKERS, scope=Scope.TRENDS, names=PERSON),
+    "exportAnalyses": Row(roles=LOOKERS, scope=Scope.ANALYSES, names=PERSON),
+    "listObservations": Row(roles=LOOKERS, scope=Scope.ANALYSES, names=PERSON),
     "createNote": Row(roles=CLINICIANS, scope=Scope.NOTES, names=PERSON, body={"text": "Well."}),
-    "listNotes": Row(roles=READERS, scope=Scope.NOTES, names=PERSON),
-    "getNote": Row(roles=READERS, scope=Scope.NOTES, names=NOTE),
+    "listNotes": Row(roles=LOOKERS, scope=Scope.NOTES, names=PERSON),
+    "getNote": Row(roles=LOOKERS, scope=Scope.NOTES, names=NOTE),
     "changeNote": Row(roles=CLINICIANS, scope=Scope.NOTES, names=NOTE, body={"text": "Better."}),
     "deleteNote": Row(roles=CLINICIANS, scope=Scope.NOTES, names=NOTE),
     "createInvitation": Row(body=INVITED),
@@ -106,9 +109,14 @@ ROWS: dict[str, Row] = {
     "listGrants": Row(roles=READERS),
     "revokeGrant": Row(roles=READERS, names=GRANT),
     "listAccesses": Row(),
+    "breakGlass": Row(
+        roles=EMERGENCY,
+        body={"user_id": UNKNOWN, "reason": "Nobody can be asked just now."},
+        status=frozenset({404}),
+    ),
     "eraseEverything": Row(body={"confirm": "erase everything"}),
-    "listAlerts": Row(roles=READERS, scope=Scope.ALERTS, names=PERSON),
-    "getAlert": Row(roles=READERS, scope=Scope.ALERTS, names=ALERT),
+    "listAlerts": Row(roles=LOOKERS, scope=Scope.ALERTS, names=PERSON),
+    "getAlert": Row(roles=LOOKERS, scope=Scope.ALERTS, names=ALERT),
     "acknowledgeAlert": Row(roles=READERS, scope=Scope.ALERTS, names=ALERT),
     "getNotifications": Row(),
     "setNotifications": Row(body={"enabled": False}),
