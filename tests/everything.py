@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from factories import add_grant, add_history, rise
 from mindtrack_scheduler.standings import evaluate
-from mindtrack_shared.db import alerts, grants, notifications, webhooks
+from mindtrack_shared.db import alerts, emergencies, grants, notifications, webhooks
 from mindtrack_shared.db.models import (
     Feedback,
     IdempotencyKey,
@@ -59,6 +59,7 @@ def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
             ),
             {"clinician": clinician, "person": person, "grant": grant_id},
         )
+        session.execute(emergencies.open_for(clinician, person, "Nobody can be asked just now."))
         session.add(
             IdempotencyKey(
                 user_id=person,

@@ -113,6 +113,12 @@ CASES = {
         {'mindtrack_anchors_total{outcome="failed"}': "0+0.06x100"},
         {"severity": "warning"},
     ),
+    "MindTrackGlassBroken": Case(
+        {"mindtrack_emergencies_total": "0x60 1x60"},
+        {"mindtrack_emergencies_total": "0x10 1x110"},
+        {"severity": "critical"},
+        after="80m",
+    ),
     "MindTrackKeptTooLong": Case(
         {"mindtrack_retained_at_seconds": "-21601+60x800"},
         {"mindtrack_retained_at_seconds": "-21600+60x800"},

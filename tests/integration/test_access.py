@@ -36,6 +36,9 @@ USERS = frozenset({Role.USER})
 CLINICIANS = frozenset({Role.CLINICIAN})
 OPERATORS = frozenset({Role.OPERATOR})
 READERS = USERS | CLINICIANS
+EMERGENCY = frozenset({Role.EMERGENCY})
+#: Of routes that change nothing.
+LOOKERS = READERS | EMERGENCY
 DONE = frozenset({200, 201, 202, 204})
 
 
@@ -99,19 +102,19 @@ ROWS: dict[str, Row] = {
         label={"label": "Stressed"},
         status=frozenset({409}),
     ),
-    "getFeedback": Row(roles=READERS, scope=Scope.FEEDBACK, names=Names.JOB),
-    "getTrends": Row(roles=READERS, scope=Scope.TRENDS, names=Names.PERSON),
-    "listAnalyses": Row(roles=READERS, scope=Scope.ANALYSES, names=Names.PERSON),
+    "getFeedback": Row(roles=LOOKERS, scope=Scope.FEEDBACK, names=Names.JOB),
+    "getTrends": Row(roles=LOOKERS, scope=Scope.TRENDS, names=Names.PERSON),
+    "listAnalyses": Row(roles=LOOKERS, scope=Scope.ANALYSES, names=Names.PERSON),
     "listPatients": Row(roles=CLINICIANS),
     "getPatientsOverview": Row(roles=CLINICIANS),
     "labelPatient": Row(roles=CLINICIANS, any_scope=True, names=Names.PERSON, body={"label": "Tuesdays"}),
-    "getHistory": Row(roles=READERS, scope=Scope.TRENDS, names=Names.PERSON),
-    "exportHistory": Row(roles=READERS, scope=Scope.TRENDS, names=Names.PERSON),
-    "exportAnalyses": Row(roles=READERS, scope=Scope.ANALYSES, names=Names.PERSON),
-    "listObservations": Row(roles=READERS, scope=Scope.ANALYSES, names=Names.PERSON),
+    "getHistory": Row(roles=LOOKERS, scope=Scope.TRENDS, names=Names.PERSON),
+    "exportHistory": Row(roles=LOOKERS, scope=Scope.TRENDS, names=Names.PERSON),
+    "exportAnalyses": Row(roles=LOOKERS, scope=Scope.ANALYSES, names=Names.PERSON),
+    "listObservations": Row(roles=LOOKERS, scope=Scope.ANALYSES, names=Names.PERSON),
     "createNote": Row(roles=CLINICIANS, scope=Scope.NOTES, names=Names.PERSON, body={"text": "Well."}),
-    "listNotes": Row(roles=READERS, scope=Scope.NOTES, names=Names.PERSON),
-    "getNote": Row(roles=READERS, scope=Scope.NOTES, names=Names.NOTE),
+    "listNotes": Row(roles=LOOKERS, scope=Scope.NOTES, names=Names.PERSON),
+    "getNote": Row(roles=LOOKERS, scope=Scope.NOTES, names=Names.NOTE),
     "changeNote": Row(roles=CLINICIANS, scope=Scope.NOTES, names=Names.NOTE, body={"text": "Better."}),
     "deleteNote": Row(roles=CLINICIANS, scope=Scope.NOTES, names=Names.NOTE),
     "createInvitation": Row(body=INVITED),
@@ -121,9 +124,14 @@ ROWS: dict[str, Row] = {
     "listGrants": Row(roles=READERS, tells_former=True),
     "revokeGrant": Row(roles=READERS, names=Names.GRANT),
     "listAccesses": Row(),
+    "breakGlass": Row(
+        roles=EMERGENCY,
+        body={"user_id": UNKNOWN, "reason": "Nobody can be asked just now."},
+        status=frozenset({404}),
+    ),
     "eraseEverything": Row(body={"confirm": "erase everything"}, ends_caller=True),
-    "listAlerts": Row(roles=READERS, scope=Scope.ALERTS, names=Names.PERSON),
-    "getAlert": Row(roles=READERS, scope=Scope.ALERTS, names=Names.ALERT),
+    "listAlerts": Row(roles=LOOKERS, scope=Scope.ALERTS, names=Names.PERSON),
+    "getAlert": Row(roles=LOOKERS, scope=Scope.ALERTS, names=Names.ALERT),
     "acknowledgeAlert": Row(roles=READERS, scope=Scope.ALERTS, names=Names.ALERT),
     "getNotifications": Row(),
     "setNotifications": Row(body={"enabled": False}),

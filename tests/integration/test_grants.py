@@ -23,6 +23,7 @@ from mindtrack_gateway.consent.invitations import ASKED, MOST_INVITATIONS
 from mindtrack_gateway.consent.schemas import NewInvitation
 from mindtrack_gateway.identity import Role
 from mindtrack_shared.db import access_events
+from mindtrack_shared.domain.access_events import ActorRole
 from mindtrack_shared.domain.grants import Scope, code_digest
 from mindtrack_shared.ids import new_id
 
@@ -578,7 +579,9 @@ def test_a_decision_is_one_look_at_an_index(engine: Engine) -> None:
 
 
 def explained(connection: Connection, person: UUID, clinician: UUID) -> str:
-    statement = access_events.decide(clinician, person, Scope.TRENDS, action="getTrends", request_id=None)
+    statement = access_events.decide(
+        clinician, person, Scope.TRENDS, by=[ActorRole.CLINICIAN], action="getTrends", request_id=None
+    )
     compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
     rows = connection.exec_driver_sql(f"explain analyze {compiled}", compiled.construct_params())
     return "\n".join(rows.scalars())

@@ -452,7 +452,9 @@ class Access(Model):
     id: UUID
     at: datetime
     clinician_id: UUID
-    grant_id: UUID
+    #: None where somebody read in an emergency; then there is a `reason`.
+    grant_id: UUID | None = None
+    reason: str | None = None
     #: The operation's name in the interface, such as `getTrends`.
     action: str
     #: `allowed`; or `refused`: the grant did not open it, or not any more.

@@ -27,7 +27,7 @@ from jwt.algorithms import ECAlgorithm
 from mindtrack_local.files import write_private
 from mindtrack_shared.settings import IssuerSettings
 
-Role = Literal["user", "clinician", "operator", "service"]
+Role = Literal["user", "clinician", "operator", "service", "emergency"]
 
 ISSUER = "http://127.0.0.1/mindtrack-local"
 AUDIENCE = "mindtrack"

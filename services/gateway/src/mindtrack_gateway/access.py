@@ -5,8 +5,8 @@ A role opens a kind of route; ownership or a grant opens the rows behind it. Who
 words of an id that never was; so is a clinician whose grant lacks the scope, was revoked or has expired.
 
 A clinician's grant is looked up in each request, by the database's clock, and what came of it is written to
-`access_events` in the transaction that reads. What cannot be written down is not read. Reading one's own is
-nobody's access, and leaves no line.
+`access_events` in the transaction that reads. So is an emergency: who broke the glass may read for an hour.
+What cannot be written down is not read. Reading one's own is nobody's access, and leaves no line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mindtrack_gateway.identity import Principal, Role
 from mindtrack_gateway.problems import ForbiddenError, NotFoundError, ProblemError
 from mindtrack_shared.db import access_events, users
 from mindtrack_shared.db.fence import Fence
-from mindtrack_shared.domain.access_events import Outcome
+from mindtrack_shared.domain.access_events import ActorRole, Outcome
 from mindtrack_shared.domain.grants import Scope
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ def require(principal: Principal, *roles: Role) -> None:
     """
     if principal.roles.isdisjoint(roles):
         raise ForbiddenError(f"This needs the role {' or '.join(f'`{role}`' for role in roles)}.")
+
+
+_ACTORS = {Role.CLINICIAN: ActorRole.CLINICIAN, Role.EMERGENCY: ActorRole.EMERGENCY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class Caller:
         """Their id, if they are a clinician."""
         return self.id if Role.CLINICIAN in self.roles else None
 
+    def acts_as(self, *, reading: bool) -> frozenset[ActorRole]:
+        """Return what opens others' data to them: grants and, when they read, emergencies."""
+        found = {_ACTORS[role] for role in self.roles & _ACTORS.keys()}
+        return frozenset(found if reading else found - {ActorRole.EMERGENCY})
+
 
 @asynccontextmanager
 async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
@@ -83,8 +91,10 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
     *,
     action: str,
     absent: str = NO_SUCH_PERSON,
+    changes: bool = False,
 ) -> AsyncIterator[AsyncSession]:
-    """Open a transaction in which a person's data may be read: by themselves, or by a grant of theirs.
+    """Open a transaction in which a person's data may be read: by themselves, by a grant of theirs, or in an
+    emergency.
 
     Read everything within the block: what is returned from it goes out once the line about it is committed.
 
@@ -95,6 +105,7 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
         scope: what a grant must open.
         action: the operation's id, for the line in `access_events`.
         absent: what to say where there is nothing, in the words of an id that never was.
+        changes: whether something is changed by the way, which no emergency opens.
 
     Raises:
         NotFoundError: there is nothing for the caller; the answer does not tell why.
@@ -104,7 +115,8 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
         async with parts.sessions.begin(Fence.own(person)) as session:
             yield session
         return
-    async with attending(parts, caller, person, scope, action=action, absent=absent) as session:
+    by = caller.acts_as(reading=not changes)
+    async with _deciding(parts, caller, person, scope, by=by, action=action, absent=absent) as session:
         yield session
 
 
@@ -123,11 +135,29 @@ async def attending(  # noqa: PLR0913 - as above
 
     Whoever `adds` something about the person says so: it must not outlast the person's erasure.
     """
-    clinician = caller.as_clinician
-    if clinician is None:
+    by = caller.acts_as(reading=False)
+    async with _deciding(
+        parts, caller, person, scope, by=by, action=action, absent=absent, adds=adds
+    ) as session:
+        yield session
+
+
+@asynccontextmanager
+async def _deciding(  # noqa: PLR0913 - as above
+    parts: Parts,
+    caller: Caller,
+    person: UUID | None,
+    scope: Scope | None,
+    *,
+    by: frozenset[ActorRole],
+    action: str,
+    absent: str,
+    adds: bool = False,
+) -> AsyncIterator[AsyncSession]:
+    if not by:
         raise NotFoundError(absent)
-    asked = access_events.decide(clinician, person, scope, action=action, request_id=request_id())
-    async with parts.sessions(Fence(clinician=clinician, about=person)) as session:
+    asked = access_events.decide(caller.id, person, scope, by=by, action=action, request_id=request_id())
+    async with parts.sessions(Fence(clinician=caller.id, about=person)) as session:
         if adds and person is not None:
             # Before the grant is looked up: whoever erases it waits for us, or we find it gone.
             await session.execute(users.hold(person))

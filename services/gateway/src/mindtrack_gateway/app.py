@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from mindtrack_gateway import analyze, problems
 from mindtrack_gateway.alerts import routes as alerts
 from mindtrack_gateway.analyses import routes as analyses
-from mindtrack_gateway.consent import accesses, grants, invitations
+from mindtrack_gateway.consent import accesses, emergencies, grants, invitations
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.edge import Edge
 from mindtrack_gateway.erasure import routes as erasure
@@ -211,6 +211,7 @@ def create_app() -> FastAPI:
         invitations.router,
         grants.router,
         accesses.router,
+        emergencies.router,
         patients.router,
         history.router,
         notes.router,

@@ -121,6 +121,18 @@ async def current_caller(principal: CurrentPrincipal, parts: PartsDep) -> Caller
     return Caller(await parts.people.user_id(principal.subject), principal.roles)
 
 
+async def current_reader(principal: CurrentPrincipal, parts: PartsDep) -> Caller:
+    """As `current_caller`, and also who may read in an emergency; for routes that change nothing."""
+    access.require(principal, Role.USER, Role.CLINICIAN, Role.EMERGENCY)
+    return Caller(await parts.people.user_id(principal.subject), principal.roles)
+
+
+async def current_emergency(principal: CurrentPrincipal, parts: PartsDep) -> Caller:
+    """Identify who may break the glass. Errors as for `current_caller`."""
+    access.require(principal, Role.EMERGENCY)
+    return Caller(await parts.people.user_id(principal.subject), principal.roles)
+
+
 async def current_clinician(principal: CurrentPrincipal, parts: PartsDep) -> Caller:
     """Identify a clinician; for `access.attending`. Errors as for `current_caller`."""
     access.require(principal, Role.CLINICIAN)
@@ -137,6 +149,8 @@ PartsDep = Annotated[Parts, Depends(parts)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
 CurrentUser = Annotated[UUID, Depends(current_user)]
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
+CurrentReader = Annotated[Caller, Depends(current_reader)]
+CurrentEmergency = Annotated[Caller, Depends(current_emergency)]
 CurrentClinician = Annotated[Caller, Depends(current_clinician)]
 CurrentOperator = Annotated[Principal, Depends(current_operator)]
 

@@ -50,6 +50,8 @@ class Role(StrEnum):
     CLINICIAN = "clinician"
     #: Watches queues and workers, and reads nobody's data.
     OPERATOR = "operator"
+    #: May open one person's data for an hour without a grant, for a reason: break-glass.
+    EMERGENCY = "emergency"
     #: A system that is told when jobs end.
     SERVICE = "service"
 

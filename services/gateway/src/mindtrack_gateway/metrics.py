@@ -40,6 +40,9 @@ LIMITED_REQUESTS = Counter(
     ["class", "scope"],
     registry=REGISTRY,
 )
+EMERGENCIES = Counter(
+    "mindtrack_emergencies", "Times that somebody broke the glass, or tried to.", registry=REGISTRY
+)
 JOBS = Gauge(
     "mindtrack_jobs",
     "Jobs that have not ended, by state and priority.",

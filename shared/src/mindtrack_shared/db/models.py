@@ -33,6 +33,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from mindtrack_shared.domain.access_events import LONGEST_ACTION, ActorRole, MarkKind, Outcome
 from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.analysis import IndeterminateReason
+from mindtrack_shared.domain.emergencies import LASTS, LONGEST_REASON, SHORTEST_REASON
 from mindtrack_shared.domain.emotions import SUM_TOLERANCE, Emotion
 from mindtrack_shared.domain.feedback import (
     GAD7,
@@ -882,6 +883,8 @@ class AccessEvent(Base):
     subject_id: Mapped[UUID | None]
     #: By which it was allowed; of what was refused, the last that there was, if any.
     grant_id: Mapped[UUID | None]
+    #: Instead of a grant, by which it was allowed.
+    emergency_id: Mapped[UUID | None]
     #: The operation's id in the interface.
     action: Mapped[str]
     #: `Outcome`.
@@ -896,11 +899,48 @@ class AccessEvent(Base):
         CheckConstraint(f"action ~ '^[a-zA-Z]{{1,{LONGEST_ACTION}}}$'", name="action_is_a_name"),
         # Whoever reads a list of their own names nobody; each person who is in it has a line of their own.
         CheckConstraint(
-            "outcome = 'refused' or grant_id is not null or subject_id is null", name="allowed_by_a_grant"
+            "outcome = 'refused' or grant_id is not null or emergency_id is not null or subject_id is null",
+            name="allowed_by_a_grant",
         ),
         CheckConstraint("grant_id is null or subject_id is not null", name="grant_of_a_person"),
         # What a person is told.
-        Index("ix_access_events_told", "subject_id", "id", postgresql_where=text("grant_id is not null")),
+        Index(
+            "ix_access_events_told",
+            "subject_id",
+            "id",
+            postgresql_where=text("grant_id is not null or emergency_id is not null"),
+        ),
+    )
+
+
+class Emergency(Base):
+    """That somebody opened a person's data without a grant, and why. Rows are added, and nothing else.
+
+    As in `AccessEvent`, ids are no foreign keys.
+    """
+
+    __tablename__ = "emergencies"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    actor_id: Mapped[UUID]
+    #: Whose data.
+    user_id: Mapped[UUID]
+    #: In the actor's words. The person is told.
+    reason: Mapped[str]
+    opened_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("actor_id <> user_id", name="of_another"),
+        CheckConstraint(
+            f"length(reason) between {SHORTEST_REASON} and {LONGEST_REASON} and reason !~ '[[:cntrl:]]'",
+            name="reason_bounded",
+        ),
+        CheckConstraint(
+            f"expires_at > opened_at and expires_at - opened_at <= interval '{LASTS.seconds} seconds'",
+            name="expires_soon",
+        ),
+        Index("ix_emergencies_actor_id_user_id_id", "actor_id", "user_id", "id"),
     )
 
 
@@ -1168,7 +1208,7 @@ class Notification(Base):
         UniqueConstraint("alert_id", "occasion", "address_id"),  # each is told once
         _one_of("occasion", Occasion),
         _one_of("state", NotificationState),
-        CheckConstraint("(occasion = 'test') = (alert_id is null)", name="alert_unless_test"),
+        CheckConstraint("(occasion = 'opened') = (alert_id is not null)", name="of_an_alert_that_opened"),
         CheckConstraint("attempts >= 0 and attempts <= claims", name="attempts_are_claims"),
         CheckConstraint("(state = 'pending') = (finished_at is null)", name="finished_when_terminal"),
         CheckConstraint("state = 'pending' or lease_expires_at is null", name="leased_while_pending"),

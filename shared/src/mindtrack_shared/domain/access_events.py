@@ -8,9 +8,11 @@ LONGEST_ACTION = 64
 
 
 class ActorRole(StrEnum):
-    """What somebody acted as: the gateway's roles that a grant can open something to."""
+    """What somebody acted as: the gateway's roles to which anything of others is open."""
 
     CLINICIAN = "clinician"
+    #: Without a grant, in an emergency.
+    EMERGENCY = "emergency"
 
 
 class Outcome(StrEnum):

@@ -44,6 +44,8 @@ class Occasion(StrEnum):
     """What a person is notified of. That an alert ended calls for nothing, so it is not among them."""
 
     OPENED = "opened"
+    #: Somebody opened the person's data in an emergency; told when that is over.
+    EMERGENCY = "emergency"
     #: Asked for by the person, to try their addresses out.
     TEST = "test"
 
@@ -74,6 +76,10 @@ _TEXTS = {
     Occasion.OPENED: Text(
         "Something new in your voice diary",
         f"There is something new to read in your voice diary. It can wait for a quiet moment. {_OFF}",
+    ),
+    Occasion.EMERGENCY: Text(
+        "Something new in your voice diary",
+        f"There is a new entry in the list of who read your voice diary. {_OFF}",
     ),
     Occasion.TEST: Text("A test from your voice diary", f"This is a test: messages reach you here. {_OFF}"),
 }

@@ -40,6 +40,8 @@ JOB_DELETED = "job_deleted"
 PERSON_ERASED = "person_erased"
 JOB_DEMOTED = "job_demoted"
 #: A clinician redeemed a code; and a person took a grant back, or a clinician gave it back.
+#: Somebody opened a person's data in an emergency.
+GLASS_BROKEN = "glass_broken"
 GRANT_GIVEN = "grant_given"
 GRANT_REVOKED = "grant_revoked"
 ATTEMPT_FAILED = "attempt_failed"

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from mindtrack_gateway import access
 from mindtrack_gateway.access import Caller
 from mindtrack_gateway.alerts.schemas import AlertPage, AlertView
-from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentCaller, CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -53,7 +53,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     request: Request,
     response: Response,
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[AlertQuery, Query()],
 ) -> AlertPage:
     """Return each with why it opened. At most one of a measure is open at a time.
@@ -76,7 +76,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     "/{user_id}/alerts/{alert_id}", operation_id="getAlert", summary="Look at an alert", responses=OF_ONE
 )
 async def get(
-    user_id: Whose, alert_id: UUID, response: Response, parts: PartsDep, caller: CurrentCaller
+    user_id: Whose, alert_id: UUID, response: Response, parts: PartsDep, caller: CurrentReader
 ) -> AlertView:
     """Return an alert, such as one that a webhook told of. Whose may be read: as for the list."""
     person = caller.named(user_id)
@@ -103,7 +103,13 @@ async def acknowledge(
     """
     person = caller.named(user_id)
     async with access.reading(
-        parts, caller, person, Scope.ALERTS, action="acknowledgeAlert", absent=NO_SUCH_ALERT
+        parts,
+        caller,
+        person,
+        Scope.ALERTS,
+        action="acknowledgeAlert",
+        absent=NO_SUCH_ALERT,
+        changes=True,
     ) as session:
         first = await session.scalar(alerts.acknowledge(alert_id, person, caller.id))
         if first is not None:

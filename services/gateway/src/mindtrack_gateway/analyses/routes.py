@@ -11,7 +11,7 @@ from mindtrack_gateway import access, pages
 from mindtrack_gateway.analyses.cursor import decode, encode
 from mindtrack_gateway.analyses.recorded import RecordedQuery, check_moments
 from mindtrack_gateway.analyses.schemas import AnalysisPage, RecordedAnalysisView
-from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.pages import LINK, PageQuery
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -43,7 +43,7 @@ async def page(  # noqa: PLR0913, PLR0917 - what a page is asked by
     request: Request,
     response: Response,
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[AnalysisQuery, Query()],
 ) -> AnalysisPage:
     """Return a page, without windows. Of yourself, or as a clinician of who granted you `analyses`."""

@@ -29,11 +29,11 @@ async def every(
     user_id: CurrentUser,
     asked: Annotated[PageQuery, Query()],
 ) -> AccessPage:
-    """Return a page of what clinicians read of you, or tried to, by a grant or after one had ended."""
+    """Return a page of what others read of you, or tried to: by a grant, after one, in an emergency."""
     query = access_events.told(user_id, limit=asked.enough, before=asked.before)
     async with parts.sessions(Fence.own(user_id)) as session:
-        rows, last = asked.cut((await session.scalars(query)).all())
+        rows, last = asked.cut((await session.execute(query)).all())
     return AccessPage(
-        items=[AccessView.of(row) for row in rows],
-        next_cursor=lead_on(request, response, last.id if last else None),
+        items=[AccessView.of(row, reason) for row, reason in rows],
+        next_cursor=lead_on(request, response, last[0].id if last else None),
     )

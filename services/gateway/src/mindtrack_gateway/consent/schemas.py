@@ -203,8 +203,13 @@ class AccessView(BaseModel):
     at: datetime
     clinician_id: UUID
     grant_id: Annotated[
-        UUID, Field(description="By which it was allowed; of a refusal, the last you gave them.")
+        UUID | None,
+        Field(
+            description="By which it was allowed; of a refusal, the last you gave them. Null where somebody "
+            "read in an emergency."
+        ),
     ]
+    reason: Annotated[str | None, Field(description="Why somebody read in an emergency, in their words.")]
     #: Not an enumeration: newer releases have other operations.
     action: Annotated[str, Field(description="The operation's id in this interface.", examples=["getTrends"])]
     outcome: Annotated[
@@ -216,13 +221,13 @@ class AccessView(BaseModel):
     ]
 
     @classmethod
-    def of(cls, row: AccessEvent) -> Self:
-        assert row.grant_id is not None  # noqa: S101 - all that is told has one
+    def of(cls, row: AccessEvent, reason: str | None) -> Self:
         return cls(
             id=row.id,
             at=row.at,
             clinician_id=row.actor_id,
             grant_id=row.grant_id,
+            reason=reason,
             action=row.action,
             outcome=Outcome(row.outcome),
         )

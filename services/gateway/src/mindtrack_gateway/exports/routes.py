@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 
 from mindtrack_gateway import access
 from mindtrack_gateway.analyses.recorded import RecordedQuery, check_moments
-from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.exports import columns
 from mindtrack_gateway.exports.columns import Analysed, Column, Day
 from mindtrack_gateway.exports.spreadsheet import MEDIA_TYPE, lines
@@ -59,7 +59,7 @@ def _file(description: str) -> dict[int | str, dict[str, Any]]:
 async def days(
     user_id: UUID | Literal["me"],
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[Period, Query()],
 ) -> StreamingResponse:
     """Send what `getHistory` tells as one table. Of yourself, or as a clinician of who granted `trends`."""
@@ -88,7 +88,7 @@ async def days(
 async def each_analysis(
     user_id: UUID | Literal["me"],
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[RecordedQuery, Query()],
 ) -> StreamingResponse:
     """Send all analyses as one table. Of yourself, or as a clinician of who granted you `analyses`."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway import access
 from mindtrack_gateway.access import Caller
-from mindtrack_gateway.dependencies import CurrentCaller, CurrentPrincipal, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentPrincipal, CurrentReader, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.feedback.schemas import (
     SUPPORT,
     FeedbackGiven,
@@ -133,7 +133,7 @@ async def give(
         200: _example(LISTED),
     },
 )
-async def get(job_id: UUID, response: Response, parts: PartsDep, caller: CurrentCaller) -> FeedbackList:
+async def get(job_id: UUID, response: Response, parts: PartsDep, caller: CurrentReader) -> FeedbackList:
     """Return what holds of a job, whoever said it. What was replaced is not told.
 
     Of your own job, or as a clinician of one of who granted you `feedback`.

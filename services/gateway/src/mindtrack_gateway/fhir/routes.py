@@ -12,7 +12,7 @@ from pydantic import Field
 from mindtrack_gateway import access, pages
 from mindtrack_gateway.analyses.cursor import decode, encode
 from mindtrack_gateway.analyses.recorded import RecordedQuery, check_moments
-from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.fhir.observations import MEDIA_TYPE, bundle
 from mindtrack_gateway.pages import LONGEST_CURSOR, MAX_PAGE
 from mindtrack_gateway.problems import (
@@ -52,7 +52,7 @@ async def search(
     user_id: UUID | Literal["me"],
     request: Request,
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[ObservationQuery, Query()],
 ) -> Response:
     """Return an Observation for each analysis: stress score, indices and well-evidenced biomarkers.

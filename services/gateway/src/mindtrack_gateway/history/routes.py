@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from mindtrack_gateway import access, pages
-from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.history.cursor import decode, encode
 from mindtrack_gateway.history.schemas import HistoryPage, by_day
 from mindtrack_gateway.pages import LINK, LONGEST_CURSOR
@@ -64,7 +64,7 @@ async def page(  # noqa: PLR0913, PLR0917 - what a page is asked by
     request: Request,
     response: Response,
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[HistoryQuery, Query()],
 ) -> HistoryPage:
     """Return days with what was measured on them, by model and microphone.

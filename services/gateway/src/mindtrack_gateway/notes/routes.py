@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway import access
 from mindtrack_gateway.access import Caller
-from mindtrack_gateway.dependencies import CurrentCaller, CurrentClinician, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentClinician, CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.notes.schemas import NotePage, NoteText, NoteView, NoteWithRevisions
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import (
@@ -121,7 +121,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     request: Request,
     response: Response,
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     asked: Annotated[NoteQuery, Query()],
 ) -> NotePage:
     """Return a page: of yourself, all that was written about you; as a clinician, what you wrote yourself."""
@@ -147,7 +147,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     responses=OF_ONE,
 )
 async def get(
-    user_id: UUID | Literal["me"], note_id: UUID, response: Response, parts: PartsDep, caller: CurrentCaller
+    user_id: UUID | Literal["me"], note_id: UUID, response: Response, parts: PartsDep, caller: CurrentReader
 ) -> NoteWithRevisions:
     """Return a note, also a deleted one, to its author and to the person."""
     person = caller.named(user_id)

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from mindtrack_gateway import access
-from mindtrack_gateway.dependencies import CurrentCaller, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.problems import InvalidRequestError, NotFoundError, documented
 from mindtrack_gateway.trends.rendering import Asked, compressed, today
 from mindtrack_gateway.trends.schemas import TrendView
@@ -34,7 +34,7 @@ async def get(  # noqa: PLR0913, PLR0917 - what a trend is asked by
     user_id: UUID | Literal["me"],
     request: Request,
     parts: PartsDep,
-    caller: CurrentCaller,
+    caller: CurrentReader,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS, description="Length of the period that ends today.")] = 7,
     measure: Annotated[
         list[Measure], Query(max_length=len(Measure), description="What to compare with what is usual.")

@@ -15,9 +15,11 @@ export function Accesses({ t, grants }) {
           <time datetime=${each.at}>${moment(each.at)}</time>
           <div>
             ${action(t, each.action)}
+            ${each.reason && html` <span class="badge warn">${t("sharing.emergency")}</span>`}
             ${each.outcome === "refused" && html` <span class="badge warn">${t("sharing.refused")}</span>`}
             <div class="quiet">
               ${purposes.get(each.grant_id) ?? html`${t("sharing.clinician")} <code class="id">${each.clinician_id}</code>`}
+              ${each.reason && html`<br />${each.reason}`}
             </div>
           </div>
         </li>`,
