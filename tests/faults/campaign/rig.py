@@ -44,11 +44,11 @@ DEPLOYED = {
     "MINDTRACK_JOB_RING_AGAIN_AFTER": "60",
     "MINDTRACK_SCHEDULER_RESCUE_EVERY": "15",
 }
-#: The same machinery at a twentieth of that.
+#: The same machinery at a tenth of that, more or less: starved of processors, a heartbeat may be seconds late.
 QUICK = {
-    "MINDTRACK_JOB_LEASE": "3",
+    "MINDTRACK_JOB_LEASE": "6",
     "MINDTRACK_JOB_HEARTBEAT": "1",
-    "MINDTRACK_JOB_RING_AGAIN_AFTER": "3",
+    "MINDTRACK_JOB_RING_AGAIN_AFTER": "5",
     "MINDTRACK_SCHEDULER_RESCUE_EVERY": "1",
 }
 #: Small workers: many of them share few cores.

@@ -144,7 +144,7 @@ def _storage_disk(trial: Trial) -> None:
     statuses = []
     trial.settled()
     with _tmpfs(folder, megabytes=2), trial.crowd.client() as client:
-        for _ in range(trial.rounds(40)):
+        for _ in range(40):
             answer = trial.crowd.send(client, recording(), str(new_id()))
             statuses.append(answer.status_code if answer is not None else 0)
             if len([status for status in statuses if status >= HTTPStatus.BAD_REQUEST]) > 4:

@@ -16,9 +16,10 @@ def database_url(settings: DatabaseSettings) -> URL:
     return make_url(settings.url.get_secret_value()).set(drivername="postgresql+psycopg")
 
 
-#: How many more connections a burst may open, and how long it waits for one.
+#: How many more connections a burst may open, and how long it waits for one. Who waits longer than that waits
+#: for a database in trouble, and says so: clients come back, while requests that are held pile up.
 MAX_OVERFLOW = 5
-POOL_TIMEOUT = 5.0  # seconds
+POOL_TIMEOUT = 1.0  # seconds
 #: `statement_timeout` lives on the server; these notice that the server is gone.
 DEAD_PEER = {
     "connect_timeout": 5,  # seconds
