@@ -44,7 +44,7 @@ DEPLOYED = {
     "MINDTRACK_JOB_RING_AGAIN_AFTER": "60",
     "MINDTRACK_SCHEDULER_RESCUE_EVERY": "15",
 }
-#: The same machinery at a tenth of that, more or less: starved of processors, a heartbeat may be seconds late.
+#: The same machinery, about ten times as fast; where processors are few, a heartbeat may be seconds late.
 QUICK = {
     "MINDTRACK_JOB_LEASE": "6",
     "MINDTRACK_JOB_HEARTBEAT": "1",

@@ -103,7 +103,8 @@ class Trial:
 
     def within(self, what: str, seconds: float, limit: float) -> None:
         """Hold a length of time against its limit."""
-        self.check(f"{what} {seconds:.2g} s (≤ {limit:g} s)", holds=seconds <= limit)
+        digits = 0 if seconds >= 10 else 2
+        self.check(f"{what} {seconds:.{digits}f} s (≤ {limit:g} s)", holds=seconds <= limit)
 
     def posts(self, first: int = 0) -> None:
         """Hold the answers to POST since the so-manieth against what every client may expect."""
