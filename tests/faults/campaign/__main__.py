@@ -36,10 +36,12 @@ def main() -> int:
             for result in trials(chosen, folder, journal, pace, options.share):
                 results.append(result)
                 if not options.keep_page:
-                    report.write(results, load)
+                    report.write(results, load, options.share)
     results.sort(key=lambda result: result.fault.order)
     rows = [report.row(result) for result in results]
-    say(f"\n{report.table(results)}\n\n{report.summary(rows, load)}\nJournal and logs: {folder}")
+    say(
+        f"\n{report.table(results)}\n\n{report.summary(rows, load, options.share)}\nJournal and logs: {folder}"
+    )
     return 0 if all(result.holds or result.skipped for result in results) else 1
 
 

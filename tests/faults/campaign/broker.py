@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
-from faults.campaign.rig import DEPLOYED, until
+from faults.campaign.rig import DEPLOYED, PATIENCE, until
 from faults.campaign.trial import Trial, fault
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.queue.names import DRAIN_QUEUES
@@ -39,7 +39,7 @@ def wiped(trial: Trial) -> None:
     rig = trial.rig
     with rig.without_workers():
         trial.crowd.send_many(trial.rounds(500))
-        until(lambda: not _unrung(trial), within=60, what="a ring for every job")
+        until(lambda: not _unrung(trial), within=PATIENCE, what="a ring for every job")
         with rig.broker() as broker:
             waiting = broker.llen(QUEUE)
             broker.flushall()
@@ -49,7 +49,7 @@ def wiped(trial: Trial) -> None:
     # Whoever is rung for takes the others along: a ring, or a claim without one.
     until(lambda: not _silent(trial, began), within=limit + 60, what="another ring, or a claim, for each")
     trial.within("all rung again or claimed after", time.monotonic() - began, limit)
-    trial.settled(180)
+    trial.settled()
     trial.within("all done after", time.monotonic() - began, limit + 60)
     trial.all_succeeded()
 
@@ -99,7 +99,7 @@ def full(trial: Trial) -> None:
 
 
 def _worked_off(trial: Trial) -> None:
-    trial.note(f"worked off in {trial.settled(180):.0f} s")
+    trial.note(f"worked off in {trial.settled():.0f} s")
     trial.all_succeeded()
 
 
@@ -107,14 +107,14 @@ def _worked_off(trial: Trial) -> None:
 def half_open(trial: Trial) -> None:
     limit = 30.0
     with trial.crowd.sending(per_second=1, at_once=1):
-        until(lambda: len(trial.crowd.jobs) >= 3, within=30, what="jobs")
-        trial.settled(60)
+        until(lambda: len(trial.crowd.jobs) >= 3, within=PATIENCE, what="jobs")
+        trial.settled()
         trial.rig.link("inference", "broker").half_open()
         began, since = time.monotonic(), _now(trial)
         until(lambda: _claimed_of(trial, since) > 0, within=limit + 60, what="a claim")
         trial.within("consuming again after", time.monotonic() - began, limit)
         time.sleep(20 * trial.share)
-    trial.note(f"worked off in {trial.settled(240):.0f} s")
+    trial.note(f"worked off in {trial.settled():.0f} s")
     trial.all_succeeded()
 
 
@@ -165,8 +165,8 @@ def relay_killed(trial: Trial) -> None:
 def _kill_before_stamp(trial: Trial) -> bool:
     rig = trial.rig
     link, relay = rig.link("relay", "database"), rig.process("relay")
-    until(lambda: relay.running, within=60, what="the relay starting again")
-    until(lambda: not _unrung(trial), within=60, what="the relay ringing")
+    until(lambda: relay.running, within=PATIENCE, what="the relay starting again")
+    until(lambda: not _unrung(trial), within=PATIENCE, what="the relay ringing")
     with rig.broker() as broker:
         before = broker.llen(QUEUE)
         link.latency = 0.5
@@ -182,4 +182,4 @@ def _kill_before_stamp(trial: Trial) -> bool:
 
 
 def _soon(condition: Callable[[], bool]) -> None:
-    until(condition, within=30, what="a message")
+    until(condition, within=PATIENCE, what="a message")

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from threading import Thread
 
 from faults.campaign.load import recording
-from faults.campaign.rig import Rig, until
+from faults.campaign.rig import PATIENCE, Rig, until
 from faults.campaign.trial import Trial, fault
 from mindtrack_shared.ids import new_id
 from webhook_receiver import Receiver, answer, receiving, silence
@@ -43,7 +43,7 @@ def gateway_killed(trial: Trial) -> None:
 
 
 def _more_objects(rig: Rig, before: set[str]) -> set[str]:
-    until(lambda: bool(set(rig.objects()) - before), within=30, what="an object")
+    until(lambda: bool(set(rig.objects()) - before), within=PATIENCE, what="an object")
     return set(rig.objects()) - before
 
 
@@ -104,7 +104,7 @@ def _register(trial: Trial, url: str) -> None:
 
 
 def _await_deliveries(trial: Trial, jobs: list[str]) -> None:
-    until(lambda: _delivered(trial, jobs) == len(jobs), within=60, what="deliveries")
+    until(lambda: _delivered(trial, jobs) == len(jobs), within=PATIENCE, what="deliveries")
 
 
 def _delivered(trial: Trial, jobs: list[str]) -> int:
@@ -115,7 +115,7 @@ def _delivered(trial: Trial, jobs: list[str]) -> int:
 
 
 def _await_claim(rig: Rig, job: str) -> None:
-    until(lambda: job in rig.running(), within=60, what="a claim")
+    until(lambda: job in rig.running(), within=PATIENCE, what="a claim")
 
 
 @fault("F24", "a job erased while a worker is at it")
@@ -134,7 +134,7 @@ def erased_meanwhile(trial: Trial) -> None:
             caught += job in rig.running()
             crowd.erase(client, job)
             trial.harmed.append(key)
-    until(lambda: not rig.running(), within=60, what="workers noticing")
+    until(lambda: not rig.running(), within=PATIENCE, what="workers noticing")
     time.sleep(2 * rig.tick)  # for whoever would write late
     left = rig.number(
         "select (select count(*) from jobs where id::text = any(:ids))"

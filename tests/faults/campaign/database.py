@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from faults.campaign.load import recording
 from faults.campaign.proxy import Link
-from faults.campaign.rig import SERVERS, Server, until
-from faults.campaign.trial import SkippedError, Trial, fault
+from faults.campaign.rig import PATIENCE, SERVERS, Server, until
+from faults.campaign.trial import BACKLOG, SkippedError, Trial, fault
 from faults.campaign.workers import tool
 from mindtrack_local.part import Part
 from mindtrack_shared.ids import new_id
@@ -43,8 +43,8 @@ def killed(trial: Trial) -> None:
 def _kill(postgres: Part) -> None:
     restarts = postgres.restarts
     postgres.kill()
-    until(lambda: postgres.restarts > restarts, within=60, what="another start")
-    until(postgres.spec.ready, within=60, what="Postgres")
+    until(lambda: postgres.restarts > restarts, within=PATIENCE, what="another start")
+    until(postgres.spec.ready, within=PATIENCE, what="Postgres")
 
 
 @fault("F12", "COMMIT done, and its answer lost: for the gateway and for workers")
@@ -103,18 +103,18 @@ def partitioned(trial: Trial) -> None:
         caught = 0
         for _ in range(rounds):
             jobs = trial.crowd.send_many(4, seconds=20.0, at_once=1)
-            until(lambda: bool(rig.held(worker)), within=60, what="a claim")
+            until(lambda: bool(rig.held(worker)), within=PATIENCE, what="a claim")
             held = rig.held(worker)
             _ip("link", "set", wire, "down")
             with rig.more_workers(1) as (other,):
                 del other
-                trial.ended({*jobs, *held}, within=90)
+                trial.ended({*jobs, *held}, within=BACKLOG)
             caught += sum(
                 rig.number("select fence from jobs where id::text = :id", id=job) > 1 for job in held
             )
             _ip("link", "set", wire, "up")
         trial.crowd.send_many(4)
-        trial.settled(180)
+        trial.settled()
         worker.stop()
     trial.check(f"{rounds} partitions, {caught} jobs done by others meanwhile", holds=caught > 0)
     trial.all_succeeded()

@@ -15,7 +15,7 @@ import httpx2 as httpx
 import numpy as np
 
 from faults.campaign.journal import UNKNOWN, Accepted, Erased, Journal, Refused, Seen
-from faults.campaign.rig import Rig
+from faults.campaign.rig import PATIENCE, Rig
 from mindtrack_shared.domain.jobs import TERMINAL
 from mindtrack_shared.ids import new_id
 from unit.inference.recordings import encode, voice
@@ -110,7 +110,7 @@ class Crowd:
         return answer
 
     def insist(
-        self, client: httpx.Client, content: bytes, *, within: float = 90.0, priority: str = "interactive"
+        self, client: httpx.Client, content: bytes, *, within: float = PATIENCE, priority: str = "interactive"
     ) -> str:
         """Send a recording under one key until it is promised; return its job."""
         key, deadline = str(new_id()), time.monotonic() + within

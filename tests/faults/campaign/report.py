@@ -48,7 +48,7 @@ def table(results: Iterable[Result]) -> str:
     return "\n".join([*HEAD, *(row(result) for result in results)])
 
 
-def write(results: Sequence[Result], load: float, page: Path = PAGE) -> None:
+def write(results: Sequence[Result], load: float, share: float, page: Path = PAGE) -> None:
     """Put rows into the page; those of faults that were not tried stay as they are."""
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
@@ -56,14 +56,14 @@ def write(results: Sequence[Result], load: float, page: Path = PAGE) -> None:
     rows = {match[1]: match[0] for match in _ROW.finditer(former)}
     rows |= {result.fault.name: row(result) for result in results}
     ordered = [rows[name] for name in sorted(rows, key=lambda name: int(name[1:]))]
-    body = "\n".join(["", *HEAD, *ordered, "", summary(ordered, load), ""])
+    body = "\n".join(["", *HEAD, *ordered, "", summary(ordered, load, share), ""])
     page.write_text(f"{before}{BEGIN}{body}{END}{after}", encoding="utf-8")
 
 
-def summary(rows: Sequence[str], load: float) -> str:
+def summary(rows: Sequence[str], load: float, share: float) -> str:
     accepted, lost = (sum(int(row.split(" | ")[column]) for row in rows) for column in (2, 3))
     day = datetime.now(UTC).date()
     return (
-        f"{accepted} jobs accepted, {lost} lost. Last run {day:%Y-%m-%d}, on {os.cpu_count()} cores"
-        f" with a load of {load:.1f} from others."
+        f"{accepted} jobs accepted, {lost} lost. Last run {day:%Y-%m-%d}, with {share:.0%} of the rounds, on"
+        f" {os.cpu_count()} cores with a load of {load:.1f} from others."
     )

@@ -58,6 +58,8 @@ SMALL = {
     "MINDTRACK_GATEWAY_KEY_LEASE": "2",
     "MINDTRACK_GATEWAY_UPLOAD_IDLE": "3",
 }
+#: How long to wait for what comes in a second or two, on whatever machine.
+PATIENCE = 180.0  # seconds
 ALL_BUT_WORKERS: tuple[Service, ...] = ("gateway", "relay", "deliver", "beat", "maintenance")
 WORKERS = ("inference", "second")
 #: `oom_score_adj` of a decoding child in its cage.
@@ -129,11 +131,12 @@ class Rig(FaultyStack):
     def _spec(self, service: Service) -> ProcessSpec:
         spec = super()._spec(service)
         client: Client = "gateway" if service == "gateway" else "maintenance"
+        spec = replace(spec, ready_within=PATIENCE)
         return detoured(spec, self._addresses("relay" if service == "relay" else client))
 
     def _inference(self, name: str, overrides: Mapping[str, str]) -> ProcessSpec:
         spec = super()._inference(name, overrides)
-        return detoured(replace(spec, grace=60.0), self._addresses("inference"))
+        return detoured(replace(spec, grace=60.0, ready_within=PATIENCE), self._addresses("inference"))
 
     def _addresses(self, client: Client) -> dict[Server, tuple[str, int]]:
         return {server: (HOST, self.links[client, server].port) for server in SERVERS}
@@ -142,7 +145,7 @@ class Rig(FaultyStack):
         """Start one more gateway, told something else; return its base URL."""
         port = self.infrastructure.reserve(name, GATEWAY_PORT)
         told = self.infrastructure.environment.for_gateway(port, {}, None)
-        spec = replace(services.gateway({**told, **overrides}, port), name=name)
+        spec = replace(services.gateway({**told, **overrides}, port), name=name, ready_within=PATIENCE)
         spec = detoured(spec, self._addresses("gateway"))
         self.infrastructure.supervisor.start(spec, same_tier=True)
         return f"http://{HOST}:{port}"

@@ -62,7 +62,7 @@ def storage_away(trial: Trial) -> None:
             with trial.crowd.sending(per_second=2):
                 time.sleep(seconds * trial.share)
                 link.heal()
-            trial.settled(180)
+            trial.settled()
     refused = {entry.status for entry in trial.crowd.refused()} - {0}
     trial.check(
         f"{len(trial.crowd.refused())} POSTs refused, all 503",
@@ -108,7 +108,7 @@ def objects_lost(trial: Trial) -> None:
                 content = bytearray(path.read_bytes())
                 content[len(content) // 2] ^= 1
                 path.write_bytes(content)
-    trial.settled(180)
+    trial.settled()
     ends = rig.rows(
         "select status::text, code, count(*) from jobs where id::text = any(:ids) group by 1, 2", ids=jobs
     )

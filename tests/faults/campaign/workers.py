@@ -14,8 +14,8 @@ from uuid import UUID
 import psutil
 
 from faults.campaign.load import recording
-from faults.campaign.rig import DEPLOYED, until
-from faults.campaign.trial import SkippedError, Trial, fault, percentile
+from faults.campaign.rig import DEPLOYED, PATIENCE, until
+from faults.campaign.trial import BACKLOG, SkippedError, Trial, fault, percentile
 from mindtrack_local.part import Part
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.observability import events
@@ -74,8 +74,8 @@ def _kill_all(trial: Trial, crew: Sequence[Part], kill: Callable[[Part], None]) 
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
             worker.resume()
     trial.note(f"{len(caught)} workers killed")
-    trial.settled(trial.rig.lease * 3 + 120)
-    until(lambda: all(worker.running for worker in crew), within=60, what="workers starting again")
+    trial.settled()
+    until(lambda: all(worker.running for worker in crew), within=PATIENCE, what="workers starting again")
     rows = trial.rig.rows(
         "select id::text, extract(epoch from started_at), extract(epoch from finished_at) from jobs"
     )
@@ -178,7 +178,11 @@ def poison(trial: Trial) -> None:
     killer.start()
     try:
         during = _neighbours(trial)
-        until(lambda: poisoned not in trial.crowd.unfinished(), within=60, what="an end of the poisoned job")
+        until(
+            lambda: poisoned not in trial.crowd.unfinished(),
+            within=PATIENCE,
+            what="an end of the poisoned job",
+        )
     finally:
         over.append(True)
         killer.join()
@@ -202,7 +206,7 @@ def _neighbours(trial: Trial) -> float:
     with trial.crowd.sending(per_second=2):
         time.sleep(20 if trial.share == 1 else 8)
     jobs = [job for job in trial.crowd.jobs if job not in known]
-    trial.ended(set(jobs), within=60)
+    trial.ended(set(jobs), within=BACKLOG)
     rows = trial.rig.rows(
         "select extract(epoch from finished_at - created_at) from jobs where id::text = any(:ids)", ids=jobs
     )
@@ -222,7 +226,7 @@ def _kill_whoever_holds(trial: Trial, job: str, over: list[bool]) -> None:
 
 
 def _await_rescue(trial: Trial, job: str, holder: str) -> None:
-    until(lambda: trial.rig.running().get(job) != holder, within=30, what="a rescue")
+    until(lambda: trial.rig.running().get(job) != holder, within=PATIENCE, what="a rescue")
 
 
 @fault("F17", "workers whose clocks are an hour fast and an hour slow (libfaketime)")
