@@ -39,9 +39,8 @@ def main() -> int:
                     report.write(results, load, options.share)
     results.sort(key=lambda result: result.fault.order)
     rows = [report.row(result) for result in results]
-    say(
-        f"\n{report.table(results)}\n\n{report.summary(rows, load, options.share)}\nJournal and logs: {folder}"
-    )
+    say(f"\n{report.table(results)}\n\n{report.summary(rows, load, options.share)}")
+    say(f"Journal and logs: {folder}")
     return 0 if all(result.holds or result.skipped for result in results) else 1
 
 

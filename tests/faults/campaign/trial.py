@@ -15,8 +15,8 @@ from faults.campaign.rig import QUICK, Rig, until
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 
-#: For how long after a fault a backlog may be worked off; after that, jobs are lost. What must be quicker has a
-#: check of its own: a busy machine is no lost job.
+#: For how long after a fault a backlog may be worked off; what is left then is lost. What must be quicker has
+#: a check of its own: a busy machine is no lost job.
 BACKLOG = 600.0  # seconds
 
 

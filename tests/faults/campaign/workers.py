@@ -122,7 +122,7 @@ def zombies(trial: Trial) -> None:
     rig = trial.rig
     with rig.more_workers(8 if rounds > 16 else 2) as victims:
         before = _late_writes(trial, victims)
-        with trial.crowd.sending(per_second=8, at_once=4):
+        with trial.crowd.sending(per_second=5, at_once=3):
             while effective < rounds:
                 effective += _freeze_and_thaw(trial, victims)
         trial.settled()
@@ -181,7 +181,7 @@ def poison(trial: Trial) -> None:
         until(
             lambda: poisoned not in trial.crowd.unfinished(),
             within=PATIENCE,
-            what="an end of the poisoned job",
+            what="an end of the poison",
         )
     finally:
         over.append(True)
