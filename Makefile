@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients page)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ else
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest $(ALONE)
 endif
+
+faults: $(VENV)/.everything ## Inject every fault into a running stack, judge it, write docs/reliability.md; ONLY=F6,F8
+	@PYTHONPATH=tests $(BIN)/python -m faults.campaign $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .venv-fuzz/.installed: tests/interface/requirements.txt
 	@test -d .venv-fuzz || $(PYTHON) -m venv .venv-fuzz

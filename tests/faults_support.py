@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +14,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mindtrack_client import MindTrack
+from mindtrack_local.config import StackConfig
+from mindtrack_local.part import Part
 from mindtrack_local.stack import Stack
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.db.models import AnalysisRecord, Job
@@ -26,6 +28,23 @@ SAMPLE_RATE = 16_000  # Hz
 
 
 class FaultyStack(Stack):
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__(config)
+        self._added: list[Part] = []
+
+    def add_inference(self, name: str, overrides: Mapping[str, str] | None = None) -> Part:
+        worker = super().add_inference(name, overrides)
+        self._added.append(worker)
+        return worker
+
+    def dismiss_workers(self) -> None:
+        """Stop all workers that were added."""
+        while self._added:
+            worker = self._added.pop()
+            if worker.running:
+                worker.resume()
+                worker.stop()
+
     def client(self) -> MindTrack:
         return MindTrack(self.base_url, self.token("ada"))
 

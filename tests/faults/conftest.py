@@ -1,13 +1,14 @@
-"""A stack whose leases are short, so that recovery takes seconds."""
+"""One stack for all: leases are short, so that recovery takes seconds; what a test adds goes with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from faults_support import FaultyStack
+from integration_support import EMPTY
 from mindtrack_local.config import SERVICES, StackConfig
 
 RECOVER_QUICKLY = {
@@ -18,12 +19,24 @@ RECOVER_QUICKLY = {
 }
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[FaultyStack]:
-    """Everything but a worker: each test adds one when it wants one."""
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
     services = tuple(service for service in SERVICES if service != "inference")
     config = StackConfig(
-        var=tmp_path / "var", services=services, settings_overrides=RECOVER_QUICKLY, durable=True
+        var=tmp_path_factory.mktemp("faults"),
+        services=services,
+        sign_in=False,
+        settings_overrides=RECOVER_QUICKLY,
+        durable=True,
     )
-    with FaultyStack(config) as running:
-        yield running
+    with FaultyStack(config) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(running: FaultyStack) -> Iterator[FaultyStack]:
+    """Everything but a worker: each test adds one when it wants one. No jobs are there."""
+    yield running
+    running.dismiss_workers()
+    with running.session() as session, session.begin():
+        session.execute(text(EMPTY))

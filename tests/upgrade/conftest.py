@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from upgrade import previous
@@ -15,8 +13,3 @@ def previous_release(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
     folder = tmp_path_factory.mktemp("previous")
     previous.unpack(folder)
     return previous.environment(folder)
-
-
-@pytest.fixture
-def var(tmp_path: Path) -> Path:
-    return tmp_path / "var"

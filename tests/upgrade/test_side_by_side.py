@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from faults_support import FaultyStack, another, eventually, talking
-from mindtrack_client import JobStatus, Priority
+from mindtrack_client import JobStatus, MindTrack, Priority
 from mindtrack_local.config import SERVICES, Service, StackConfig
-from mindtrack_local.part import Part
 from mindtrack_shared.db import roles
+from mindtrack_shared.ids import new_id
 from samples import SAMPLES
 from upgrade.previous import PACKAGES, login
 
@@ -31,33 +31,54 @@ UPGRADE: tuple[Service, ...] = ("inference", "relay", "beat", "maintenance", "ga
 #: More than a worker does until the next line runs.
 JOBS_PER_STEP = 6
 
-#: What runs the previous release, with "migrate" for the database's schema.
+#: What runs the previous release.
 MIXTURES = {
     "migrated, nothing replaced": ALL,
     "workers replaced": ALL - {"inference"},
     "only the gateway left": frozenset({"gateway"}),
     "only the worker rolled back": frozenset({"inference"}),
     "only the scheduler rolled back": frozenset({"relay", "beat", "maintenance"}),
-    "a worker ahead of its database": ALL - {"inference"} | {"migrate"},
 }
+
+
+@pytest.fixture(scope="module")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, previous_release: dict[str, str]
+) -> Iterator[FaultyStack]:
+    """On a migrated database; begins with every service of the previous release."""
+    with FaultyStack(config(tmp_path_factory.mktemp("var"), ALL, previous_release)) as running:
+        yield running
 
 
 def config(var: Path, former: frozenset[str], release: Mapping[str, str]) -> StackConfig:
     overrides = {service: {**release, **login(var)} for service in former}
     if "migrate" in former:  # ours have no login yet, either
         overrides = {**dict.fromkeys(SERVICES, login(var)), **overrides}
-    return StackConfig(var=var, durable=False, service_overrides=overrides)
+    return StackConfig(var=var, durable=False, sign_in=False, service_overrides=overrides)
 
 
 @pytest.mark.parametrize("former", MIXTURES.values(), ids=MIXTURES.keys())
 def test_recordings_become_trends(
-    var: Path, previous_release: dict[str, str], tmp_path: Path, former: frozenset[str]
+    stack: FaultyStack, previous_release: dict[str, str], tmp_path: Path, former: frozenset[str]
 ) -> None:
-    torn = tmp_path / "torn.m4a"
-    torn.write_bytes((SAMPLES / "day-2.m4a").read_bytes()[:20_000])
+    rearrange(stack, former, previous_release)
 
-    with FaultyStack(config(var, former, previous_release)) as stack, stack.client() as client:
+    assert runs_former(stack, previous_release) == former
+    serves(stack, tmp_path)
+
+
+def test_a_worker_ahead_of_its_database_serves(tmp_path: Path, previous_release: dict[str, str]) -> None:
+    former = ALL - {"inference"} | {"migrate"}
+    with FaultyStack(config(tmp_path / "var", former, previous_release)) as stack:
         assert runs_former(stack, previous_release) == former - {"migrate"}
+        serves(stack, tmp_path)
+
+
+def serves(stack: FaultyStack, folder: Path) -> None:
+    """Send what will succeed, in either lane, and what will not; each becomes what it must."""
+    torn = folder / "torn.m4a"
+    torn.write_bytes((SAMPLES / "day-2.m4a").read_bytes()[:20_000] + new_id().bytes)
+    with MindTrack(stack.base_url, stack.token(f"person-{new_id()}")) as client:
         spoken = client.submit(SAMPLES / "day-7.m4a")
         imported = client.submit(SAMPLES / "day-2.m4a", priority=Priority.BULK)
         broken = client.submit(torn)
@@ -69,39 +90,55 @@ def test_recordings_become_trends(
 
 
 def test_an_upgrade_and_its_rollback_lose_nothing(
-    var: Path, previous_release: dict[str, str], tmp_path: Path
+    stack: FaultyStack, previous_release: dict[str, str], tmp_path: Path
 ) -> None:
     """Every service is replaced, one by one, and then put back, while jobs are queued."""
     recording = talking(tmp_path / "log.wav", seconds=20)
     jobs: list[UUID] = []
+    rearrange(stack, ALL, previous_release)
 
-    with FaultyStack(config(var, ALL, previous_release)) as stack, stack.client() as client:
+    with stack.client() as client:
         for release, order in (({}, UPGRADE), (previous_release, UPGRADE[::-1])):
             for service in order:
-                role = roles.GATEWAY if service == "gateway" else roles.WORKER
-                variables = {**release, **(login(var) if release else login(var, role))}
                 jobs += [client.submit(another(recording, tmp_path)).id for _ in range(JOBS_PER_STEP)]
                 assert not stack.succeeded(jobs), f"too few jobs: none was left when {service} was replaced"
-                substitute(stack.process(service), previous_release, variables)
+                substitute(stack, [service], previous_release, release)
             assert runs_former(stack, previous_release) == (ALL if release else frozenset())
 
         eventually(lambda: stack.succeeded(jobs), within=180, what="all jobs done")
-        assert stack.analyses_per_job() == dict.fromkeys(jobs, 1)
+        analyses = stack.analyses_per_job()
+        assert {job: analyses[job] for job in jobs} == dict.fromkeys(jobs, 1)
         assert {stack.job(job).attempt for job in jobs} == {1}
 
 
-def substitute(part: Part, former: Mapping[str, str], release: Mapping[str, str]) -> None:
-    """Stop a service as an orchestrator does, and start it from another release."""
-    kept = {name: value for name, value in part.spec.environment.items() if name not in former}
-    part.spec = replace(part.spec, environment={**kept, **release}, grace=60.0)
-    part.stop()
-    part.start()
-    part.wait_ready()
+def rearrange(stack: FaultyStack, former: frozenset[str], release: Mapping[str, str]) -> None:
+    """Have these services run from the previous release, and the others from ours."""
+    now = runs_former(stack, release)
+    substitute(stack, former - now, release, release)
+    substitute(stack, now - former, release, {})
 
 
-def runs_former(stack: FaultyStack, release: Mapping[str, str]) -> set[str]:
+def substitute(
+    stack: FaultyStack, services: Collection[Service], former: Mapping[str, str], release: Mapping[str, str]
+) -> None:
+    """Stop services as an orchestrator does, and start them from another release, by their own logins."""
+    parts = [stack.process(service) for service in services]
+    for service, part in zip(services, parts, strict=True):
+        kept = {name: value for name, value in part.spec.environment.items() if name not in former}
+        role = roles.GATEWAY if service == "gateway" else roles.WORKER
+        own = login(stack.config.var) if release else login(stack.config.var, role)
+        part.spec = replace(part.spec, environment={**kept, **release, **own}, grace=60.0)
+        part.ask_to_stop()
+    for part in parts:
+        part.stop()
+        part.start()
+    for part in parts:
+        part.wait_ready()
+
+
+def runs_former(stack: FaultyStack, release: Mapping[str, str]) -> set[Service]:
     """Return the services whose processes, children included, are told to run from the previous release."""
-    found: set[str] = set()
+    found: set[Service] = set()
     for service in SERVICES:
         process = psutil.Process(stack.process(service).pid)
         told = {each.environ().get("PYTHONPATH") for each in (process, *process.children(recursive=True))}

@@ -21,9 +21,10 @@ def database_url(settings: DatabaseSettings) -> URL:
     return make_url(settings.url.get_secret_value()).set(drivername="postgresql+psycopg")
 
 
-#: How many more connections a burst may open, and how long it waits for one.
+#: How many more connections a burst may open, and how long it waits for one. Who waits longer than that waits
+#: for a database in trouble, and says so: clients come back, while requests that are held pile up.
 MAX_OVERFLOW = 5
-POOL_TIMEOUT = 5.0  # seconds
+POOL_TIMEOUT = 1.0  # seconds
 #: A connection that has rested for longer is asked whether it lives, so that a restarted server costs a round
 #: trip, not a failed request. One that has just worked is believed: that spares every fourth round trip.
 RESTED = 1.0  # seconds
