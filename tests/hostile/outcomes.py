@@ -117,8 +117,8 @@ def summary(outcomes: list[Outcome]) -> str:
     slowest = max(found.cpu_seconds for found in outcomes)
     peak = max(found.peak_mib for found in outcomes)
     return (
-        f"On {time.strftime('%d %B %Y')}, {right} of {len(outcomes)} ended as they should, all in one decoder."
-        f" The slowest took {slowest:.1f} s of the processor's time, and the decoder {peak:.0f} MiB at most.\n"
+        f"On {time.strftime('%d %B %Y')}, {right} of {len(outcomes)} ended as they should, in one decoder. "
+        f"The slowest took {slowest:.1f} s of its time on the processor; its memory came to {peak:.0f} MiB.\n"
     )
 
 
