@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients page)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api fuzz hostile lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ faults: $(VENV)/.everything ## Inject every fault into a running stack, judge it
 
 fuzz-api: $(VENV)/.everything .venv-fuzz/.installed ## Thousands of made-up requests, held to openapi.json
 	@$(BIN)/python tests/interface/run.py --schemathesis $(CURDIR)/.venv-fuzz/bin/schemathesis $(ARGS)
+
+fuzz: $(VENV)/.everything ## Damage 100,000 recordings, and see that each ends rejected or analysed
+	@cd tests && ../$(BIN)/python -m hostile.fuzz $(ARGS)
+
+hostile: $(VENV)/.everything ## Decode bombs and lies; write docs/hostile-audio.md's table
+	@cd tests && ../$(BIN)/python -m hostile.outcomes
 
 lint: $(VENV)/.everything ## Check style, types and layering
 	$(BIN)/ruff check

@@ -33,7 +33,7 @@ AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PYTHON_IMAGE = "mindtrack-airgap/python:3.11"
 #: The release whose Python is 3.11, and what a base image has of it beside the least there can be.
 SUITE = "bookworm"
-PACKAGES = ("ca-certificates", "python3", "python3-venv")
+PACKAGES = ("ca-certificates", "libseccomp2", "python3", "python3-venv")
 #: Of a Debian system, what no container of ours reads.
 SUPERFLUOUS = (
     "usr/share/doc",

@@ -113,6 +113,7 @@ def _write(container: OutputContainer, stream: AudioStream, signal: NDArray[np.f
     channels = np.broadcast_to(np.atleast_2d(signal), (stream.channels, signal.shape[-1]))
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), format="fltp", layout=stream.layout)
     frame.sample_rate = stream.rate
+    frame.pts = 0  # or Vorbis's encoder would count from anywhere
     resampler = av.AudioResampler(
         format=stream.format,
         layout=stream.layout,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import signal
@@ -18,9 +19,10 @@ import numpy as np
 import pytest
 import soxr
 
-from mindtrack_inference.cage import Cage, CageBrokenError, PreparationError, protocol
+from mindtrack_inference.cage import Cage, CageBrokenError, PreparationError, parent, protocol
 from mindtrack_inference.cage.process import environment
 from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.metrics import DECODERS_KILLED
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms, prepare
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_shared.domain.jobs import RejectionCode
@@ -95,7 +97,7 @@ def in_format(form: Format) -> bytes:
 
 
 def silence(seconds: int) -> bytes:
-    return encode(np.zeros(seconds * 16_000, np.float32), Format("flac", "flac"))
+    return encode(np.zeros(seconds * 8_000, np.float32), Format("wav", "pcm_alaw", 8_000))
 
 
 def pid_of(cage: Cage) -> int:
@@ -317,6 +319,111 @@ def test_the_child_is_confined(cage: Cage) -> None:
     assert (process / "oom_score_adj").read_text(encoding="ascii") == "1000\n"
     assert "NoNewPrivs:\t1" in (process / "status").read_text(encoding="ascii")
     assert os.getsid(pid_of(cage)) == cage.pid
+
+
+#: Confined as a child is, each tries one thing.
+CONFINED = """
+import ctypes, os, signal, socket, threading
+from mindtrack_inference.cage.child import _confine
+idle = threading.Event()
+threading.Thread(target=idle.wait, daemon=True).start()
+_confine(64 << 20)
+try:
+    {attempt}
+except OSError as error:
+    os._exit(error.errno)
+os._exit(0)
+"""
+
+
+def exit_status(attempt: str) -> int:
+    code = CONFINED.format(attempt=attempt)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+        timeout=60,
+    ).returncode
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "socket.socket()",
+        "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)",
+        "socket.socket(socket.AF_UNIX)",
+        "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+        "socket.socketpair()",
+        "os.execv('/bin/true', ['true'])",
+        "ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)",
+        "ctypes.CDLL(None).unshare(0x40000000)",
+    ],
+)
+def test_whoever_reaches_out_is_killed(attempt: str) -> None:
+    assert exit_status(attempt) == -signal.SIGSYS
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "os.open('/etc/hostname', os.O_RDONLY)",
+        "os.open('/tmp/x', os.O_WRONLY | os.O_CREAT)",
+        "os.unlink('/tmp/x')",
+        "os.kill(os.getppid(), 0)",
+        "os.fork()",
+        "os.memfd_create('x')",
+        "os.dup(0)",
+        "os.setpriority(os.PRIO_PROCESS, 0, 1)",
+    ],
+)
+def test_whatever_else_is_not_needed_fails(attempt: str) -> None:
+    assert exit_status(attempt) == errno.EPERM
+
+
+def test_what_is_needed_works_when_confined() -> None:
+    assert exit_status("os.lseek(0, 0, os.SEEK_CUR), bytearray(1 << 24), os.read(0, 1)") == 0
+
+
+def test_threads_that_were_there_are_confined_too(cage: Cage) -> None:
+    """A filter is each thread's own unless it is given to all: libraries start theirs before."""
+    threads = [task / "status" for task in Path(f"/proc/{cage.pid}/task").iterdir()]
+    assert len(threads) > 1
+    assert all("Seccomp:\t2" in status.read_text(encoding="ascii") for status in threads)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(signal.SIGSYS, "forbidden"), (signal.SIGPROF, "timeout"), (signal.SIGSEGV, "crash")],
+)
+def test_what_a_child_died_of_is_told(cage: Cage, number: signal.Signals, reason: str) -> None:
+    counted = DECODERS_KILLED.labels(reason)
+    before = counted._value.get()
+    with sent_at_work(pid_of(cage), number), pytest.raises(RecordingRejectedError) as caught:
+        list(cage.prepare([encode(np.tile(voice(), 5))]).chunks())
+    assert caught.value.code is RejectionCode.UNREADABLE
+    assert counted._value.get() == before + 1
+
+
+def test_the_processors_time_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "labour", lambda _: 0.05)
+    with Cage(TERMS) as cage, pytest.raises(RecordingRejectedError, match="in time"):
+        list(cage.prepare([encode(np.tile(voice(), 5))]).chunks())
+
+
+def test_limits_go_by_what_a_file_of_its_size_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def generous(seconds: float) -> float:
+        asked.append(seconds)
+        return 60.0
+
+    monkeypatch.setattr(parent, "labour", generous)
+    with Cage(TERMS) as cage:
+        for size in (0, 1_180, 1 << 20):
+            with pytest.raises(RecordingRejectedError):
+                cage.prepare([bytes(size)])
+    assert asked == [0, 10, TERMS.max_seconds]
 
 
 def test_a_child_that_cannot_start_is_no_recordings_fault(monkeypatch: pytest.MonkeyPatch) -> None:

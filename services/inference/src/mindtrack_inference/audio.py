@@ -6,23 +6,27 @@ filter is the one librosa applies to training data, so models hear in service wh
 Recordings are hostile until decoded:
 
 - Headers are never believed. Decoded samples are counted, and decoding stops at the limit: an hour of
-  silence fits into 20 KiB of FLAC.
+  silence fits into 20 KiB of FLAC. What a header says of the length, or the packets where none does, may
+  refuse a recording before that; one that turns out to be longer or shorter than its header says is refused.
 - Demuxers and decoders come from the lists below, and FFmpeg may open nothing beside the bytes given, so a
   playlist or an external track reference leads nowhere.
 - Neither FFmpeg's messages nor a recording's tags reach a log: PyAV discards the former, we read none of
   the latter.
 
 Damage. A packet that its decoder refuses is skipped, as long as few are (`MAX_DAMAGED_SHARE`); more make the
-recording UNREADABLE. A recording cut short decodes to what is there, because the words before the cut are
-still that person's; only what cannot be read without its end (m4a with the index there) is UNREADABLE.
-Some damage nobody can see: PCM carries no checksum, and a broken Ogg page vanishes without a trace. That
-the bytes are those the client sent is for the upload's checksum to prove, not for a decoder.
+recording UNREADABLE. So is a recording cut short that says how long it was, as a score of half of it would
+pass for one of the whole. One that says nothing (MP3, AAC, AMR, whatever is recorded as a stream) decodes to
+what is there, because the words before the cut are still that person's. Some damage nobody can see: PCM
+carries no checksum, and FFmpeg takes a WAV's length from the bytes that are left. That the bytes are those
+the client sent is for the upload's checksum to prove, not for a decoder.
 """
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 from typing import BinaryIO, NamedTuple, TypeAlias
@@ -35,9 +39,11 @@ from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.preparation import MIN_BYTES_PER_SECOND
 from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.jobs import RejectionCode
 
@@ -70,8 +76,18 @@ DECODERS = (
 PROBE_BYTES = "4096"
 #: Where a WAV says what it is.
 _RIFF, _WAV = slice(4), slice(8, 12)
+#: FFmpeg prepares a decoder for each. A phone's video has up to seven, most of them no sound.
+MAX_STREAMS = 16
+#: What FFmpeg calls the containers that say how long their sound is. AMR and ADTS do not, and of an MP3
+#: nobody can tell whether FFmpeg read that or guessed it.
+_CLAIMING = frozenset({"wav", "flac", "ogg", "mov", "matroska"})
+#: Seconds by which a recording may differ from what it says: 2 %, at most 1 s, and no less than what codecs
+#: add at both ends.
+MIN_SLACK, MAX_SLACK, SLACK_SHARE = Fraction(1, 4), Fraction(1), Fraction(2, 100)
 #: Hz. Below telephone speech the model hears nothing useful; above, no phone records.
 MIN_RATE, MAX_RATE = 8_000, 192_000
+#: 7.1. A second of 255 channels would take hundreds of megabytes.
+MAX_CHANNELS = 8
 #: Share of packets that may be damaged: 2 % of a minute is about a second of speech lost.
 MAX_DAMAGED_SHARE = 0.02
 #: One more may always be: a cut recording ends in a torn packet.
@@ -91,25 +107,88 @@ class _Block(NamedTuple):
     samples: Waveform
 
 
+@dataclass(slots=True)
+class _Damage:
+    """What was skipped of a recording."""
+
+    packets: int = 0
+    damaged: int = 0
+    seconds: Fraction = Fraction(0)
+
+
 def decode(source: bytes | BinaryIO, *, max_seconds: float) -> Waveform:
     """Decode the first audio stream of a recording, mixed down to mono at 16 kHz.
 
     `source` as a file must be seekable: an m4a keeps its index at the end.
 
     Raises:
-        RecordingRejectedError: UNREADABLE, NO_AUDIO, or TOO_LONG once more than `max_seconds` were decoded.
+        RecordingRejectedError: UNREADABLE; NO_AUDIO; TOO_LONG if it says that it is longer than
+            `max_seconds`, or once more were decoded; MOSTLY_SILENCE if it has too few bytes for that.
 
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
+    size = file.seek(0, os.SEEK_END)
     try:
         with _open(file) as container:
-            blocks = _blocks(_frames(container, _first_audio(container)))
-            waveform = joined(_resample(_limit(blocks, max_seconds)))  # (samples,)
+            bounds = _Bounds(_claimed(container, _first_audio(container)), size, max_seconds)
+            if bounds.promised is not None:
+                return _decoded(container, bounds)
+            _count(container, bounds)
+        with _open(file) as container:
+            return _decoded(container, bounds)
     except av.FFmpegError as error:
         # The chain is cut because the error would carry the file's name into a traceback.
         raise _unreadable(f"FFmpeg gave up with {type(error).__name__}") from None
+
+
+class _Bounds:
+    """How long a recording may turn out to be, from what it promises, its size and what is accepted.
+
+    Raises:
+        RecordingRejectedError: it promises too much.
+
+    """
+
+    def __init__(self, promised: Fraction | None, size: int, max_seconds: float) -> None:
+        self.promised = promised
+        self._max_seconds = max_seconds
+        self._densest = Fraction(size, MIN_BYTES_PER_SECOND)
+        if promised is not None:
+            self._check_accepted(promised)
+
+    def check(self, seconds: Fraction) -> None:
+        """Refuse a recording of which so much was decoded, and more may follow."""
+        if self.promised is not None and seconds > self.promised + self._slack:
+            raise _unreadable("it is longer than it says")
+        self._check_accepted(seconds)
+
+    def check_end(self, seconds: Fraction) -> None:
+        """Refuse a recording that ended after so many seconds."""
+        if self.promised is not None and seconds < self.promised - self._slack:
+            raise _unreadable("it is shorter than it says")
+
+    @property
+    def _slack(self) -> Fraction:
+        return max(MIN_SLACK, min(MAX_SLACK, SLACK_SHARE * (self.promised or 0)))
+
+    def _check_accepted(self, seconds: Fraction) -> None:
+        if seconds > self._densest:
+            raise RecordingRejectedError(
+                RejectionCode.MOSTLY_SILENCE, f"it has less than {MIN_BYTES_PER_SECOND} bytes per second"
+            )
+        if seconds > self._max_seconds:
+            raise RecordingRejectedError(
+                RejectionCode.TOO_LONG, f"it is longer than {self._max_seconds:g} s", needed=self._max_seconds
+            )
+
+
+def _decoded(container: InputContainer, bounds: _Bounds) -> Waveform:
+    damage = _Damage()
+    blocks = _blocks(_frames(container, _first_audio(container), damage))
+    waveform = joined(_resample(_limit(blocks, bounds)))  # (samples,)
     if not waveform.size:
         raise _unreadable("no sample could be decoded")
+    bounds.check_end(Fraction(waveform.size, SAMPLE_RATE) + damage.seconds)
     return waveform
 
 
@@ -118,6 +197,7 @@ def _unreadable(detail: str) -> RecordingRejectedError:
 
 
 def _open(file: BinaryIO) -> InputContainer:
+    file.seek(0)
     head = file.read(_WAV.stop)
     file.seek(0)
     return av.open(
@@ -128,6 +208,9 @@ def _open(file: BinaryIO) -> InputContainer:
             "format_whitelist": ",".join(DEMUXERS),
             "codec_whitelist": ",".join(DECODERS),
             "protocol_whitelist": "",
+            "max_streams": str(MAX_STREAMS),
+            # Or each stretch that an edit list plays would copy the index: 700,000 of them took 250 MiB.
+            "advanced_editlist": "0",
         },
         metadata_errors="replace",  # a tag in an odd encoding is no reason to refuse a voice
     )
@@ -145,28 +228,56 @@ def _first_audio(container: InputContainer) -> AudioStream:
     return stream
 
 
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+def _claimed(container: InputContainer, stream: AudioStream) -> Fraction | None:
+    """Return the seconds that a header gives to the sound; None if it does not say, or not of the sound."""
+    if _CLAIMING.isdisjoint(container.format.name.split(",")):
+        return None
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = stream.duration * stream.time_base
+    elif container.duration is not None and len(container.streams) == 1:
+        seconds = Fraction(container.duration, av.time_base)
+    else:
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _count(container: InputContainer, bounds: _Bounds) -> None:
+    """Refuse a recording whose packets say that they are too long together. Decodes nothing."""
+    seconds = Fraction(0)
+    for packet in container.demux(_first_audio(container)):
+        seconds += _seconds(packet)
+        bounds.check(seconds)
+
+
+def _seconds(packet: Packet[AudioStream]) -> Fraction:
+    return (packet.duration or 0) * packet.time_base
+
+
+def _frames(container: InputContainer, stream: AudioStream, damage: _Damage) -> Iterator[AudioFrame]:
     """Decode packet by packet, skipping the few that are damaged."""
-    packets = damaged = 0
     for packet in container.demux(stream):
-        packets += 1
+        damage.packets += 1
         try:
             yield from packet.decode()
         except av.FFmpegError:  # not only InvalidDataError: decoders leak stray codes on damaged input
-            damaged += 1
-    if damaged > FREE_DAMAGED_PACKETS + MAX_DAMAGED_SHARE * packets:
-        raise _unreadable(f"{damaged} of {packets} packets are damaged")
+            damage.damaged += 1
+            damage.seconds += _seconds(packet)
+    if damage.damaged > FREE_DAMAGED_PACKETS + MAX_DAMAGED_SHARE * damage.packets:
+        raise _unreadable(f"{damage.damaged} of {damage.packets} packets are damaged")
 
 
 def _blocks(frames: Iterable[AudioFrame]) -> Iterator[_Block]:
     """Gather frames to blocks of about a second: a codec's frames are so short that handling each would cost
     more than decoding it.
     """
-    for (rate, _, _), run in groupby(
-        frames, key=lambda frame: (frame.rate, frame.format.name, frame.layout.name)
+    for (rate, channels, _, _), run in groupby(
+        frames,
+        key=lambda frame: (frame.rate, frame.layout.nb_channels, frame.format.name, frame.layout.name),
     ):
         if not MIN_RATE <= rate <= MAX_RATE:
             raise _unreadable(f"its sampling rate is {rate} Hz")
+        if channels > MAX_CHANNELS:
+            raise _unreadable(f"it has {channels} channels")
         gathered = AudioFifo()
         for frame in run:
             frame.pts = None  # or gaps would be refused
@@ -194,14 +305,11 @@ def _to_mono(frame: AudioFrame) -> Waveform:
     return mono
 
 
-def _limit(blocks: Iterable[_Block], max_seconds: float) -> Iterator[_Block]:
+def _limit(blocks: Iterable[_Block], bounds: _Bounds) -> Iterator[_Block]:
     seconds = Fraction(0)  # floats would drift past a limit that the recording just meets
     for block in blocks:
         seconds += Fraction(block.samples.size, block.rate)
-        if seconds > max_seconds:
-            raise RecordingRejectedError(
-                RejectionCode.TOO_LONG, f"it is longer than {max_seconds:g} s", needed=max_seconds
-            )
+        bounds.check(seconds)
         yield block
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mindtrack_inference.audio import Waveform
     from mindtrack_shared.bundles import BundleManifest
 
+#: Recordings with fewer hold next to nothing but silence: no accepted codec speaks at less than 594 (AMR at
+#: 4.75 kbit/s), and a fifth of a recording must be speech. An hour of silence in FLAC has 3 to 60.
+MIN_BYTES_PER_SECOND = 118
 #: Windows handed over at once.
 CHUNK_WINDOWS = 8
 

@@ -1,7 +1,6 @@
 """What runs in the cage: `python -m mindtrack_inference.cage.child`, with pipes for its input and output.
 
-Nothing is read from a recording before everything is loaded and every limit is set. A limit on CPU time is
-not among them, as it would count all recordings together: the parent's clock bounds each one.
+Nothing is read from a recording before everything is loaded and every limit is set.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from mindtrack_inference import speech
-from mindtrack_inference.cage import protocol
+from mindtrack_inference.cage import protocol, syscalls
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, ModelInput, Terms, prepare
 from mindtrack_shared.bundles import SAMPLE_RATE
@@ -50,6 +49,8 @@ def main() -> None:
         _send(answers, protocol.Ready())
         while (request := _read(questions)) is not None:
             asked = protocol.Request.model_validate_json(request)
+            # RLIMIT_CPU would count all recordings together; this counts one's, and kills.
+            signal.setitimer(signal.ITIMER_PROF, asked.cpu_seconds)
             _send(answers, protocol.Ready())
             with open(setup.recording, "rb", closefd=False) as recording:
                 recording.seek(0)
@@ -160,7 +161,7 @@ def _wav(waveform: Waveform) -> bytes:
 
 
 def _confine(headroom: int) -> None:
-    """Give up what decoding does not need: files, more memory than `headroom`, processes, privileges."""
+    """Give up what decoding does not need: files, network, memory beyond `headroom`, other processes."""
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")  # the first to go
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_SET_DUMPABLE, 0)
@@ -173,6 +174,7 @@ def _confine(headroom: int) -> None:
         (resource.RLIMIT_NOFILE, DESCRIPTORS),
     ):
         resource.setrlimit(limit, (value, value))
+    syscalls.restrict()
 
 
 def _address_space() -> int:

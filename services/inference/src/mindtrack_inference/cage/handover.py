@@ -16,13 +16,17 @@ class Handover:
     def __init__(self) -> None:
         self._file = os.memfd_create("recording")
 
-    def put(self, chunks: Iterable[bytes]) -> None:
-        """Take a recording as it comes, in place of the one before. What `chunks` raises passes through."""
+    def put(self, chunks: Iterable[bytes]) -> int:
+        """Take a recording as it comes, in place of the one before; return how many bytes it has.
+
+        What `chunks` raises passes through.
+        """
         self.clear()
         for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
+        return os.lseek(self._file, 0, os.SEEK_CUR)
 
     def clear(self) -> None:
         """Give its memory back."""

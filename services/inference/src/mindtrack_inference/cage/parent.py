@@ -19,7 +19,13 @@ from mindtrack_inference.cage import protocol
 from mindtrack_inference.cage.handover import Handover
 from mindtrack_inference.cage.process import CageBrokenError, Child, LostError, Reason
 from mindtrack_inference.errors import RecordingRejectedError
-from mindtrack_inference.preparation import CHUNK_WINDOWS, LaneExceededError, Prepared, Terms
+from mindtrack_inference.preparation import (
+    CHUNK_WINDOWS,
+    MIN_BYTES_PER_SECOND,
+    LaneExceededError,
+    Prepared,
+    Terms,
+)
 from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.jobs import RejectionCode
 from mindtrack_shared.observability import events
@@ -34,6 +40,8 @@ HEADROOM_PER_SECOND = 192_000
 #: Seconds, and seconds for each second of audio. Preparing an hour took 101 s (54 MiB of FLAC, three busy
 #: processes per core). Whoever is cut off is told that the recording cannot be read, so be generous.
 BASE_PATIENCE, PATIENCE_PER_SECOND = 60.0, 0.2
+#: The same of the processor's time, which a busy machine does not stretch: the hour took 34 s of it.
+BASE_LABOUR, LABOUR_PER_SECOND = 10.0, 0.05
 
 
 class PreparationError(Exception):
@@ -45,6 +53,7 @@ _DETAILS = {
     Reason.TIMEOUT: "it could not be decoded in time",
     Reason.MEMORY: "its decoder ran out of memory",
     Reason.PROTOCOL: "its decoder gave an answer that makes no sense",
+    Reason.FORBIDDEN: "its decoder tried what no decoder does",
 }
 
 
@@ -55,7 +64,7 @@ class Cage:
         terms: what a recording must be like, and how it is cut.
         lane_seconds: the longest recording that is taken without `LaneExceededError`; any when None.
         time_limit: seconds for decoding and measuring a recording, and for each chunk of its windows; from
-            `terms` when None.
+            `terms` and the recording's size when None.
         headroom_bytes: address space of the child beyond what it has after loading; from `terms` when None.
         start_limit: seconds for a child to start.
 
@@ -72,7 +81,7 @@ class Cage:
     ) -> None:
         self._terms = terms
         self._lane_seconds = lane_seconds
-        self._time_limit = patience(terms.max_seconds) if time_limit is None else time_limit
+        self._time_limit = time_limit
         self._headroom = headroom(terms.max_seconds) if headroom_bytes is None else headroom_bytes
         self._start_limit = start_limit
         # PR_SET_PDEATHSIG goes by threads: a child dies with the one that started it, so that must stay.
@@ -150,12 +159,14 @@ class Cage:
 
         """
         lane = self._lane_seconds if max_seconds is None else max_seconds
-        limit = self._time_limit if timeout is None else timeout
         if prompt_ended_seconds is not None and not math.isfinite(prompt_ended_seconds):
             prompt_ended_seconds = None  # as `biomarkers.timing.latency` takes it
-        request = protocol.Request(prompt_ended_seconds=prompt_ended_seconds, lane_seconds=lane)
         self.start()  # whoever still works on the recording before must not see this one
-        self._handover.put(recording)
+        longest = min(self._handover.put(recording) / MIN_BYTES_PER_SECOND, self._terms.max_seconds)
+        limit = timeout or self._time_limit or patience(longest)
+        request = protocol.Request(
+            prompt_ended_seconds=prompt_ended_seconds, lane_seconds=lane, cpu_seconds=labour(longest)
+        )
         child = self._listening(request, limit)
         try:
             answer = _answer(child.read(protocol.MAX_HEADER, time.monotonic() + limit))
@@ -267,6 +278,11 @@ def headroom(max_seconds: float) -> int:
 def patience(max_seconds: float) -> float:
     """Seconds after which a recording of up to `max_seconds` is hopeless, even on a busy machine."""
     return BASE_PATIENCE + PATIENCE_PER_SECOND * max_seconds
+
+
+def labour(max_seconds: float) -> float:
+    """Seconds of the processor's time after which a recording of up to `max_seconds` is hopeless."""
+    return BASE_LABOUR + LABOUR_PER_SECOND * max_seconds
 
 
 def _answer(frame: bytearray) -> protocol.Answer:

@@ -53,6 +53,16 @@ class Reason(StrEnum):
     MEMORY = "memory"
     #: It said what makes no sense.
     PROTOCOL = "protocol"
+    #: It made a system call that nothing of ours makes, as whoever took it over would.
+    FORBIDDEN = "forbidden"
+
+
+#: Exit statuses that say why.
+_FATES = {
+    protocol.OUT_OF_MEMORY: Reason.MEMORY,
+    -signal.SIGPROF: Reason.TIMEOUT,
+    -signal.SIGSYS: Reason.FORBIDDEN,
+}
 
 
 class LostError(Exception):
@@ -156,7 +166,7 @@ class Child:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
             return Reason.PROTOCOL
-        return Reason.MEMORY if status == protocol.OUT_OF_MEMORY else Reason.CRASH
+        return _FATES.get(status, Reason.CRASH)
 
 
 def _open(pipe: IO[bytes] | None) -> int:

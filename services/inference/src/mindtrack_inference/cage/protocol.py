@@ -50,6 +50,8 @@ class Setup(_Message):
 class Request(_Message):
     prompt_ended_seconds: float | None
     lane_seconds: float | None
+    #: Of the processor's time; then it is killed.
+    cpu_seconds: Annotated[float, Field(gt=0)]
 
 
 class Ready(_Message):

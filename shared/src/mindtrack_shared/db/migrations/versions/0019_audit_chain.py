@@ -113,7 +113,7 @@ def _fence() -> None:
         opens = f"""
             select from emergencies e where e.actor_id = {ACTOR} and e.user_id = {table}.user_id
             and e.expires_at > statement_timestamp()
-        """  # noqa: S608 - constants
+        """
         op.execute(f"create policy emergency on {table} for select to {GATEWAY} using (exists ({opens}))")
     for table, columns in {"access_unsealed": "event_id", "access_events": "id, at"}.items():
         op.execute(f"create policy observer on {table} for select to {OBSERVER} using (true)")
