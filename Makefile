@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients page)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test fuzz-api lint format settings openapi biomarkers alerts dashboards lock sbom audit bundled manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ audit: $(VENV)/.supply ## Look up known vulnerabilities of what images hold; fai
 	@for lock in $(filter-out %/torch-cpu.lock,$(LOCKS)); do \
 		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $$lock || failed=1; \
 	done; test -z "$$failed"
+
+bundled: $(VENV)/.everything ## Write docs/supply-chain.md's list of C libraries inside wheels
+	@$(BIN)/python deploy/docker/bundled.py
 
 manifests: $(VENV)/.everything ## Render the Kubernetes manifests and check them against its schemas
 	@$(BIN)/python tests/deploy/manifests.py
