@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients page)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api fuzz hostile lint format settings openapi biomarkers alerts dashboards lock sbom audit manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api fuzz hostile lint format settings openapi biomarkers alerts dashboards lock sbom audit bundled manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ env: $(VENV)/.serving ## Write .env for docker-compose.yml: new secrets, a token
 	@$(BIN)/mindtrack-local dotenv
 
 compose-# Each process starts servers of its own. Tests that kill, starve or watch a whole stack have the machine to themselves.
-SIDE_BY_SIDE := tests/unit tests/deploy tests/integration tests/e2e
+SIDE_BY_SIDE := tests/unit tests/hostile tests/deploy tests/integration tests/e2e
 ALONE := tests/browser tests/upgrade tests/faults
 
 test: $(VENV)/.everything ## Run docker-compose.yml, built without a registry, and restart it under load
@@ -127,6 +127,9 @@ audit: $(VENV)/.supply ## Look up known vulnerabilities of what images hold; fai
 	@for lock in $(filter-out %/torch-cpu.lock,$(LOCKS)); do \
 		echo "$$lock"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement $$lock || failed=1; \
 	done; test -z "$$failed"
+
+bundled: $(VENV)/.everything ## Write docs/supply-chain.md's list of C libraries inside wheels
+	@$(BIN)/python deploy/docker/bundled.py
 
 manifests: $(VENV)/.everything ## Render the Kubernetes manifests and check them against its schemas
 	@$(BIN)/python tests/deploy/manifests.py
