@@ -58,7 +58,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class LoginSettings(BaseSettings):
-    """With what services log in to the database. Only the migration reads this, and only where it makes logins."""
+    """With what services log in to the database. The migration reads this, where it is to make the logins."""
 
     model_config = group("LOGIN")
 

@@ -131,7 +131,9 @@ class Stack:
             case "inference":
                 return self._inference(service, self._told(service))
             case _:
-                return services.scheduler(service, {**variables.variables(roles.WORKER), **self._told(service)})
+                return services.scheduler(
+                    service, {**variables.variables(roles.WORKER), **self._told(service)}
+                )
 
     def _told(self, service: Service) -> dict[str, str]:
         """Return what is a service's own."""

@@ -1,4 +1,4 @@
-"""The database's roles: none of them owns anything, and each may do what its services need (migration 0017)."""
+"""The database's roles: none owns anything, and each may do what its services need (migration 0017)."""
 
 from __future__ import annotations
 
