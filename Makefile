@@ -46,15 +46,15 @@ seed: $(VENV)/.serving ## Add 40 made-up people with 120 days each, whether the 
 env: $(VENV)/.serving ## Write .env for docker-compose.yml: new secrets, a token issuer's keys
 	@$(BIN)/mindtrack-local dotenv
 
-compose-# Each process starts servers of its own. Tests that kill, starve or watch a whole stack have the machine to themselves.
-SIDE_BY_SIDE := tests/unit tests/hostile tests/deploy tests/integration tests/e2e
-ALONE := tests/browser tests/upgrade tests/faults
-
-test: $(VENV)/.everything ## Run docker-compose.yml, built without a registry, and restart it under load
+compose-test: $(VENV)/.everything ## Run docker-compose.yml, built without a registry, and restart it under load
 	@$(BIN)/python tests/compose/run.py $(ARGS)
 
 rehearse-restore: $(VENV)/.serving ## Back up, lose everything, restore a moment, compare
 	@$(BIN)/python deploy/backup/rehearse.py
+
+# Each process starts servers of its own. Tests that kill, starve or watch a whole stack have the machine to themselves.
+SIDE_BY_SIDE := tests/unit tests/hostile tests/deploy tests/integration tests/e2e
+ALONE := tests/browser tests/upgrade tests/faults
 
 test: $(VENV)/.everything ## Run the tests; some of them with ARGS=tests/unit
 ifdef ARGS

@@ -396,11 +396,11 @@ def test_secrets_are_new_each_time_and_long(tmp_path: Path) -> None:
     one, two = (_values((tmp_path / name).read_text()) for name in ("one", "two"))
 
     secret = [name for name in one if SECRET.search(name)]
-    assert len(secret) == 6
+    assert len(secret) == 8
     for name in secret:
         assert re.fullmatch(r"[0-9a-f]{48}", one[name])
         assert one[name] != two[name]
-    assert len({one[name] for name in secret}) == 6
+    assert len({one[name] for name in secret}) == 8
     assert (tmp_path / "one").stat().st_mode & 0o077 == 0
     assert Path(one["JWKS_FILE"]).is_file()
 

@@ -94,7 +94,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class LoginSettings(BaseSettings):
-    """With what services log in to the database. Only the migration reads this, where it makes logins."""
+    """With what services log in to the database. The migration reads this, where it is to make the logins."""
 
     model_config = group("LOGIN")
 
