@@ -73,9 +73,9 @@ TOLD = "grant_id is not null or emergency_id is not null"
 
 
 def _loosen(table: str, name: str, condition: str) -> None:
-    """Take another condition's place. Rows that are there fulfil it, and nobody waits while they are read."""
+    """Take another condition's place; others wait while the rows are read."""
     op.execute(f"alter table {table} drop constraint {name}")
-    op.execute(f"alter table {table} add constraint {name} check ({condition}) not valid")
+    op.execute(f"alter table {table} add constraint {name} check ({condition})")
 
 
 def _make_emergencies() -> None:
@@ -119,7 +119,7 @@ def _make_emergencies() -> None:
     op.execute("alter table notifications drop constraint ck_notifications_alert_unless_test")
     op.execute(
         "alter table notifications add constraint ck_notifications_of_an_alert_that_opened"
-        " check ((occasion = 'opened') = (alert_id is not null)) not valid"
+        " check ((occasion = 'opened') = (alert_id is not null))"
     )
 
 
@@ -182,7 +182,7 @@ def downgrade() -> None:
     op.execute("alter table notifications drop constraint ck_notifications_of_an_alert_that_opened")
     op.execute(
         "alter table notifications add constraint ck_notifications_alert_unless_test"
-        " check ((occasion = 'test') = (alert_id is null)) not valid"
+        " check ((occasion = 'test') = (alert_id is null))"
     )
     op.drop_index("ix_access_events_told", "access_events")
     op.create_index(
