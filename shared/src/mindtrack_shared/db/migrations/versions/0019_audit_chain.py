@@ -121,9 +121,9 @@ def _fence() -> None:
 
 
 def _loosen(table: str, name: str, condition: str) -> None:
-    """Take another condition's place. Rows that are there fulfil it, and nobody waits while they are read."""
+    """Take another condition's place; others wait while the rows are read."""
     op.execute(f"alter table {table} drop constraint {name}")
-    op.execute(f"alter table {table} add constraint {name} check ({condition}) not valid")
+    op.execute(f"alter table {table} add constraint {name} check ({condition})")
 
 
 def _make_emergencies() -> None:
@@ -167,7 +167,7 @@ def _make_emergencies() -> None:
     op.execute("alter table notifications drop constraint ck_notifications_alert_unless_test")
     op.execute(
         "alter table notifications add constraint ck_notifications_of_an_alert_that_opened"
-        " check ((occasion = 'opened') = (alert_id is not null)) not valid"
+        " check ((occasion = 'opened') = (alert_id is not null))"
     )
 
 
@@ -235,7 +235,7 @@ def downgrade() -> None:
     op.execute("alter table notifications drop constraint ck_notifications_of_an_alert_that_opened")
     op.execute(
         "alter table notifications add constraint ck_notifications_alert_unless_test"
-        " check ((occasion = 'test') = (alert_id is null)) not valid"
+        " check ((occasion = 'test') = (alert_id is null))"
     )
     op.drop_index("ix_access_events_told", "access_events")
     op.create_index(
