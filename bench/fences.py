@@ -34,7 +34,7 @@ from mindtrack_shared.domain.patients import Order, PatientSort
 from mindtrack_shared.domain.trends import HISTORY, Measure
 from mindtrack_shared.settings import DatabaseSettings
 
-PEOPLE, ANALYSES, PATIENTS, DAYS, TOGETHER = 500, 200_000, 400, 90, 50
+PEOPLE, ANALYSES, PATIENTS, DAYS, TOGETHER = 120, 40_000, 100, 90, 50
 #: Of each thing in each round.
 TIMES = 40
 
@@ -144,6 +144,7 @@ def main() -> int:
         for person in questions.people[:PATIENTS]:
             add_grant(engine, person, questions.clinician)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("set statement_timeout = 0")
             connection.exec_driver_sql("vacuum analyze")
         asyncio.run(measure(servers, questions, rounds))
         engine.dispose()
