@@ -34,8 +34,11 @@ TODAY = datetime.now(UTC).date()
 Rows = dict[str, set[str]]
 
 
-def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
-    """Leave something of a person's in every table, partly by a clinician."""
+def fill(engine: Engine, person: UUID, clinician: UUID, *, emergency: bool = True) -> None:
+    """Leave something of a person's in every table, partly by a clinician.
+
+    Without an emergency where a release is filled that knew none.
+    """
     jobs = list(add_history(engine, person, rise(TODAY)).values())
     evaluate(engine, budget=timedelta(seconds=30))
     grant_id = add_grant(engine, person, clinician)
@@ -59,7 +62,8 @@ def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
             ),
             {"clinician": clinician, "person": person, "grant": grant_id},
         )
-        session.execute(emergencies.open_for(clinician, person, "Nobody can be asked just now."))
+        if emergency:
+            session.execute(emergencies.open_for(new_id(), person, "Nobody can be asked just now."))
         session.add(
             IdempotencyKey(
                 user_id=person,

@@ -77,7 +77,8 @@ def _of(table: str, column: str, child: str) -> str:
 
 
 #: By table: what the gateway and the workers may do at all. What follows a deleted row goes by the table's
-#: owner, and needs no right of theirs; to lock a row needs the right to change some column of it.
+#: owner, and needs no right of theirs; to lock a row needs the right to change some column of it. Workers delete
+#: what is erased or kept for long enough, and read nothing of what a clinician wrote.
 RIGHTS: dict[str, tuple[str, str]] = {
     "users": ("select, insert, update (erased_at)", "select, update (erased_at)"),
     "recordings": ("select, insert, update, delete", "select, update, delete"),
@@ -94,18 +95,18 @@ RIGHTS: dict[str, tuple[str, str]] = {
     "idempotency_keys": ("select, insert, update, delete", "select, update, delete"),
     "tombstones": ("select, insert, update", "select, insert, update"),
     "erasures": ("select, insert, update, delete", "select, update, delete"),
-    "feedback": ("select, insert, update", "select, delete"),
+    "feedback": ("select, insert, update", ""),
     "invitations": ("select, insert, update, delete", "select, delete"),
-    "grants": ("select, insert, update, delete", "select, delete"),
+    "grants": ("select, insert, update, delete", "select (id, user_id), delete"),
     "access_events": ("select, insert", "select, delete"),
     "alerts": ("select, update, delete", "select, insert, update, delete"),
     "alert_events": ("select, insert", "select, insert"),
     "notification_preferences": ("select, insert, update, delete", "select, delete"),
     "notification_addresses": ("select, insert, delete", "select, update, delete"),
     "notifications": ("select, insert, update", "select, insert, update, delete"),
-    "notes": ("select, insert, update, delete", "select, delete"),
+    "notes": ("select, insert, update, delete", "select (id, user_id), delete"),
     "note_revisions": ("select, insert", ""),
-    "patient_labels": ("select, insert, update, delete", "select, delete"),
+    "patient_labels": ("select, insert, update, delete", "select (user_id), delete"),
 }
 
 #: Columns by which rows are counted.
