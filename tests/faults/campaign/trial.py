@@ -30,6 +30,8 @@ class Check:
 
     figure: str
     holds: bool
+    #: Whether it depends on how fast the machine is.
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,14 @@ class Trial:
     def note(self, what: str) -> None:
         self.journal.note(self.fault.name, what)
 
-    def check(self, what: str, *, holds: bool) -> None:
-        self.checks.append(Check(what, holds))
+    def check(self, what: str, *, holds: bool, timed: bool = False) -> None:
+        self.checks.append(Check(what, holds, timed))
         self.note(f"{'holds' if holds else 'DOES NOT HOLD'}: {what}")
 
     def within(self, what: str, seconds: float, limit: float) -> None:
         """Hold a length of time against its limit."""
         digits = 0 if seconds >= 10 else 2
-        self.check(f"{what} {seconds:.{digits}f} s (≤ {limit:g} s)", holds=seconds <= limit)
+        self.check(f"{what} {seconds:.{digits}f} s (≤ {limit:g} s)", holds=seconds <= limit, timed=True)
 
     def posts(self, first: int = 0) -> None:
         """Hold the answers to POST since the so-manieth against what every client may expect."""
