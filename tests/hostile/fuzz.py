@@ -240,7 +240,9 @@ def peak_kib(cage: Cage) -> int:
 
 def keep(source: bytes, name: str) -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / name).write_bytes(source)
+    unfinished = KEPT / f".{name}"
+    unfinished.write_bytes(source)
+    unfinished.replace(KEPT / name)
 
 
 def main() -> None:
