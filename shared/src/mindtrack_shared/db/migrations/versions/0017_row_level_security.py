@@ -77,8 +77,8 @@ def _of(table: str, column: str, child: str) -> str:
 
 
 #: By table: what the gateway and the workers may do at all. What follows a deleted row goes by the table's
-#: owner, and needs no right of theirs; to lock a row needs the right to change some column of it. Workers delete
-#: what is erased or kept for long enough, and read nothing of what a clinician wrote.
+#: owner, and needs no right of theirs; to lock a row needs the right to change some column of it.
+#: Workers remove what is erased or kept for long enough, and read nothing of what a clinician wrote.
 RIGHTS: dict[str, tuple[str, str]] = {
     "users": ("select, insert, update (erased_at)", "select, update (erased_at)"),
     "recordings": ("select, insert, update, delete", "select, update, delete"),
@@ -102,7 +102,7 @@ RIGHTS: dict[str, tuple[str, str]] = {
     "alerts": ("select, update, delete", "select, insert, update, delete"),
     "alert_events": ("select, insert", "select, insert"),
     "notification_preferences": ("select, insert, update, delete", "select, delete"),
-    "notification_addresses": ("select, insert, delete", "select, update, delete"),
+    "notification_addresses": ("select, insert, update (user_id), delete", "select, update, delete"),
     "notifications": ("select, insert, update", "select, insert, update, delete"),
     "notes": ("select, insert, update, delete", "select (id, user_id), delete"),
     "note_revisions": ("select, insert", ""),
