@@ -341,7 +341,7 @@ def test_workers_see_everybody_and_nothing_that_they_do_not_work_on(
             connection.execute(text(f"select {column} from {table}"))  # noqa: S608
 
 
-@pytest.mark.parametrize("table", DENIED)
+@pytest.mark.parametrize("table", sorted(DENIED))
 async def test_the_gateway_is_kept_from_the_chain(wall: Wall, table: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
         async with wall.sessions.begin(NOBODY) as session:

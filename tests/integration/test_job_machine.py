@@ -25,12 +25,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from factories import QUALITY, TENSE, add_job, add_user, analysis
 from integration_support import EMPTY
-from mindtrack_gateway.jobs.deletion import delete_jobs
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Retry
 from mindtrack_inference.settlement import Demote, Outcome, Reject, Release, Settlement
 from mindtrack_scheduler.rescue import rescue
 from mindtrack_shared.db import deletion, jobs
+from mindtrack_shared.db.deleting import delete_jobs
 from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.ids import new_id
@@ -204,7 +204,7 @@ class JobMachine(RuleBasedStateMachine):
         async with AsyncSession(self.sessions) as session, session.begin():
             found = (await session.execute(deletion.to_delete(self.user_id, job_id=job_id))).all()
             assert bool(found) != self.expected[job_id].erased
-            await delete_jobs(session, self.user_id, found)
+            await session.run_sync(delete_jobs, self.user_id, found)
 
     @invariant()
     def all_is_as_it_must_be(self) -> None:

@@ -441,7 +441,7 @@ def test_an_overview_counts_what_is_granted(
 
 
 #: A place in the usual order, with a rank that no status has.
-FORGED = encode(PatientSort.STATUS, Order.DESCENDING, Place(1_000_000, new_id()))
+FORGED = encode(PatientSort.STATUS, Order.DESCENDING, Place(1_000_000, UUID(int=1)))
 
 
 def call(client: httpx.Client, person: UUID, label: Any) -> httpx.Response:  # noqa: ANN401 - JSON
