@@ -10,6 +10,7 @@ import pytest
 from integration_support import SECURITY_HEADERS, serving_gateway, unguarded
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.page.shells import PAGES
+from mindtrack_gateway.settings import LimitSettings
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.settings import DatabaseSettings
 
@@ -56,8 +57,9 @@ def test_faults_of_ours_and_of_the_body_are_told(ada: httpx.Client, monkeypatch:
 
     monkeypatch.setattr("mindtrack_gateway.jobs.listing.jobs.page", bug)
     faulty = ada.get("/v1/jobs")
-    large = ada.post("/v1/webhooks", content=b" " * 1024 * 1024)
     malformed = ada.post("/v1/webhooks", content=b"{", headers={"Content-Type": "application/json"})
+    # Last: of what it does not read to the end, the server closes the connection.
+    large = ada.post("/v1/webhooks", content=b" " * (LimitSettings().body_bytes + 1))
 
     for response, status in ((faulty, 500), (large, 413), (malformed, 400)):
         assert response.status_code == status
