@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -25,13 +25,14 @@ from bench.trend_rows import fill
 from factories import add_grant
 from mindtrack_local.config import StackConfig
 from mindtrack_local.infrastructure import Infrastructure
-from mindtrack_shared.db import access_events, analyses, day_values, jobs, migrate, patients, roles
+from mindtrack_shared.db import access_events, jobs, migrate, patients, roles, trend_sources
 from mindtrack_shared.db.engine import async_engine, sync_engine
 from mindtrack_shared.db.fence import Fence, Sessions
 from mindtrack_shared.db.models import Job, User
+from mindtrack_shared.domain.access_events import ActorRole
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.patients import Order, PatientSort
-from mindtrack_shared.domain.trends import HISTORY, Measure
+from mindtrack_shared.domain.trends import Measure
 from mindtrack_shared.settings import DatabaseSettings
 
 PEOPLE, ANALYSES, PATIENTS, DAYS, TOGETHER = 120, 40_000, 100, 90, 50
@@ -72,20 +73,20 @@ class Questions:
         person = self.people[number % PATIENTS]
         async with open_session(Fence(clinician=self.clinician, about=person)) as session:
             asked = access_events.decide(
-                self.clinician, person, Scope.TRENDS, action="getTrends", request_id=None
+                self.clinician,
+                person,
+                Scope.TRENDS,
+                by={ActorRole.CLINICIAN},
+                action="getTrends",
+                request_id=None,
             )
             return await session.scalar(asked), await self._trend(session, person)
 
     async def _trend(self, session: AsyncSession, person: UUID) -> object:
-        today: date = datetime.now(UTC).date()
-        span = {"first_day": today - timedelta(days=DAYS - 1), "last_day": today}
-        longer = {**span, "first_day": span["first_day"] - HISTORY}
-        return (
-            (await session.execute(analyses.latest(person))).all(),
-            (await session.execute(analyses.days(person, **span))).all(),
-            await session.scalar(analyses.indeterminate(person, **span)),
-            (await session.execute(day_values.between(person, Measure.STRESS_SCORE, **longer))).all(),
+        asked = trend_sources.source(
+            person, [Measure.STRESS_SCORE], days=DAYS, today=datetime.now(UTC).date()
         )
+        return (await session.execute(asked)).one()
 
     async def list(self, open_session: Open, number: int) -> object:  # noqa: ARG002 - always the same
         asked = patients.Asked(self.clinician, "listPatients", None)
