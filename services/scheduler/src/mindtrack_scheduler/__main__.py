@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mindtrack_scheduler import service_keys
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import migrate as migrations
 from mindtrack_shared.db.engine import async_engine, sync_engine
@@ -33,6 +34,7 @@ from mindtrack_shared.settings import (
 )
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+app.add_typer(service_keys.app, name="service-key")
 
 
 @app.command()
