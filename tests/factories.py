@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms
 from mindtrack_inference.settings import QualitySettings
-from mindtrack_shared.db import alerts, analyses, day_values, users
+from mindtrack_shared.db import alerts, analyses, day_values, models, users
 from mindtrack_shared.db.models import Grant, Invitation, Job, Recording, User
 from mindtrack_shared.domain.alert_events import AlertEventKind
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason, Provenance, WindowScore
@@ -30,6 +30,7 @@ from mindtrack_shared.domain.grants import Scope, UseContext
 from mindtrack_shared.domain.indices import indices
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.domain.quality import Quality
+from mindtrack_shared.domain.service_keys import KeyScope, ServiceKey
 from mindtrack_shared.domain.trends import End, Measure, Reason
 from mindtrack_shared.ids import new_id
 
@@ -101,6 +102,31 @@ def add_grant(
         session.add(grant)
         session.flush()
         return grant.id
+
+
+def add_service_key(
+    engine: Engine,
+    service: str,
+    *scopes: KeyScope,
+    lasting: timedelta = timedelta(days=90),
+    since: timedelta = timedelta(0),
+    revoked: bool = False,
+) -> str:
+    """Add a key of a system's that was made a while ago, and return it whole."""
+    key = ServiceKey.generate()
+    moment = datetime.now(UTC) - since
+    row = models.ServiceKey(
+        id=key.id,
+        service=service,
+        secret_sha256=key.secret_sha256,
+        scopes=sorted(scopes or KeyScope),
+        created_at=moment,
+        expires_at=moment + lasting,
+        revoked_at=moment if revoked else None,
+    )
+    with Session(engine) as session, session.begin():
+        session.add(row)
+    return key.text
 
 
 def add_job(engine: Engine, user_id: UUID, *, audio: bytes = AUDIO, **fields: Any) -> UUID:  # noqa: ANN401

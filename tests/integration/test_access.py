@@ -20,13 +20,14 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from factories import add_alert, add_grant, add_job, add_user, end_jobs
+from factories import add_alert, add_grant, add_job, add_service_key, add_user, end_jobs
 from integration_support import EMPTY, unguarded
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.identity import Role
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Invitation, Note, Upload, WebhookEndpoint
 from mindtrack_shared.domain.grants import Scope, UseContext
+from mindtrack_shared.domain.service_keys import SUBJECT_PREFIX, KeyScope
 from mindtrack_shared.ids import new_id
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -39,6 +40,7 @@ READERS = USERS | CLINICIANS
 EMERGENCY = frozenset({Role.EMERGENCY})
 #: Of routes that change nothing.
 LOOKERS = READERS | EMERGENCY
+SENDERS = frozenset({Role.USER, Role.SERVICE})
 DONE = frozenset({200, 201, 202, 204})
 
 
@@ -59,6 +61,8 @@ class Names(StrEnum):
 class Row:
     #: Whose roles open it.
     roles: frozenset[Role] = USERS
+    #: What a system's key must open, if one does: then the role of a system does, too.
+    key: KeyScope | None = None
     #: What a grant must open for a clinician to find the row.
     scope: Scope | None = None
     #: Whether any other scope will do, too.
@@ -79,21 +83,37 @@ class Row:
     #: Whether a list tells of what a grant opened once.
     tells_former: bool = False
 
+    @property
+    def opened_by(self) -> frozenset[Role]:
+        return self.roles | {Role.SERVICE} if self.key else self.roles
+
 
 INVITED = {"scopes": ["trends"], "purpose": "Sessions", "use_context": "healthcare"}
 HOOK = {"url": "http://127.0.0.1:9/hook", "events": ["job.succeeded"]}
 
 ROWS: dict[str, Row] = {
-    "submitRecording": Row(names=Names.UPLOAD, body={"upload_id": UNKNOWN}, status=frozenset({409})),
-    "analyzeStress": Row(names=Names.UPLOAD, body={"upload_id": UNKNOWN}, status=frozenset({409})),
-    "createUpload": Row(body={}),
-    "listJobs": Row(),
-    "getJobStatuses": Row(names=Names.JOB, body={"ids": [UNKNOWN]}, tells_unknown=True),
-    "getJob": Row(names=Names.JOB),
-    "deleteJob": Row(names=Names.JOB),
-    "cancelJob": Row(names=Names.JOB, status=frozenset({409})),
-    "followJob": Row(names=Names.JOB),
-    "followJobs": Row(streams=True),
+    "submitRecording": Row(
+        roles=SENDERS,
+        key=KeyScope.RECORDINGS,
+        names=Names.UPLOAD,
+        body={"upload_id": UNKNOWN},
+        status=frozenset({409}),
+    ),
+    "analyzeStress": Row(
+        roles=SENDERS,
+        key=KeyScope.RECORDINGS,
+        names=Names.UPLOAD,
+        body={"upload_id": UNKNOWN},
+        status=frozenset({409}),
+    ),
+    "createUpload": Row(key=KeyScope.RECORDINGS, body={}),
+    "listJobs": Row(key=KeyScope.JOBS),
+    "getJobStatuses": Row(key=KeyScope.JOBS, names=Names.JOB, body={"ids": [UNKNOWN]}, tells_unknown=True),
+    "getJob": Row(key=KeyScope.JOBS, names=Names.JOB),
+    "deleteJob": Row(key=KeyScope.RECORDINGS, names=Names.JOB),
+    "cancelJob": Row(key=KeyScope.RECORDINGS, names=Names.JOB, status=frozenset({409})),
+    "followJob": Row(key=KeyScope.JOBS, names=Names.JOB),
+    "followJobs": Row(key=KeyScope.JOBS, streams=True),
     "giveFeedback": Row(
         roles=READERS,
         scope=Scope.FEEDBACK,
@@ -137,15 +157,17 @@ ROWS: dict[str, Row] = {
     "setNotifications": Row(body={"enabled": False}),
     "testNotifications": Row(status=frozenset({409})),  # without an address
     "getOperations": Row(roles=OPERATORS),
-    "listWebhooks": Row(),
-    "createWebhook": Row(body=HOOK),
-    "getWebhook": Row(names=Names.WEBHOOK),
-    "changeWebhook": Row(names=Names.WEBHOOK, body={"description": "mine"}),
-    "deleteWebhook": Row(names=Names.WEBHOOK),
-    "rotateWebhookSecret": Row(names=Names.WEBHOOK),
-    "pingWebhook": Row(names=Names.WEBHOOK),
-    "listWebhookDeliveries": Row(names=Names.WEBHOOK),
-    "redeliverWebhook": Row(names=Names.WEBHOOK, status=frozenset({404})),  # of a delivery that never was
+    "listWebhooks": Row(key=KeyScope.WEBHOOKS),
+    "createWebhook": Row(key=KeyScope.WEBHOOKS, body=HOOK),
+    "getWebhook": Row(key=KeyScope.WEBHOOKS, names=Names.WEBHOOK),
+    "changeWebhook": Row(key=KeyScope.WEBHOOKS, names=Names.WEBHOOK, body={"description": "mine"}),
+    "deleteWebhook": Row(key=KeyScope.WEBHOOKS, names=Names.WEBHOOK),
+    "rotateWebhookSecret": Row(key=KeyScope.WEBHOOKS, names=Names.WEBHOOK),
+    "pingWebhook": Row(key=KeyScope.WEBHOOKS, names=Names.WEBHOOK),
+    "listWebhookDeliveries": Row(key=KeyScope.WEBHOOKS, names=Names.WEBHOOK),
+    "redeliverWebhook": Row(
+        key=KeyScope.WEBHOOKS, names=Names.WEBHOOK, status=frozenset({404})
+    ),  # of a delivery that never was
 }
 
 #: Operations that want no token: the signature in the address of the first is one.
@@ -175,7 +197,18 @@ class Kind(StrEnum):
     BOTH = "clinician who records"
     OPERATOR = "operator"
     SERVICE = "service"
+    KEY = "service key"
+    NARROW_KEY = "service key without the scope"
+    REVOKED_KEY = "revoked service key"
+    EXPIRED_KEY = "expired service key"
 
+
+#: Whoever has no token that holds.
+NOT_LET_IN = frozenset({Kind.NOBODY, Kind.EXPIRED, Kind.REVOKED_KEY, Kind.EXPIRED_KEY})
+KEYS = frozenset({Kind.KEY, Kind.NARROW_KEY, Kind.REVOKED_KEY, Kind.EXPIRED_KEY})
+
+#: What systems are called.
+SERVICES = {kind: f"s{new_id()}" for kind in KEYS}
 
 ROLES: dict[Kind, tuple[Role, ...]] = {
     Kind.NOBODY: (),
@@ -185,6 +218,7 @@ ROLES: dict[Kind, tuple[Role, ...]] = {
     Kind.BOTH: (Role.USER, Role.CLINICIAN),
     Kind.OPERATOR: (Role.OPERATOR,),
     Kind.SERVICE: (Role.SERVICE,),
+    **dict.fromkeys(KEYS, (Role.SERVICE,)),
 }
 
 
@@ -209,10 +243,10 @@ class Access(StrEnum):
 
 def expected(row: Row, kind: Kind, what: Object) -> Access:  # noqa: PLR0911 - one for each reason
     """Say what a cell holds: the whole policy, in one place."""
-    if kind in {Kind.NOBODY, Kind.EXPIRED}:
+    if kind in NOT_LET_IN:
         return Access.UNAUTHORIZED
-    roles = row.roles.intersection(ROLES[kind])
-    if not roles:
+    roles = row.opened_by.intersection(ROLES[kind])
+    if not roles or kind is Kind.NARROW_KEY:
         return Access.FORBIDDEN
     if row.names is None:
         return Access.OPENS
@@ -226,7 +260,7 @@ def expected(row: Row, kind: Kind, what: Object) -> Access:  # noqa: PLR0911 - o
             Access.OPENS if Role.CLINICIAN in roles else Access.UNKNOWN
         )  # either side may end it, again too
     if what is Object.OWN:
-        return Access.OPENS if Role.USER in roles else Access.UNKNOWN
+        return Access.OPENS if roles & SENDERS else Access.UNKNOWN
     if Role.CLINICIAN in roles and what is Object.GRANTED:
         return Access.OPENS if row.scope or row.any_scope else Access.UNKNOWN
     if Role.CLINICIAN in roles and what is Object.TOO_NARROW:
@@ -240,8 +274,8 @@ class Caller:
     def __init__(self, world: World, kind: Kind) -> None:
         self._world = world
         self._engine = world.engine
-        subject = f"{kind}-{new_id()}"
         self._kind = kind
+        subject = f"{kind}-{new_id()}" if kind not in KEYS else f"{SUBJECT_PREFIX}{SERVICES[kind]}"
         self.id = add_user(world.engine, subject)
         self.client = world.client(subject, kind)
         self._people: dict[tuple[Object, Scope | None], UUID] = {}
@@ -258,12 +292,13 @@ class Caller:
         as_person = what is Object.OWN and Role.USER in ROLES[self._kind]
         labels = Role.CLINICIAN in ROLES[self._kind] and row.label is not None and not as_person
         body = row.label if labels else row.body
+        headers = self._world.narrow_key(row.key) if self._kind is Kind.NARROW_KEY else None
         if row.streams:
-            with self.client.stream(method, path) as response:
+            with self.client.stream(method, path, headers=headers) as response:
                 if not response.is_success:
                     response.read()
                 return response
-        return self.client.request(method, path, json=_naming(first, body))
+        return self.client.request(method, path, json=_naming(first, body), headers=headers)
 
     def person(self, what: Object, scope: Scope | None) -> UUID:
         """Return whose object it is that one stands so to."""
@@ -333,14 +368,33 @@ class World:
         self.another = add_user(engine, "another clinician")
         self.callers = {kind: Caller(self, kind) for kind in Kind}
         self._alerts: dict[UUID, UUID] = {}
+        self._narrow: dict[KeyScope | None, str] = {}
         self.cells = 0
         self.leaks = 0
 
     def client(self, subject: str, kind: Kind) -> httpx.Client:
-        life = timedelta(hours=-1 if kind is Kind.EXPIRED else 1)
-        token = self._issuer.token(subject, *(role.value for role in ROLES[kind]), life=life)
+        token = self._key(kind) if kind in KEYS else self._token(subject, kind)
         headers = {} if kind is Kind.NOBODY else {"Authorization": f"Bearer {token}"}
         return self._opened.enter_context(httpx.Client(base_url=self._gateway, headers=headers, timeout=30))
+
+    def narrow_key(self, scope: KeyScope | None) -> dict[str, str]:
+        """Return a header with a key that opens all but something."""
+        if scope not in self._narrow:
+            others = [other for other in KeyScope if other is not scope]
+            self._narrow[scope] = add_service_key(self.engine, SERVICES[Kind.NARROW_KEY], *others)
+        return {"Authorization": f"Bearer {self._narrow[scope]}"}
+
+    def _token(self, subject: str, kind: Kind) -> str:
+        life = timedelta(hours=-1 if kind is Kind.EXPIRED else 1)
+        return self._issuer.token(subject, *(role.value for role in ROLES[kind]), life=life)
+
+    def _key(self, kind: Kind) -> str:
+        service, lasting = SERVICES[kind], timedelta(days=2)
+        if kind is Kind.EXPIRED_KEY:
+            return add_service_key(
+                self.engine, service, lasting=lasting, since=lasting + timedelta(seconds=1)
+            )
+        return add_service_key(self.engine, service, lasting=lasting, revoked=kind is Kind.REVOKED_KEY)
 
     def make(self, names: Names, owner: UUID, *, author: UUID) -> str:  # noqa: PLR0911 - one for each
         """Add an object of a person's; what a clinician writes, by one of them."""

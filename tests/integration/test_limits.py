@@ -42,6 +42,9 @@ DEFAULTS = {
     "MINDTRACK_LIMIT_CONCURRENT_UPLOADS_PER_SUBJECT": "4",
 }
 
+#: Classes of requests, and the time by which their settings count.
+KINDS = (("uploads", "minute"), ("polls", "second"), ("others", "second"), ("codes", "minute"))
+
 #: Starts a gateway with settings of `LimitSettings`, by their fields' names; it runs while the block does.
 Gateways = Callable[..., AbstractContextManager["Gateway"]]
 
@@ -84,6 +87,15 @@ class Gateway:
 
     def poll(self, subject: str = "ada", **headers: str) -> httpx.Response:
         return self._http.get(UNKNOWN, headers=self.authorization(subject) | headers)
+
+    def guess(self, subject: str = "florence") -> httpx.Response:
+        """Try a code, as a clinician."""
+        token = self._issuer.token(subject, "clinician")
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._http.post("/v1/grants", json={"code": "0000-0000-0000-0000"}, headers=headers)
+
+    def list(self, subject: str = "ada") -> httpx.Response:
+        return self._http.get("/v1/jobs", headers=self.authorization(subject))
 
     def anonymous(self, forwarded: str) -> httpx.Response:
         return self._http.get("/v1/jobs", headers={"X-Forwarded-For": forwarded})
@@ -355,6 +367,25 @@ def test_uploads_are_accepted_and_still_limited_while_valkey_is_away(
     assert max(seconds for _, seconds in answers) < 1
     assert {status for status, _ in polls} == {404}
     assert median(seconds for _, seconds in polls) < 0.05
+
+
+def test_every_class_of_requests_stays_limited_when_valkey_is_killed_midway(
+    gateways: Gateways, broker: Broker
+) -> None:
+    """Neither open nor closed: each process goes on by its own count, and two give twice at most."""
+    bursts = {"uploads_burst": 4, "polls_burst": 16, "others_burst": 16, "codes_burst": 3}
+    slow = {f"{kind}_per_{unit}": 0.001 for kind, unit in KINDS}
+    with gateways(**bursts, **slow) as one, gateways(**bursts, **slow) as other:
+        assert (one.upload().status_code, other.poll().status_code) == (202, 404)
+        broker.kill()
+        uploads = [each.upload().status_code for _ in range(6) for each in (one, other)]
+        polls = [each.poll().status_code for _ in range(20) for each in (one, other)]
+        codes = [each.guess().status_code for _ in range(5) for each in (one, other)]
+        listed = [each.list().status_code for _ in range(20) for each in (one, other)]
+
+    for answers, status, burst in ((uploads, 202, 4), (polls, 404, 16), (codes, 404, 3), (listed, 200, 16)):
+        assert set(answers) == {status, 429}
+        assert burst - 1 <= answers.count(status) <= 2 * burst
 
 
 def test_a_gateway_starts_without_valkey(gateways: Gateways, broker: Broker) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Self
 
 import pytest
 from cryptography import x509
@@ -175,6 +179,102 @@ async def test_the_next_address_is_tried_where_nobody_listens(receiver: Receiver
     url = receiver.url.replace("127.0.0.1", NAME)
 
     assert await send(url, by=sender(resolver)) == Answer(204, None)
+
+
+# --- A canary inside ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def canary() -> Iterator[Canary]:
+    """Somebody inside who should never hear from us, on IPv4 and IPv6."""
+    with Canary() as listening:
+        yield listening
+
+
+class Canary:
+    """Counts connections, to whichever address of this machine."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._sockets = [socket.create_server(("0.0.0.0", 0))]  # noqa: S104 - every way in is to be heard
+        self.port: int = self._sockets[0].getsockname()[1]
+        self._sockets.append(socket.create_server(("::1", self.port), family=socket.AF_INET6))
+        self._threads = [threading.Thread(target=self._count, args=(each,)) for each in self._sockets]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, thread in zip(self._sockets, self._threads, strict=True):
+            each.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            each.close()
+
+    def _count(self, listening: socket.socket) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = listening.accept()
+                self.connections += 1
+                connection.close()
+
+
+INSIDE = (
+    *("127.0.0.1", "127.1", "127.0.1.1", "0", "0.0.0.0", "localhost", "LOCALHOST"),  # noqa: S104
+    *("2130706433", "017700000001", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.0.0.1.nip.io"),
+    *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]"),
+    *("[2002:7f00:1::]", "[fe80::1]", "169.254.169.254", "10.0.0.1", "xn--lcalhost-54a.example"),
+    *("user@127.0.0.1", "example.org@127.0.0.1", "127.0.0.1#@example.org", "example.org\\@127.0.0.1"),
+    *("\u2460\u2461\u2466.0.0.1", "127\u30020\u30020\u30021", "loc\u0430lhost", "127.0.0.1%00.example.org"),
+)
+
+
+def strict(port: int, resolver: Resolver = system_resolver) -> Sender:
+    """Make a sender as it is where people's data is, to which even the canary's port is open."""
+    return Sender(Guard(WebhookSettings(ports=(443, port)), resolver), timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("host", INSIDE)
+async def test_no_spelling_reaches_the_canary(canary: Canary, host: str, scheme: str) -> None:
+    said = await send(f"{scheme}://{host}:{canary.port}/hook", by=strict(canary.port))
+
+    assert said is AttemptError.ADDRESS
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "64:ff9b::7f00:1", "169.254.169.254"],  # noqa: S104
+)
+async def test_no_name_that_leads_inside_by_now_reaches_the_canary(canary: Canary, inside: str) -> None:
+    """It was public when it was registered. That it is asked once, and held to its answer, is told above."""
+
+    async def rebound(host: str, port: int) -> list[str]:
+        return [inside]
+
+    said = await send(f"https://{NAME}:{canary.port}/hook", by=strict(canary.port, rebound))
+
+    assert said is AttemptError.ADDRESS
+    assert canary.connections == 0
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_reaches_the_canary(canary: Canary, receiver: Receiver, status: int) -> None:
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        receiver.behaves(answer(status, location=f"http://{host}:{canary.port}/"))
+        said = await send(receiver.url)
+        assert isinstance(said, Answer)
+        assert not said.is_success
+    assert canary.connections == 0
+
+
+async def test_the_canary_hears_who_does_connect(canary: Canary) -> None:
+    """The others would pass if it were deaf."""
+    for host in ("127.0.0.1", "[::1]"):
+        await send(f"http://{host}:{canary.port}/hook")
+    assert canary.connections == 2
 
 
 # --- TLS ------------------------------------------------------------------------------------------------

@@ -611,7 +611,7 @@ def opened(engine: Engine, ada_id: UUID) -> Alert:
         ("delete from alert_events", "only grows"),
         ("update notification_addresses set channel = 'fax'", "channel"),
         ("update notification_addresses set address = E'a@b.c\\nBcc: d@e.f'", "address_bounded"),
-        ("update notifications set occasion = 'test'", "alert_unless_test"),
+        ("update notifications set occasion = 'test'", "of_an_alert_that_opened"),
         ("update notifications set state = 'lost', finished_at = now()", "state_known"),
         ("update notifications set state = 'sent'", "finished_when_terminal"),
         ("update notifications set attempts = 1", "attempts_are_claims"),

@@ -25,6 +25,7 @@ from mindtrack_shared.db import access_events, users
 from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.domain.access_events import ActorRole, Outcome
 from mindtrack_shared.domain.grants import Scope
+from mindtrack_shared.domain.service_keys import KeyScope
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -45,6 +46,17 @@ def require(principal: Principal, *roles: Role) -> None:
     """
     if principal.roles.isdisjoint(roles):
         raise ForbiddenError(f"This needs the role {' or '.join(f'`{role}`' for role in roles)}.")
+
+
+def require_scope(principal: Principal, scope: KeyScope) -> None:
+    """Let a system pass if its key has a scope, and everybody else.
+
+    Raises:
+        ForbiddenError: it has not.
+
+    """
+    if Role.USER not in principal.roles and scope not in principal.scopes:
+        raise ForbiddenError(f"This needs a key with the scope `{scope}`.")
 
 
 _ACTORS = {Role.CLINICIAN: ActorRole.CLINICIAN, Role.EMERGENCY: ActorRole.EMERGENCY}

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, admission, documented_bearer
+from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, admission, documented_bearer
 from mindtrack_gateway.jobs.schemas import JobView, ending
 from mindtrack_gateway.problems import (
     DEPENDENCY_ERRORS,
@@ -72,7 +72,7 @@ async def analyze_stress(
     request: Request,
     response: Response,
     parts: PartsDep,
-    user_id: CurrentUser,
+    user_id: CurrentSender,
 ) -> StressAnswer | Response:
     """Queue the recording like `POST /v1/jobs` and wait for its job; answer 202 if that takes too long."""
     accepted = await parts.intake.accept(request, user_id)

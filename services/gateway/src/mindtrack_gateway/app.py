@@ -51,6 +51,7 @@ from mindtrack_gateway.recordings.readers import Readers
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.uploads import Uploads
 from mindtrack_gateway.security_headers import SecurityHeaders
+from mindtrack_gateway.service_keys import ServiceKeys
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
 from mindtrack_gateway.signin import routes as signin
 from mindtrack_gateway.signin.browser import Browser
@@ -112,6 +113,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         store=store,
         redis=redis,
         verifier=verifier,
+        service_keys=ServiceKeys(sessions),
         browser=browser,
         sign_in=build_sign_in(sign_in, issuer, verifier, browser),
         people=People(sessions),

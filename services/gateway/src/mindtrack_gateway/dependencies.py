@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
@@ -21,12 +22,14 @@ from mindtrack_gateway.limits import Limiter
 from mindtrack_gateway.operations.board import Board
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
+from mindtrack_gateway.service_keys import ServiceKeys
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.signin.browser import Browser
 from mindtrack_gateway.signin.flow import SignIn
 from mindtrack_gateway.users import People
 from mindtrack_shared.db.fence import Sessions
 from mindtrack_shared.domain.notifications import Channel
+from mindtrack_shared.domain.service_keys import PREFIX, KeyScope
 from mindtrack_shared.observability.traces import JobTraces
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.storage import RecordingStore
@@ -42,6 +45,7 @@ class Parts:
     store: RecordingStore
     redis: Redis
     verifier: TokenVerifier
+    service_keys: ServiceKeys
     browser: Browser
     #: None if nobody can sign in here.
     sign_in: SignIn | None
@@ -83,7 +87,9 @@ async def principal(request: Request, parts: PartsDep) -> Principal:
         OverloadedError: everybody has.
 
     """
-    found = await parts.verifier.verify(access_token(request, parts.browser))
+    token = access_token(request, parts.browser)
+    verify = parts.service_keys.verify if token.startswith(PREFIX) else parts.verifier.verify
+    found = await verify(token)
     await admission(request).admit(found.subject)
     return found
 
@@ -107,6 +113,20 @@ async def current_user(principal: CurrentPrincipal, parts: PartsDep) -> UUID:
     """
     access.require(principal, Role.USER)
     return await parts.people.user_id(principal.subject)
+
+
+def sender(scope: KeyScope) -> Callable[..., Awaitable[UUID]]:
+    """Make what identifies somebody who records, or a system that does, if its key has a scope.
+
+    What it makes returns their user id; errors as for `current_user`.
+    """
+
+    async def current_sender(principal: CurrentPrincipal, parts: PartsDep) -> UUID:
+        access.require(principal, Role.USER, Role.SERVICE)
+        access.require_scope(principal, scope)
+        return await parts.people.user_id(principal.subject)
+
+    return current_sender
 
 
 async def current_caller(principal: CurrentPrincipal, parts: PartsDep) -> Caller:
@@ -148,6 +168,10 @@ async def current_operator(principal: CurrentPrincipal) -> Principal:
 PartsDep = Annotated[Parts, Depends(parts)]
 CurrentPrincipal = Annotated[Principal, Depends(principal)]
 CurrentUser = Annotated[UUID, Depends(current_user)]
+#: Of whoever sends recordings, follows jobs, and has webhooks: a person, or a system.
+CurrentSender = Annotated[UUID, Depends(sender(KeyScope.RECORDINGS))]
+CurrentFollower = Annotated[UUID, Depends(sender(KeyScope.JOBS))]
+CurrentSubscriber = Annotated[UUID, Depends(sender(KeyScope.WEBHOOKS))]
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 CurrentReader = Annotated[Caller, Depends(current_reader)]
 CurrentEmergency = Annotated[Caller, Depends(current_emergency)]

@@ -17,6 +17,7 @@ from jwt.exceptions import PyJWTError
 
 from mindtrack_gateway.problems import UnauthorizedError
 from mindtrack_gateway.trusted_keys import KeySource, PublishedKeys, TrustedKeys
+from mindtrack_shared.domain.service_keys import SUBJECT_PREFIX, KeyScope
 from mindtrack_shared.settings import IssuerSettings
 
 #: RFC 9068: keeps an identity token from passing for an access token.
@@ -37,7 +38,9 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 #: Shown in OpenAPI; the check itself is `TokenVerifier`.
 bearer = HTTPBearer(
-    auto_error=False, bearerFormat="JWT", description="Access token of the configured issuer."
+    auto_error=False,
+    bearerFormat="JWT",
+    description="Access token of the configured issuer, or a service key.",
 )
 
 
@@ -52,7 +55,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     #: May open one person's data for an hour without a grant, for a reason: break-glass.
     EMERGENCY = "emergency"
-    #: A system that is told when jobs end.
+    #: A system that sends recordings, follows its jobs, and is told when they end.
     SERVICE = "service"
 
 
@@ -69,6 +72,8 @@ class Principal:
     roles: frozenset[Role]
     #: When their token does, in seconds since the epoch.
     expires: float
+    #: What a system's key opens, within its role; a token is not narrower than its roles.
+    scopes: frozenset[KeyScope] = frozenset(KeyScope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,8 @@ def _digest(token: str) -> bytes:
 
 def _subject(claimed: str) -> str:
     if not 0 < len(claimed) <= LONGEST_SUBJECT or _UNSTORABLE.search(claimed):
+        raise invalid_token()
+    if claimed.startswith(SUBJECT_PREFIX):  # a system's, which no issuer speaks for
         raise invalid_token()
     return claimed
 

@@ -30,7 +30,11 @@ class GatewaySettings(BaseSettings):
     ] = 128 * MEBIBYTE
     upload_idle: Annotated[
         Duration,
-        Field(description="An upload of which no byte arrives for this long is refused with 408."),
+        Field(
+            gt=timedelta(0),
+            description="An upload of which less than 256 bytes per second arrive for this long is refused "
+            "with 408.",
+        ),
     ] = timedelta(seconds=30)
     key_lease: Annotated[
         Duration,

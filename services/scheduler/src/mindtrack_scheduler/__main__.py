@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from mindtrack_scheduler import service_keys
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_shared.db import migrate as migrations
 from mindtrack_shared.db.engine import async_engine, sync_engine
@@ -39,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they quote what an error was raised with
 )
+app.add_typer(service_keys.app, name="service-key")
 
 
 @app.command()

@@ -59,6 +59,7 @@ from mindtrack_shared.domain.notes import LONGEST_NOTE as LONGEST_CLINICAL_NOTE
 from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
 from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
+from mindtrack_shared.domain.service_keys import ID_LENGTH, LONGEST_SERVICE, MOST_KEY_DAYS, KeyScope
 from mindtrack_shared.domain.trends import Direction, End, Measure, Status
 from mindtrack_shared.domain.webhooks import (
     SECRET_BYTES,
@@ -1285,4 +1286,37 @@ class PatientLabel(Base):
         _is_short_text("label", LONGEST_LABEL),
         CheckConstraint("clinician_id <> user_id", name="of_another"),
         Index("ix_patient_labels_user_id", "user_id"),
+    )
+
+
+class ServiceKey(Base):
+    """A key by which a system calls us. Never deleted: rows say which keys there were, and until when."""
+
+    __tablename__ = "service_keys"
+
+    #: Random, and no secret.
+    id: Mapped[str] = mapped_column(primary_key=True)
+    #: The system that has it.
+    service: Mapped[str]
+    secret_sha256: Mapped[bytes]
+    #: Values of `KeyScope`.
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    #: To the minute.
+    last_used_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(f"id ~ '^[0-9a-f]{{{ID_LENGTH}}}$'", name="id_form"),
+        CheckConstraint(f"service ~ '^[a-z][a-z0-9-]{{0,{LONGEST_SERVICE - 1}}}$'", name="service_form"),
+        CheckConstraint(f"octet_length(secret_sha256) = {SHA256_BYTES}", name="secret_sha256_length"),
+        CheckConstraint(
+            f"cardinality(scopes) > 0 and scopes <@ array[{_quoted(KeyScope)}]", name="scopes_known"
+        ),
+        CheckConstraint(
+            f"expires_at > created_at and expires_at - created_at <= interval '{MOST_KEY_DAYS} days'",
+            name="expires_in_time",
+        ),
+        Index("ix_service_keys_service", "service"),
     )

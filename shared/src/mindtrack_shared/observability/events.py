@@ -60,6 +60,9 @@ DATABASE_UNAVAILABLE = "database_unavailable"
 KEYS_CHANGED = "keys_changed"
 #: Their file changed and cannot be used; the last good keys stay.
 KEYS_REFUSED = "keys_refused"
+#: An operator handed a key to a system, or ended one.
+SERVICE_KEY_MADE = "service_key_made"
+SERVICE_KEY_REVOKED = "service_key_revoked"
 #: Somebody signed in to the page, could not (with a code that the page is told, and a reason), or signed out.
 SIGNED_IN = "signed_in"
 SIGN_IN_FAILED = "sign_in_failed"

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.announcing import announce
 from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.problems import (
@@ -64,7 +64,7 @@ class Receipt(BaseModel):
         NotFoundError, NotCancelableError, DeletedError, InvalidRequestError, DependencyUnavailableError
     ),
 )
-async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView:
+async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> JobView:
     """Cancel a queued job: it will not be analysed. Its recording stays until the job is deleted."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         canceled = (await session.execute(jobs.cancel(job_id, user_id))).first() is not None
@@ -87,7 +87,7 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> JobView
     summary="Delete a job with its recording, its analysis and its part of the trend",
     responses=documented(NotFoundError, InvalidRequestError, DependencyUnavailableError),
 )
-async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Receipt:
+async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> Receipt:
     """Delete everything about a job, in whatever state it is. Asked again, the receipt is the same."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         row = await _delete(session, job_id, user_id)

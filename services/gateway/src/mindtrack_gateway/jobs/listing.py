@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentFollower, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.schemas import JobPage, JobView
 from mindtrack_gateway.moments import Moment
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
@@ -84,7 +84,7 @@ async def page(
     request: Request,
     response: Response,
     parts: PartsDep,
-    user_id: CurrentUser,
+    user_id: CurrentFollower,
     asked: Annotated[Asked, Query()],
 ) -> JobPage:
     """Return a page. Jobs that arrive meanwhile come before it, and shift nothing."""

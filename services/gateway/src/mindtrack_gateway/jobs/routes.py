@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentFollower, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.lifecycle import missing
 from mindtrack_gateway.jobs.polling import Wishes, reply
 from mindtrack_gateway.jobs.schemas import JobView
@@ -47,7 +47,7 @@ POLL_HEADERS: dict[str, Any] = {
         "description": "Seconds after which to ask again, by the queue's pace; absent once it has ended.",
     },
     "Preference-Applied": {"schema": {"type": "string"}, "description": "The wait that was granted."},
-    "Cache-Control": {"schema": {"type": "string"}, "description": "What has ended may be kept for minutes."},
+    "Cache-Control": {"schema": {"type": "string"}, "description": "For nobody's cache."},
 }
 
 
@@ -63,7 +63,7 @@ POLL_HEADERS: dict[str, Any] = {
     },
     openapi_extra={"parameters": POLL_PARAMETERS},
 )
-async def get(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentUser) -> Response:
+async def get(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentFollower) -> Response:
     """Return the job, with its analysis once it has succeeded. `Retry-After` says when to ask again."""
     snapshot = await parts.snapshots.get(job_id, user_id)
     if snapshot is None or snapshot.user_id != user_id:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentFollower, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.schemas import QueueView
 from mindtrack_gateway.jobs.snapshots import Snapshot
 from mindtrack_gateway.problems import (
@@ -88,7 +88,7 @@ class StatusReport(BaseModel):
         200: {"content": {"application/json": {"example": EXAMPLE}}},
     },
 )
-async def statuses(query: StatusQuery, parts: PartsDep, user_id: CurrentUser) -> StatusReport:
+async def statuses(query: StatusQuery, parts: PartsDep, user_id: CurrentFollower) -> StatusReport:
     """Return where each job stands: one look, whatever their number."""
     asked = list(dict.fromkeys(query.ids))
     found = await parts.snapshots.get_all(asked, user_id)

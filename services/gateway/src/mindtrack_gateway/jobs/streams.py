@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentFollower, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.lifecycle import missing
 from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
 from mindtrack_gateway.problems import (
@@ -54,7 +54,9 @@ STREAM: dict[int | str, dict[str, Any]] = {
         **STREAM,
     },
 )
-async def follow(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentUser) -> StreamingResponse:
+async def follow(
+    job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentFollower
+) -> StreamingResponse:
     """Send the job as it stands, whenever it changes, and once it has ended; then the stream ends."""
     known = await parts.snapshots.get(job_id, user_id)
     if known is None or known.user_id != user_id:
@@ -88,7 +90,7 @@ async def _follow(
     response_class=StreamingResponse,
     responses={**documented(DependencyUnavailableError), **STREAM},
 )
-async def follow_all(parts: PartsDep, user_id: CurrentUser) -> StreamingResponse:
+async def follow_all(parts: PartsDep, user_id: CurrentFollower) -> StreamingResponse:
     """Send each of your jobs when it is accepted and whenever it changes, for as long as you listen."""
     return StreamingResponse(_follow_all(parts, user_id), media_type=MEDIA_TYPE, headers=HEADERS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -12,6 +13,9 @@ from mindtrack_gateway.problems import DigestMismatchError, InvalidRequestError,
 from mindtrack_gateway.recordings.digest import HEADER, ContentDigest
 from mindtrack_gateway.recordings.objects import too_large
 
+#: No codec of speech needs less: whoever sends more slowly keeps a place, and a recording away.
+SLOWEST = 256  # bytes per second
+
 
 async def chunks(request: Request, *, idle: timedelta) -> AsyncIterator[bytes]:
     """Yield the body. Only who reads it to its end learns whether it is what its sender meant to send.
@@ -20,7 +24,7 @@ async def chunks(request: Request, *, idle: timedelta) -> AsyncIterator[bytes]:
 
     Raises:
         MalformedRequestError: there is a `Content-Digest`, and it does not parse.
-        UploadStalledError: nothing arrived for as long as `idle`.
+        UploadStalledError: nothing arrived for as long as `idle`, or next to nothing.
         DigestMismatchError: at the end: the content has another digest.
 
     """
@@ -61,12 +65,21 @@ async def short(stream: AsyncIterator[bytes], *, most: int) -> bytes:
 
 
 async def _timely(stream: AsyncIterator[bytes], idle: timedelta) -> AsyncIterator[bytes]:
+    """Yield the stream while each `idle` seconds of waiting bring as much as the slowest sender sends."""
+    seconds = idle.total_seconds()
+    left, missing = seconds, seconds * SLOWEST
     while True:
+        since = time.monotonic()
         try:
-            async with asyncio.timeout(idle.total_seconds()):
+            async with asyncio.timeout(left):
                 data = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise UploadStalledError(f"Nothing arrived for {idle.total_seconds():g} seconds.") from error
+            wanted = f"{seconds * SLOWEST:g} bytes within {seconds:g} seconds"
+            raise UploadStalledError(f"Less than {wanted} arrived.") from error
+        left -= time.monotonic() - since
+        missing -= len(data)
+        if missing <= 0:
+            left, missing = seconds, seconds * SLOWEST
         yield data

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentSender, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.recordings.openapi import SUBMISSION, SUBMISSION_PROBLEMS
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["recordings"], dependencies=[documented_bearer])
     },
     openapi_extra=SUBMISSION,
 )
-async def submit(request: Request, response: Response, parts: PartsDep, user_id: CurrentUser) -> JobView:
+async def submit(request: Request, response: Response, parts: PartsDep, user_id: CurrentSender) -> JobView:
     """Store the recording and queue its analysis. The answer is a promise: the job will reach an end.
 
     Send the recording in a form, as the body itself with its fields in the query, or name an upload.

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     DigestMismatchError,
@@ -51,7 +51,7 @@ MAX_DECLARATION_BYTES = 4096
     ),
     openapi_extra=UPLOAD_REQUEST,
 )
-async def create(request: Request, parts: PartsDep, user_id: CurrentUser) -> UploadView:
+async def create(request: Request, parts: PartsDep, user_id: CurrentSender) -> UploadView:
     """Return a URL that takes one recording, without a token, until it expires.
 
     What is declared here is checked when the upload is submitted.

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentSubscriber, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.cursor import decode
 from mindtrack_gateway.pages import lead_on
 from mindtrack_gateway.problems import (
@@ -75,7 +75,7 @@ async def owned_webhook(
     ),
 )
 async def create(
-    wanted: NewWebhook, response: Response, parts: PartsDep, user_id: CurrentUser
+    wanted: NewWebhook, response: Response, parts: PartsDep, user_id: CurrentSubscriber
 ) -> CreatedWebhook:
     """Register an endpoint. The answer holds its secret, which is never shown again."""
     await _check(parts, wanted.url)
@@ -95,14 +95,14 @@ async def create(
 
 
 @router.get("", operation_id="listWebhooks", summary="List your webhooks", responses=documented())
-async def every(parts: PartsDep, user_id: CurrentUser) -> WebhookList:
+async def every(parts: PartsDep, user_id: CurrentSubscriber) -> WebhookList:
     async with parts.sessions(Fence.own(user_id)) as session:
         rows = await session.scalars(webhooks.endpoints(user_id))
         return WebhookList(items=[WebhookView.of(row) for row in rows])
 
 
 @router.get("/{webhook_id}", operation_id="getWebhook", summary="Look at a webhook", responses=OF_ONE)
-async def get(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> WebhookView:
+async def get(webhook_id: UUID, parts: PartsDep, user_id: CurrentSubscriber) -> WebhookView:
     """Return an endpoint, and why it is disabled if it is."""
     async with parts.sessions(Fence.own(user_id)) as session:
         return WebhookView.of(await owned_webhook(session, webhook_id, user_id))
@@ -110,7 +110,7 @@ async def get(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Webhoo
 
 @router.patch("/{webhook_id}", operation_id="changeWebhook", summary="Change a webhook", responses=CHANGING)
 async def change(
-    webhook_id: UUID, wanted: WebhookChange, parts: PartsDep, user_id: CurrentUser
+    webhook_id: UUID, wanted: WebhookChange, parts: PartsDep, user_id: CurrentSubscriber
 ) -> WebhookView:
     values = wanted.values()
     if "url" in values:
@@ -134,7 +134,7 @@ async def change(
     status_code=HTTPStatus.NO_CONTENT,
     responses=OF_ONE,
 )
-async def delete(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> None:
+async def delete(webhook_id: UUID, parts: PartsDep, user_id: CurrentSubscriber) -> None:
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         await owned_webhook(session, webhook_id, user_id, lock=True)
         await session.execute(webhooks.remove(webhook_id))
@@ -146,7 +146,7 @@ async def delete(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> Non
     summary="Get a new secret",
     responses=OF_ONE,
 )
-async def rotate_secret(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> SecretView:
+async def rotate_secret(webhook_id: UUID, parts: PartsDep, user_id: CurrentSubscriber) -> SecretView:
     """Replace the secret. For 24 hours messages carry signatures by both, so that you can change over."""
     secret = secrets.token_bytes(SECRET_BYTES)
     async with parts.sessions.begin(Fence.own(user_id)) as session:
@@ -162,7 +162,7 @@ async def rotate_secret(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser)
     status_code=HTTPStatus.ACCEPTED,
     responses=SENDING,
 )
-async def ping(webhook_id: UUID, parts: PartsDep, user_id: CurrentUser) -> DeliveryView:
+async def ping(webhook_id: UUID, parts: PartsDep, user_id: CurrentSubscriber) -> DeliveryView:
     """Send a `ping` on the way of all messages; the deliveries tell what came of it."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         await _enabled(session, webhook_id, user_id)
@@ -183,7 +183,7 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - what a page is asked by
     request: Request,
     response: Response,
     parts: PartsDep,
-    user_id: CurrentUser,
+    user_id: CurrentSubscriber,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Annotated[
         str | None, Query(max_length=64, description="`next_cursor` of the page before.")
@@ -210,7 +210,7 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - what a page is asked by
     responses=SENDING,
 )
 async def redeliver(
-    webhook_id: UUID, delivery_id: UUID, parts: PartsDep, user_id: CurrentUser
+    webhook_id: UUID, delivery_id: UUID, parts: PartsDep, user_id: CurrentSubscriber
 ) -> DeliveryView:
     """Send the same message again, with the same `webhook-id` and all its attempts before it."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
