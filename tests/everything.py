@@ -34,11 +34,8 @@ TODAY = datetime.now(UTC).date()
 Rows = dict[str, set[str]]
 
 
-def fill(engine: Engine, person: UUID, clinician: UUID, *, emergency: bool = True) -> None:
-    """Leave something of a person's in every table, partly by a clinician.
-
-    Without an emergency where a release is filled that knew none.
-    """
+def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
+    """Leave something of a person's in every table, partly by a clinician."""
     jobs = list(add_history(engine, person, rise(TODAY)).values())
     evaluate(engine, budget=timedelta(seconds=30))
     grant_id = add_grant(engine, person, clinician)
@@ -62,8 +59,7 @@ def fill(engine: Engine, person: UUID, clinician: UUID, *, emergency: bool = Tru
             ),
             {"clinician": clinician, "person": person, "grant": grant_id},
         )
-        if emergency:
-            session.execute(emergencies.open_for(new_id(), person, "Nobody can be asked just now."))
+        session.execute(emergencies.open_for(new_id(), person, "Nobody can be asked just now."))
         session.add(
             IdempotencyKey(
                 user_id=person,
