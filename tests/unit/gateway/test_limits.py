@@ -265,9 +265,9 @@ def test_the_hash_key_is_the_secret_or_else_the_queues() -> None:
         settings = LimitSettings.model_validate({"secret": secret})
         return hash_key(settings, QueueSettings.model_validate({"url": url}))
 
-    assert key(None, "redis://:a@x") != key(None, "redis://:b@x")
-    assert key("s" * 16, "redis://:a@x") == key("s" * 16, "redis://:b@x")
-    assert key("s" * 16, "redis://:a@x") != key("t" * 16, "redis://:a@x")
+    assert key(None, "rediss://:a@x") != key(None, "rediss://:b@x")
+    assert key("s" * 16, "rediss://:a@x") == key("s" * 16, "rediss://:b@x")
+    assert key("s" * 16, "rediss://:a@x") != key("t" * 16, "rediss://:a@x")
 
 
 def test_uploads_at_a_time() -> None:
