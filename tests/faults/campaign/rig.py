@@ -209,7 +209,7 @@ class Rig(FaultyStack):
         return max(children, key=lambda child: child.memory_info().rss)
 
     def held(self, worker: Part, running: Mapping[str, str] | None = None) -> list[str]:
-        """Which of the jobs that run, or of some that just did, are a worker's, by the ids that its log has."""
+        """Which of the jobs that run, or just did, are a worker's, by the ids that its log has."""
         running = self.running() if running is None else running
         said = self.log(worker.name) if running else ""
         return [job for job, holder in running.items() if holder in said]
