@@ -13,7 +13,7 @@ from faults.campaign.trial import Fault, run
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
-SHARE = 0.05
+SHARE = 0.02
 TELLING = {"F2", "F3", "F6", "F8", "F11", "F12", "F20"}
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, make_url, text
 
 from faults.campaign import history
 from faults.campaign.proxy import HOST, Address, Link
-from faults_support import FaultyStack, eventually
+from faults_support import FaultyStack
 from mindtrack_local import services
 from mindtrack_local.config import GATEWAY_PORT, Service, StackConfig
 from mindtrack_local.part import Part
@@ -58,6 +58,8 @@ SMALL = {
     "MINDTRACK_GATEWAY_KEY_LEASE": "2",
     "MINDTRACK_GATEWAY_UPLOAD_IDLE": "3",
 }
+#: Between two looks at whether something has happened.
+LOOK_EVERY = 0.05  # seconds
 #: How long to wait for what comes in a second or two, on whatever machine.
 PATIENCE = 180.0  # seconds
 ALL_BUT_WORKERS: tuple[Service, ...] = ("gateway", "relay", "deliver", "beat", "maintenance")
@@ -206,10 +208,11 @@ class Rig(FaultyStack):
         children = psutil.Process(worker.pid).children()
         return max(children, key=lambda child: child.memory_info().rss)
 
-    def held(self, worker: Part) -> list[str]:
-        """Jobs that run on a worker now, by the ids that it said it has."""
-        said = self.log(worker.name)
-        return [job for job, holder in self.running().items() if holder in said]
+    def held(self, worker: Part, running: Mapping[str, str] | None = None) -> list[str]:
+        """Which of the jobs that run, or just did, are a worker's, by the ids that its log has."""
+        running = self.running() if running is None else running
+        said = self.log(worker.name) if running else ""
+        return [job for job, holder in running.items() if holder in said]
 
     def running(self) -> dict[str, str]:
         """Jobs that run, with the worker that holds each."""
@@ -269,5 +272,8 @@ def until(condition: Callable[[], bool], *, within: float, what: str) -> float:
 
     """
     began = time.monotonic()
-    eventually(condition, within=within, what=what)
+    while not condition():
+        if time.monotonic() - began > within:
+            raise AssertionError(f"not within {within:g} s: {what}")
+        time.sleep(LOOK_EVERY)
     return time.monotonic() - began

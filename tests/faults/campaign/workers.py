@@ -91,8 +91,9 @@ def _catch(trial: Trial, workers: Iterable[Part], within: float) -> list[tuple[P
     free, caught = list(workers), []
     deadline = time.monotonic() + within
     while free and time.monotonic() < deadline:
+        running = trial.rig.running()
         for worker in list(free):
-            if not worker.running or not trial.rig.held(worker):
+            if not worker.running or not trial.rig.held(worker, running):
                 continue
             worker.pause()
             since, held = time.time(), trial.rig.held(worker)
