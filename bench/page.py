@@ -132,16 +132,14 @@ def _two_years(stack: Stack, token: str) -> None:
 def _visit(browser: Browser, stack: Stack, token: str) -> tuple[float, float]:
     """Return seconds until the page can be used, and bytes received."""
     with visiting(browser, stack.base_url, token) as visit:
-        session = visit.context.new_cdp_session(visit.page)
-        session.send("Network.enable")
-        received: list[float] = []
-        session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+        visit.weigh()
         visit.page.goto(stack.base_url + PATH)
         visit.page.wait_for_selector(f"{READY} canvas")
         seconds = visit.page.evaluate("performance.getEntriesByName('ready')[0].startTime") / 1000
-        visit.page.wait_for_load_state("networkidle")
-    progress(f"ready after {seconds:.2f} s, {sum(received) / 1024:.0f} KiB")
-    return seconds, sum(received)
+        visit.settle()
+    received = sum(visit.received)
+    progress(f"ready after {seconds:.2f} s, {received / 1024:.0f} KiB")
+    return seconds, received
 
 
 def _draw(browser: Browser, stack: Stack, token: str, *, times: int) -> list[float]:

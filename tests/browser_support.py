@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx2
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request
+
+from mindtrack_local.issuer import Role
+from mindtrack_local.stack import Stack
 
 #: Quiet: what Chromium would otherwise ask its makers by itself is none of ours.
 ARGUMENTS = (
@@ -33,9 +38,23 @@ document.addEventListener("securitypolicyviolation",
 """
 
 
+#: Resolves once effects of what was drawn have run: a page asks for more in these.
+DRAWN = """() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"""
+SETTLED_WITHIN = 20.0  # seconds
+
+
 def chromium() -> str | None:
     """Return the path of the browser, or None if there is none."""
     return shutil.which("chromium")
+
+
+@contextmanager
+def as_somebody(stack: Stack, subject: str, *roles: Role) -> Iterator[httpx2.Client]:
+    """Ask the API as somebody would."""
+    headers = {"Authorization": f"Bearer {stack.token(subject, *roles)}"}
+    with httpx2.Client(base_url=stack.base_url, headers=headers, timeout=60) as client:
+        yield client
 
 
 @dataclass
@@ -48,6 +67,10 @@ class Visit:
     #: Errors of scripts and the console, in words.
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    #: Requests that are under way.
+    open: set[Request] = field(default_factory=set)
+    #: Bytes that came over the network, compressed as they came.
+    received: list[float] = field(default_factory=list)
     #: Parts of errors that the test brings about.
     expected: tuple[str, ...] = ()
     #: Whether somebody signs in meanwhile: then the browser is with the identity provider for a moment.
@@ -58,8 +81,22 @@ class Visit:
         self.page.goto(self.origin + path)
         if ready:
             self.page.wait_for_selector(READY)
-            self.page.wait_for_load_state("networkidle")
+            self.settle()
         return self.page
+
+    def settle(self) -> None:
+        """Wait until all that the page asked for has come and is drawn."""
+        deadline = time.monotonic() + SETTLED_WITHIN
+        self.page.evaluate(DRAWN)
+        while self.open:
+            assert time.monotonic() < deadline, [each.url for each in self.open]
+            self.page.evaluate(DRAWN)
+
+    def weigh(self) -> None:
+        """Count what is received from now on."""
+        session = self.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        session.on("Network.loadingFinished", lambda event: self.received.append(event["encodedDataLength"]))
 
     def expect(self, *parts: str) -> None:
         self.expected += parts
@@ -135,6 +172,7 @@ def _listen(visit: Visit) -> None:
         visit.errors.append(f"thrown: {error}")
 
     def asked(request: Request) -> None:
+        visit.open.add(request)
         address: Any = urlsplit(request.url)
         own = urlsplit(visit.origin)
         if address.scheme not in {"data", "blob"} and (address.scheme, address.netloc) != (
@@ -143,6 +181,11 @@ def _listen(visit: Visit) -> None:
         ):
             visit.foreign.append(request.url)
 
+    def ended(request: Request) -> None:
+        visit.open.discard(request)
+
+    visit.context.on("requestfinished", ended)
+    visit.context.on("requestfailed", ended)
     visit.context.on("console", said)
     visit.page.on("pageerror", thrown)
     visit.context.on("request", asked)

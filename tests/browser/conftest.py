@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import Engine
 
-from browser_support import ARGUMENTS, Visit, chromium, visiting
+from browser_support import ARGUMENTS, Visit, as_somebody, chromium, visiting
 from factories import add_history, rise
 from faults_support import eventually
 from mindtrack_local.config import StackConfig
@@ -29,6 +28,9 @@ OPEN = 40  # days of a rise, by which an alert is open
 SCREENSHOTS = Path(__file__).parents[2] / "var/screenshots"
 
 Open = Callable[..., Visit]
+
+#: Also where every core has other work to do; what is there is found at once.
+expect.set_options(timeout=20_000)  # milliseconds
 
 
 @pytest.fixture(scope="session")
@@ -98,13 +100,6 @@ def revision(stack: Stack) -> str:
             job = api.post("/v1/jobs", files={"file": ("log.wav", file, "audio/wav")}).json()
         ended = api.get(f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=30"}, timeout=60).json()
         return str(ended["analysis"]["model"]["bundle_revision"])
-
-
-@contextmanager
-def as_somebody(stack: Stack, subject: str, *roles: Role) -> Iterator[httpx2.Client]:
-    headers = {"Authorization": f"Bearer {stack.token(subject, *roles)}"}
-    with httpx2.Client(base_url=stack.base_url, headers=headers) as client:
-        yield client
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,11 +14,15 @@ from typing import Any, TypeVar
 from unittest import mock
 from urllib.parse import urlsplit
 
+from fastapi.routing import APIRoute
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
 from deploy.manifests import Manifest, name_of
+from mindtrack_gateway.app import create_app
+from mindtrack_gateway.page import routes as page
 from mindtrack_gateway.settings import GatewaySettings
+from mindtrack_gateway.signin import routes as signin
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.settings import LivenessSettings, variable
@@ -48,6 +52,8 @@ ALLOWED_VOLUMES = {
 #: A user id below is one that images give to system users.
 LEAST_USER = 100
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+#: What the gateway tells those who run it.
+INSIDE = {"/metrics", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/static-offline-docs/any"}
 LIVENESS_MODULE = "mindtrack_shared.observability.liveness"
 #: What ends besides requests and batches: connections, children, the interpreter.
 TO_SPARE = timedelta(seconds=5)
@@ -463,6 +469,36 @@ def selectors(manifests: Sequence[Manifest]) -> Iterator[str]:
             yield f"{name_of(manifest)}: selects nothing"
 
 
+def open_to_the_outside(manifests: Sequence[Manifest]) -> Iterator[str]:
+    """An ingress leads to the API and to the page, and to nothing else."""
+    for ingress in of_kind(manifests, "Ingress"):
+        paths = list(chain.from_iterable(rule["http"]["paths"] for rule in ingress["spec"]["rules"]))
+        yield from (
+            f"{name_of(ingress)}: does not lead to {path}" for path in OUTSIDE if not _leads(paths, path)
+        )
+        yield from (f"{name_of(ingress)}: leads to {path}" for path in sorted(INSIDE) if _leads(paths, path))
+
+
+def _served_outside() -> list[str]:
+    """What people and programs may ask the gateway for, an example of each path."""
+    documented = set(create_app().openapi()["paths"]) - INSIDE
+    routes = (*page.router.routes, *signin.router.routes)
+    undocumented = {route.path for route in routes if isinstance(route, APIRoute)}
+    return sorted(re.sub(r"{.+?}", "any", path) for path in documented | undocumented)
+
+
+OUTSIDE = _served_outside()
+
+
+def _leads(paths: Iterable[Manifest], asked: str) -> bool:
+    """Match as an ingress does: `Prefix` by whole elements."""
+    return any(
+        asked == path["path"]
+        or (path["pathType"] == "Prefix" and asked.startswith(path["path"].removesuffix("/") + "/"))
+        for path in paths
+    )
+
+
 def scaled_by_own_lane(manifests: Sequence[Manifest]) -> Iterator[str]:
     """What scales a worker is what waits in the one lane that it serves."""
     workers = {pod.workload["metadata"]["name"]: pod for pod in pods(manifests)}
@@ -506,6 +542,7 @@ POLICIES: tuple[Policy, ...] = (
     life_shown,
     references,
     selectors,
+    open_to_the_outside,
     scaled_by_own_lane,
     replicas_owned_once,
 )

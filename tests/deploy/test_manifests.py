@@ -217,6 +217,8 @@ GATEWAY, INTERACTIVE, BULK = (
     "Deployment/inference-bulk",
 )
 BEAT = "Deployment/beat"
+INGRESS = "Ingress/gateway"
+PATHS = "spec.rules.0.http.paths"
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 ABSENT: Any = object()
@@ -356,6 +358,10 @@ BREAKS: list[tuple[Policy, str, Break]] = [
         "flow",
         put("NetworkPolicy/to-s3", "spec.podSelector.matchExpressions.0.values.0", "gate"),
     ),
+    (policies.open_to_the_outside, "no page", put(INGRESS, f"{PATHS}.3.path", "/statics")),
+    (policies.open_to_the_outside, "a page's path", put(INGRESS, f"{PATHS}.8.pathType", "Exact")),
+    (policies.open_to_the_outside, "everything", put(INGRESS, f"{PATHS}.4.pathType", "Prefix")),
+    (policies.open_to_the_outside, "metrics", put(INGRESS, f"{PATHS}.0.path", "/metrics")),
     (policies.graces, "more than there is", put(BULK, f"{POD}.terminationGracePeriodSeconds", 900)),
     (policies.scaled_by_own_lane, "another", with_query("SELECT 1 FROM l WHERE priority = 'interactive'")),
     (policies.scaled_by_own_lane, "none", with_query("SELECT sum(audio_seconds) FROM drain_load")),

@@ -50,7 +50,7 @@ PAGES: tuple[Page, ...] = (
         "patient",
         Role.CLINICIAN,
         "clinician",
-        (*CHART_STYLES, *_sheets("patient")),
+        (*CHART_STYLES, *_sheets("trends", "patient")),
         in_menu=False,
     ),
     Page("/operations", "operations", Role.OPERATOR, "operator", (*CHART_STYLES, *_sheets("operator"))),

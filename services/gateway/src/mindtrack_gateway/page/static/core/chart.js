@@ -72,6 +72,7 @@ export function plot(element, { days, lines, bands = [], marks = [], range, writ
         stroke: colour("ink-soft"),
         grid: { show: false },
         ticks: { stroke: colour("line"), size: 4 },
+        size: 32,
         font: "12px system-ui, sans-serif",
         space: element.clientWidth < NARROW ? 60 : 80,
         incrs: [1, 2, 7, 14, 30, 61, 91, 183, 365].map((each) => each * DAY),

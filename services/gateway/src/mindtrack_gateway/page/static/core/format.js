@@ -14,6 +14,7 @@ const PERCENT = one({ style: "percent", maximumFractionDigits: 0 });
 const DAY = when({ dateStyle: "medium", timeZone: "UTC" });
 const MONTH = when({ month: "long", year: "numeric", timeZone: "UTC" });
 const SHORT_DAY = when({ day: "numeric", month: "short", timeZone: "UTC" });
+const DATE = when({ dateStyle: "medium" });
 const MOMENT = when({ dateStyle: "medium", timeStyle: "short" });
 
 export const share = (value) => SHARE.format(value);
@@ -30,7 +31,8 @@ export const day = (value) => DAY.format(new Date(`${value}T00:00:00Z`));
 export const month = (value) => MONTH.format(new Date(`${value}T00:00:00Z`));
 export const days = (first, last) => DAY.formatRange(new Date(`${first}T00:00:00Z`), new Date(`${last}T00:00:00Z`));
 export const shortDay = (value) => SHORT_DAY.format(new Date(`${value}T00:00:00Z`));
-/** A moment, RFC 3339, in the visitor's time zone. */
+/** The day of a moment, and a moment, RFC 3339, in the visitor's time zone. */
+export const date = (value) => DATE.format(new Date(value));
 export const moment = (value) => MOMENT.format(new Date(value));
 
 export function seconds(value) {

@@ -60,6 +60,7 @@ function plot(element, { times, lines, seconds, write, height }) {
         ...axis,
         grid: { show: false },
         ticks: { stroke: colour("line"), size: 4 },
+        size: 32,
         space: 70,
         incrs: [60, 120, 300, 600],
         values: (_, splits) => splits.map((each) => clock.format(new Date(each * 1000))),

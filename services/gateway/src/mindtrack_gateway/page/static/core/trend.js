@@ -3,6 +3,7 @@
 import { Chart } from "./chart.js";
 import { day, number, share, signed } from "./format.js";
 import { html, useMemo } from "./html.js";
+import { standing } from "./standing.js";
 import { Twin } from "./twin.js";
 
 const DAY = 86_400; // seconds
@@ -49,7 +50,7 @@ export function Trend({ t, report, alerts = [], height }) {
     first: day(points[0].day),
     last: day(points.at(-1).day),
     days: points.length,
-    status: t(`status.${report.status}`),
+    status: standing(t, report.status),
   });
   return html`<figure class="trend">
     <${Chart} ...${drawn} write=${write} label=${summary} height=${height} />

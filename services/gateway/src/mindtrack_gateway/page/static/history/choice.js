@@ -6,7 +6,7 @@ import { MEASURES, PERIODS } from "../trends/choice.js";
 export function Choice({ t, choice, change }) {
   return html`<div class="row choice">
     <fieldset>
-      <legend class="visually-hidden">${t("history.period")}</legend>
+      <legend class="visually-hidden">${t("trend.days")}</legend>
       <div class="row">
         ${PERIODS.map(
           (days) => html`<label key=${days}>
@@ -15,13 +15,13 @@ export function Choice({ t, choice, change }) {
               name="days"
               checked=${choice.days === days}
               onChange=${() => change({ days })}
-            />${" "}${t(`history.period.${days}`)}
+            />${" "}${t(`trend.days.${days}`)}
           </label>`,
         )}
       </div>
     </fieldset>
     <label>
-      <span class="visually-hidden">${t("history.measure")}</span>
+      <span class="visually-hidden">${t("trend.measure")}</span>
       <select value=${choice.measure} onChange=${(event) => change({ measure: event.currentTarget.value })}>
         ${MEASURES.map((measure) => html`<option key=${measure} value=${measure}>${t(`measure.${measure}`)}</option>`)}
       </select>

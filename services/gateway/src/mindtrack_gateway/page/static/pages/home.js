@@ -6,7 +6,7 @@ import { Today } from "../record/today.js";
 function App({ t }) {
   const [turn, setTurn] = useState(0);
   const ended = useCallback(() => setTurn((former) => former + 1), []);
-  return html`<div class="stack">
+  return html`<div class="home">
     <${Recorder} t=${t} ended=${ended} />
     <${Today} t=${t} turn=${turn} />
   </div>`;

@@ -28,7 +28,7 @@ function Patient({ t, access }) {
   const alerts = useList(access, "alerts", of("alerts"));
   useHeading(label ?? t("patient.title"));
   return html`<div class="stack patient">
-    <p class="no-print"><a href="/patients">${t("patient.back")}</a> <span class="quiet">${personId}</span></p>
+    <p class="row top no-print"><a href="/patients">← ${t("patient.back")}</a> <code>${personId}</code></p>
     <${TrendPart} t=${t} access=${access} alerts=${alerts.items} />
     <div class="stack no-print">
       <${AlertsPart} t=${t} access=${access} list=${alerts} />

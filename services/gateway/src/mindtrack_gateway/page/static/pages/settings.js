@@ -6,7 +6,6 @@ import { Erase, Erased } from "../settings/erase.js";
 import { Notifications } from "../settings/notifications.js";
 import { Webhooks } from "../settings/webhooks.js";
 
-const LANGUAGES = { en: "English", de: "Deutsch" };
 const TABLES = {
   history: "/v1/users/me/history.csv",
   analyses: "/v1/users/me/analyses.csv",
@@ -31,9 +30,9 @@ function App({ t }) {
 }
 
 const Languages = () => html`<ul class="row plain">
-  ${Object.entries(LANGUAGES).map(
-    ([code, name]) => html`<li key=${code}>
-      <a class=${code === language ? "button" : "button quiet"} href=${`?language=${code}`} lang=${code} hreflang=${code}
+  ${[...document.head.querySelectorAll("link[rel=alternate][hreflang]")].map(
+    ({ href, hreflang: code, title: name }) => html`<li key=${code}>
+      <a class=${code === language ? "button" : "button quiet"} href=${href} lang=${code} hreflang=${code}
         aria-current=${code === language ? "true" : undefined}>${name}</a>
     </li>`,
   )}

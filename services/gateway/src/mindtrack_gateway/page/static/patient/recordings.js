@@ -20,7 +20,7 @@ export function RecordingsPart({ t, access }) {
 }
 
 function Recordings({ t, items }) {
-  return html`<table>
+  return html`<table class="analyses">
     <caption class="visually-hidden">${t("patient.analyses.title")}</caption>
     <thead>
       <tr>

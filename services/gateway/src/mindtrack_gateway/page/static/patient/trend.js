@@ -6,8 +6,8 @@ import { html } from "../core/html.js";
 import { Trend, behind } from "../core/trend.js";
 import { Caveats } from "../trends/caveats.js";
 import { MEASURES, PERIODS, useChoice } from "../trends/choice.js";
+import { Origin, Summary } from "../trends/summary.js";
 import { Part, useShared } from "./access.js";
-import { Facts, Method } from "./facts.js";
 import { of } from "./person.js";
 import { Printed } from "./print.js";
 import { Weeks } from "./weeks.js";
@@ -36,25 +36,25 @@ function Found({ t, found, alerts }) {
       </h3>
       <${Trend} t=${t} report=${report} alerts=${alerts} />
     </div>
-    <${Facts} t=${t} report=${report} />
+    <${Summary} t=${t} report=${report} />
     <${Caveats} t=${t} caveats=${report.caveats} title=${t("patient.caveats")} />
     <${Weeks} t=${t} report=${report} />
-    <${Method} t=${t} report=${report} />
+    <${Origin} t=${t} report=${report} />
   </div>`;
 }
 
 function Choosing({ t, choice, choose }) {
   return html`<div class="choosing no-print">
     <div>
-      <label for="measure">${t("patient.measure")}</label>
+      <label for="measure">${t("trend.measure")}</label>
       <select id="measure" value=${choice.measure} onChange=${(event) => choose({ measure: event.target.value })}>
         ${MEASURES.map((each) => html`<option key=${each} value=${each}>${t(`measure.${each}`)}</option>`)}
       </select>
     </div>
     <div>
-      <label for="days">${t("patient.days")}</label>
+      <label for="days">${t("trend.days")}</label>
       <select id="days" value=${choice.days} onChange=${(event) => choose({ days: Number(event.target.value) })}>
-        ${PERIODS.map((each) => html`<option key=${each} value=${each}>${t(`patient.days.${each}`)}</option>`)}
+        ${PERIODS.map((each) => html`<option key=${each} value=${each}>${t(`trend.days.${each}`)}</option>`)}
       </select>
     </div>
     <button type="button" class="quiet" onClick=${() => print()}>${t("patient.print")}</button>

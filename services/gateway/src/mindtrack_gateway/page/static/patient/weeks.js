@@ -10,16 +10,16 @@ export function Weeks({ t, report }) {
   const many = report.weeks.length > WEEKS_ON_PAPER;
   return html`
     <div class=${many ? "no-print" : ""}>
-      <h3 id="weeks-title">${t("patient.weeks")}</h3>
+      <h3 id="weeks-title">${t("trend.weeks")}</h3>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="weeks-title">
-        <${Buckets} t=${t} buckets=${report.weeks} unit=${report.unit} name=${t("patient.weeks")} />
+        <${Buckets} t=${t} buckets=${report.weeks} unit=${report.unit} name=${t("trend.weeks")} />
       </div>
     </div>
     ${
       many &&
       html`<div class="print-only">
-        <h3>${t("patient.months")}</h3>
-        <${Buckets} t=${t} buckets=${report.months} unit=${report.unit} name=${t("patient.months")} />
+        <h3>${t("trend.months")}</h3>
+        <${Buckets} t=${t} buckets=${report.months} unit=${report.unit} name=${t("trend.months")} />
       </div>`
     }
   `;
@@ -33,10 +33,10 @@ function Buckets({ t, buckets, unit, name }) {
     <thead>
       <tr>
         <th scope="col">${t("patient.bucket")}</th>
-        <th scope="col" class="number">${t("patient.median")}</th>
+        <th scope="col" class="number">${t("trend.median")}</th>
         <th scope="col" class="number">z</th>
         <th scope="col" class="number">${t("chart.recordings")}</th>
-        <th scope="col" class="number">${t("patient.coverage")}</th>
+        <th scope="col" class="number">${t("trend.covered")}</th>
       </tr>
     </thead>
     <tbody>

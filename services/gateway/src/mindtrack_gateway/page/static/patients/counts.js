@@ -1,10 +1,10 @@
 // How many stand how. Each count that the list can be narrowed to is a button that does so.
 
-import { moment } from "../core/format.js";
+import { date } from "../core/format.js";
 import { html } from "../core/html.js";
+import { standing } from "../core/standing.js";
 import { Failure } from "../core/states.js";
 import { EVERYBODY, narrowed, STATUSES } from "./query.js";
-import { standing } from "./standing.js";
 
 const Count = ({ count, text, pressed, press }) => html`<button
   type="button"
@@ -21,7 +21,7 @@ export function Counts({ t, overview, query, ask }) {
   const counted = overview.value;
   const alerts = query.open_alerts === "true";
   return html`<section class="stack" aria-labelledby="patients-overview">
-    <h2 id="patients-overview">${t("patients.overview")}</h2>
+    <h2 class="visually-hidden" id="patients-overview">${t("patients.overview")}</h2>
     ${overview.error && html`<${Failure} t=${t} error=${overview.error} again=${overview.again} />`}
     <div class="patients-counts" role="group" aria-label=${t("patients.overview.filter")}>
       <${Count}
@@ -54,7 +54,7 @@ function Remarks({ t, counted }) {
   const { alerts, silent, silent_days: days } = counted;
   const said = [
     silent > 0 && t("patients.overview.silent", { count: silent, days }),
-    alerts.oldest_since && t("patients.overview.oldest", { moment: moment(alerts.oldest_since) }),
+    alerts.oldest_since && t("patients.overview.oldest", { day: date(alerts.oldest_since) }),
     counted.not_evaluated > 0 && t("patients.overview.not-evaluated", { count: counted.not_evaluated }),
     counted.trends_not_granted > 0 && t("patients.overview.no-trends", { count: counted.trends_not_granted }),
     alerts.not_granted > 0 && t("patients.overview.no-alerts", { count: alerts.not_granted }),

@@ -1,6 +1,6 @@
 // The list. Roles are written out, as browsers forget those of a table whose rows become cards.
 
-import { moment, signed } from "../core/format.js";
+import { date, moment, signed } from "../core/format.js";
 import { html } from "../core/html.js";
 import { Label } from "./label.js";
 import { Sparkline } from "./sparkline.js";
@@ -39,7 +39,7 @@ function Alerts({ t, alerts }) {
   if (alerts === null) return html`<${NotShared} t=${t} />`;
   if (alerts.count === 0) return html`<span class="quiet">${t("patients.alerts.none")}</span>`;
   return html`<span class="badge warn">${t("patients.alerts.open", { count: alerts.count })}</span>
-    <span class="quiet patients-since">${t("patients.alerts.since", { moment: moment(alerts.oldest_since) })}</span>`;
+    <span class="quiet patients-since">${t("patients.alerts.since", { day: date(alerts.oldest_since) })}</span>`;
 }
 
 function Row({ t, patient, relabel }) {

@@ -2,6 +2,7 @@
 
 import { address, get } from "../core/api.js";
 import { html } from "../core/html.js";
+import { standing } from "../core/standing.js";
 import { Loaded, useLoaded } from "../core/states.js";
 import { Trend } from "../core/trend.js";
 import { Calibration } from "../trends/calibration.js";
@@ -30,7 +31,7 @@ function Standing({ t, report, alerts }) {
     return html`<p class="quiet">${t("home.no-recordings")}</p>`;
   return html`<div class="stack">
     <p aria-live="polite">
-      <span class=${`badge ${report.status}`}>${t(`status.${report.status}`)}</span>${" "}
+      <span class=${`badge ${report.status}`}>${standing(t, report.status)}</span>${" "}
       <span class="quiet">${t(`home.status.${report.status}`)}</span>
     </p>
     ${!report.calibration.complete && html`<${Calibration} t=${t} calibration=${report.calibration} />`}

@@ -40,13 +40,15 @@ function Form({ t, path, former }) {
     }
   };
   return html`<form class="stack" onSubmit=${submit}>
-    ${SCALES.map((name) => html`<${Scale}
-      key=${name}
-      t=${t}
-      name=${name}
-      value=${answers[name]}
-      change=${(value) => setAnswers((before) => ({ ...before, [name]: value }))}
-    />`)}
+    <div class="scales">
+      ${SCALES.map((name) => html`<${Scale}
+        key=${name}
+        t=${t}
+        name=${name}
+        value=${answers[name]}
+        change=${(value) => setAnswers((before) => ({ ...before, [name]: value }))}
+      />`)}
+    </div>
     <div>
       <label for="note">${t("result.rating.note")}</label>
       <textarea id="note" rows="2" maxlength=${LONGEST_NOTE} value=${note} onInput=${({ target }) => setNote(target.value)}></textarea>
@@ -56,9 +58,11 @@ function Form({ t, path, former }) {
       ${state.kept && html`<p class="notice">${t("result.rating.kept")}</p>`}
       ${said?.support && html`<${Support} t=${t} support=${said.support} />`}
       ${!state.kept && said && html`<p class="quiet">${t("result.rating.before", { moment: moment(said.given_at) })}</p>`}
-      ${empty && html`<p class="quiet">${t("result.rating.empty")}</p>`}
     </div>
-    <p><button type="submit" disabled=${empty || state.busy}>${t(said ? "result.rating.replace" : "result.rating.give")}</button></p>
+    <div class="row">
+      <button type="submit" disabled=${empty || state.busy}>${t(said ? "result.rating.replace" : "result.rating.give")}</button>
+      <span class="quiet" role="status">${empty && t("result.rating.empty")}</span>
+    </div>
   </form>`;
 }
 
