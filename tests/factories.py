@@ -188,6 +188,7 @@ def add_history(
                 status=JobStatus.SUCCEEDED,
                 attempt=1,
                 fence=1,
+                started_at=moment,
                 finished_at=moment,
             )
             session.add(job)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+import sounds
 from browser_support import ARGUMENTS, Visit, chromium, visiting
 from mindtrack_local.issuer import Role
 from mindtrack_local.stack import Stack
-
-#: By then, an answer that has come is drawn.
-SETTLED = 300  # milliseconds
 
 Keep = Callable[[Page, str], None]
 Open = Callable[..., Visit]
@@ -42,12 +41,12 @@ def failing(context: BrowserContext, status: int, title: str) -> None:
 
 
 @every_page
-def test_an_outage_is_told_and_passes(
+def test_an_outage_and_a_failure_are_told_and_pass(
     open_page: Open, keep: Keep, edith: UUID, whose: tuple[str, str, Role]
 ) -> None:
     path, subject, role = whose
     visit = open_page(subject, role)
-    visit.expect("ERR_CONNECTION_REFUSED")
+    visit.expect("ERR_CONNECTION_REFUSED", "503")
     away(visit.context)
     page = visit.go(path)
 
@@ -55,25 +54,21 @@ def test_an_outage_is_told_and_passes(
     expect(told.first).to_be_visible()
     keep(page, f"outage-{path.strip('/') or 'home'}")
     visit.check_accessible()
+
     visit.context.unroute_all()
+    failing(visit.context, 503, "away")
     buttons = page.get_by_role("button", name="Try again")
+    buttons.first.click()
+    failed = page.get_by_role("alert").filter(has_text="does not answer right now")
+    expect(failed.first).to_be_visible()
+
+    visit.context.unroute_all()
     while buttons.count():  # what one brings back may have another
         with page.expect_response("**/v1/**"):
             buttons.first.click()
-        page.wait_for_timeout(SETTLED)
+        visit.settle()
     expect(told).to_have_count(0)
-    expect(page.locator("#fault")).to_be_hidden()
-
-
-@every_page
-def test_a_service_that_fails_is_told(open_page: Open, edith: UUID, whose: tuple[str, str, Role]) -> None:
-    path, subject, role = whose
-    visit = open_page(subject, role)
-    visit.expect("503")
-    failing(visit.context, 503, "away")
-    page = visit.go(path)
-
-    expect(page.get_by_role("alert").filter(has_text="does not answer right now").first).to_be_visible()
+    expect(failed).to_have_count(0)
     expect(page.locator("#fault")).to_be_hidden()
 
 
@@ -145,6 +140,56 @@ def shy(browser: Browser) -> Iterator[Browser]:
     running = browser.browser_type.launch(executable_path=chromium(), args=asking)
     yield running
     running.close()
+
+
+ADVICE = {
+    "quiet": ("Very quiet.", "This is very quiet."),
+    "loud": ("Too loud, parts are cut off.", "Loud parts are cut off."),
+}
+
+
+@pytest.fixture(params=ADVICE)
+def hearing(
+    request: pytest.FixtureRequest, browser: Browser, tmp_path: Path
+) -> Iterator[tuple[str, Browser]]:
+    """A browser whose microphone hears something that is not well audible."""
+    sound = sounds.write(tmp_path / "heard.wav", getattr(sounds, request.param)())
+    running = browser.browser_type.launch(
+        executable_path=chromium(), args=[*ARGUMENTS, f"--use-file-for-fake-audio-capture={sound}"]
+    )
+    yield request.param, running
+    running.close()
+
+
+def test_a_recording_that_is_not_well_audible_is_told_before_it_is_sent(
+    hearing: tuple[str, Browser], stack: Stack, keep: Keep
+) -> None:
+    how, browser = hearing
+    meanwhile, afterwards = ADVICE[how]
+    with visiting(browser, stack.base_url, stack.token("ada")) as visit:
+        page = visit.go("/")
+        page.get_by_role("button", name="Record", exact=True).click()
+        expect(page.get_by_text(meanwhile)).to_be_visible(timeout=10_000)
+        keep(page, f"recording-{how}")
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.get_by_role("status").filter(has_text=afterwards)).to_be_visible()
+        keep(page, f"recorded-{how}")
+
+
+def test_a_recording_that_is_too_noisy_is_refused_with_advice(
+    open_page: Open, keep: Keep, tmp_path: Path
+) -> None:
+    visit = open_page("ada")
+    page = visit.go("/")
+    page.get_by_text("Send a file instead").click()
+    page.get_by_label("A recording of your voice").set_input_files(
+        sounds.write(tmp_path / "noisy.wav", sounds.noisy())
+    )
+    page.get_by_role("button", name="Send").click()
+
+    expect(page.get_by_text("Please record in a quieter place.")).to_be_visible(timeout=60_000)
+    keep(page, "too-noisy")
+    visit.check_accessible()
 
 
 def test_a_denied_microphone_is_told(shy: Browser, stack: Stack, keep: Keep) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -476,20 +477,20 @@ def open_to_the_outside(manifests: Sequence[Manifest]) -> Iterator[str]:
     for ingress in of_kind(manifests, "Ingress"):
         paths = list(chain.from_iterable(rule["http"]["paths"] for rule in ingress["spec"]["rules"]))
         yield from (
-            f"{name_of(ingress)}: does not lead to {path}" for path in OUTSIDE if not _leads(paths, path)
+            f"{name_of(ingress)}: does not lead to {path}"
+            for path in _served_outside()
+            if not _leads(paths, path)
         )
         yield from (f"{name_of(ingress)}: leads to {path}" for path in sorted(INSIDE) if _leads(paths, path))
 
 
-def _served_outside() -> list[str]:
+@cache
+def _served_outside() -> tuple[str, ...]:
     """What people and programs may ask the gateway for, an example of each path."""
     documented = set(create_app().openapi()["paths"]) - INSIDE
     routes = (*page.router.routes, *signin.router.routes)
     undocumented = {route.path for route in routes if isinstance(route, APIRoute)}
-    return sorted(re.sub(r"{.+?}", "any", path) for path in documented | undocumented)
-
-
-OUTSIDE = _served_outside()
+    return tuple(sorted(re.sub(r"{.+?}", "any", path) for path in documented | undocumented))
 
 
 def _leads(paths: Iterable[Manifest], asked: str) -> bool:

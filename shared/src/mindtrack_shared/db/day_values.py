@@ -142,7 +142,7 @@ def between(user_id: UUID, measure: Measure, *, first_day: date, last_day: date)
 def _between(measure: Measure) -> Select[*_Row]:
     """Written once: that takes longer than the database does to answer."""
     table = DayValueRecord
-    found = select(table.day, table.bundle_revision, table.device_class, *columns(measure)).where(
+    found = select(*columns(measure)).where(
         table.user_id == bindparam("user_id"),
         table.day.between(bindparam("first_day"), bindparam("last_day")),
         *has(measure),
@@ -155,13 +155,16 @@ def has(measure: Measure) -> tuple[ColumnElement[bool], ...]:
     return () if measure is Measure.STRESS_SCORE else (DayValueRecord.others.has_key(str(measure)),)
 
 
-def columns(measure: Measure) -> tuple[_Column[int], _Column[float], _Column[float]]:
-    """Recordings that have a measure, their seconds of speech, and what they come to."""
+def columns(
+    measure: Measure,
+) -> tuple[_Column[date], _Column[str], _Column[str], _Column[int], _Column[float], _Column[float]]:
+    """What a `DayValue` is made of."""
     table = DayValueRecord
+    origin = table.day, table.bundle_revision, table.device_class
     if measure is Measure.STRESS_SCORE:
-        return table.recordings, table.speech_seconds, table.stress_score
+        return *origin, table.recordings, table.speech_seconds, table.stress_score
     told = table.others[str(measure)]
-    return cast(told[0], Integer), cast(told[1], Double), cast(told[2], Double)
+    return *origin, cast(told[0], Integer), cast(told[1], Double), cast(told[2], Double)
 
 
 def to_day_value(row: Row[*_Row]) -> DayValue:

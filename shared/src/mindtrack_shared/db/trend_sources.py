@@ -104,9 +104,7 @@ def _indeterminate() -> _Rows:
 
 def _values(measure: Measure) -> _Rows:
     table = DayValueRecord
-    row = func.json_build_array(
-        table.day, table.bundle_revision, table.device_class, *day_values.columns(measure)
-    )
+    row = func.json_build_array(*day_values.columns(measure))
     found = select(func.json_agg(aggregate_order_by(row, table.day))).where(
         table.user_id == _PERSON, table.day.between(_HISTORY_FROM, _LAST_DAY), *day_values.has(measure)
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from mindtrack_gateway.trends.schemas import TrendView
 from mindtrack_shared.db.trend_sources import to_source
@@ -26,11 +25,6 @@ class Asked:
     measures: tuple[Measure, ...]
     #: Length of the period.
     days: int
-
-
-def today(zone: str | None) -> date:
-    """Which day it is where somebody is; who is nowhere yet is where UTC is."""
-    return datetime.now(ZoneInfo(zone) if zone else UTC).date()
 
 
 def compressed(asked: Asked, last_day: date, source: str) -> bytes:

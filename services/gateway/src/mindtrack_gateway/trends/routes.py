@@ -12,11 +12,11 @@ from fastapi import APIRouter, Query, Request, Response
 from mindtrack_gateway import access
 from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_bearer
 from mindtrack_gateway.problems import InvalidRequestError, NotFoundError, documented
-from mindtrack_gateway.trends.rendering import Asked, compressed, today
+from mindtrack_gateway.trends.rendering import Asked, compressed
 from mindtrack_gateway.trends.schemas import TrendView
 from mindtrack_shared.db.trend_sources import source
 from mindtrack_shared.domain.grants import Scope
-from mindtrack_shared.domain.trends import Measure
+from mindtrack_shared.domain.trends import Measure, local_day
 
 router = APIRouter(prefix="/v1/users", tags=["trends"], dependencies=[documented_bearer])
 
@@ -46,10 +46,11 @@ async def get(  # noqa: PLR0913, PLR0917 - what a trend is asked by
     is usual comes from the person's days before, also those before the period.
     """
     asked = Asked(caller.named(user_id), tuple(measure), days)
+    now = datetime.now(UTC)
     async with access.reading(parts, caller, asked.person, Scope.TRENDS, action="getTrends") as session:
-        query = source(asked.person, asked.measures, days=days, today=datetime.now(UTC).date())
+        query = source(asked.person, asked.measures, days=asked.days, today=now.date())
         zone, read = (await session.execute(query)).one()
-    told = compressed(asked, today(zone), read)
+    told = compressed(asked, local_day(now, zone or "UTC"), read)
     headers = {**access.CACHING, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
