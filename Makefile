@@ -11,7 +11,7 @@ PROJECTS := pyproject.toml constraints.txt $(wildcard */pyproject.toml */*/pypro
 BENCHES := $(addprefix bench-,limit seed pipeline precision decode f0 cold biomarkers worker fair memory poll wait retry upload trends patients page)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api fuzz hostile lint format settings openapi biomarkers alerts dashboards lock sbom audit bundled manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
+.PHONY: help setup demo up seed env compose-test rehearse-restore test faults fuzz-api fuzz hostile lint format screenshots settings openapi biomarkers alerts dashboards lock sbom audit bundled manifests bench $(BENCHES) bench-growth bench-scaling simulate-alerts bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ lint: $(VENV)/.everything ## Check style, types and layering
 format: $(VENV)/.everything ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+screenshots: $(VENV)/.everything ## Write docs/images: the page in Chromium, with made-up people
+	@$(BIN)/python tests/screenshots.py
 
 settings: $(VENV)/.everything ## Write docs/settings.md from the settings classes
 	$(BIN)/python tests/settings_reference.py > docs/settings.md

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Request
 
 from mindtrack_local.issuer import Role
 from mindtrack_local.stack import Stack
@@ -28,6 +28,8 @@ ARGUMENTS = (
 )
 DESKTOP, PHONE = (1280, 900), (360, 780)  # pixels
 READY = "html[data-ready]"
+#: Colours of lines in the light scheme.
+ACCENT, WARNING = (0x14, 0x62, 0x6B), (0x9A, 0x4A, 0x00)
 SERIOUS = frozenset({"serious", "critical"})
 
 #: Tells of what the policy refused, also before any script of ours runs.
@@ -47,6 +49,24 @@ SETTLED_WITHIN = 20.0  # seconds
 def chromium() -> str | None:
     """Return the path of the browser, or None if there is none."""
     return shutil.which("chromium")
+
+
+#: Counts what is alike, as edges are smoothed.
+COUNT = """(canvas, colour) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const alike = colour.every((part, index) => Math.abs(data[at + index] - part) < 24);
+    if (alike && data[at + 3] > 200) found += 1;
+  }
+  return found;
+}"""
+
+
+def pixels(canvas: Locator, colour: tuple[int, int, int]) -> int:
+    """Count a canvas's pixels in a colour."""
+    found: int = canvas.evaluate(COUNT, list(colour))
+    return found
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from playwright.sync_api import Page, expect
 
-from browser_support import READY, Visit
+from browser_support import READY, WARNING, Visit, pixels
 from mindtrack_local.stack import Stack
 
 Keep = Callable[[Page, str], None]
@@ -80,6 +80,7 @@ def test_a_clinician_sees_an_alert_until_the_person_revokes(
     clinician.wait_for_selector(READY)
     expect(clinician.get_by_role("region", name="Alerts")).to_contain_text("Stress score")
     keep(clinician, "patient-alert")
+    assert pixels(clinician.locator("canvas"), WARNING) > 100, "the day on which it opened is marked"
 
     person = open_page("edith").go("/sharing")
     person.get_by_role("button", name="Revoke: Care").click()

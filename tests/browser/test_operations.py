@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from browser_support import PHONE, Visit
+from browser_support import ACCENT, PHONE, Visit, pixels
 from faults_support import eventually
 from mindtrack_local.stack import Stack
 
@@ -265,16 +265,7 @@ def test_many_looks_become_a_line(open_page: Open, seen: dict[str, Any], keep: K
 
     chart = page.get_by_role("img", name="Interactive 12 s per second")
     expect(chart).to_be_visible()
-    drawn = chart.locator("canvas").evaluate("""(canvas) => {
-        const accent = [0x14, 0x62, 0x6b];
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        let found = 0;
-        for (let at = 0; at < data.length; at += 4) {
-            const alike = accent.every((part, index) => Math.abs(data[at + index] - part) < 24);
-            if (alike && data[at + 3] > 200) found += 1;
-        }
-        return found;
-    }""")
+    drawn = pixels(chart.locator("canvas"), ACCENT)
     keep(page, "operations-line")
 
     assert drawn > 200, "pixels in the colour of the line"

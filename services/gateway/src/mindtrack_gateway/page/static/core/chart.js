@@ -65,7 +65,11 @@ export function plot(element, { days, lines, bands = [], marks = [], range, writ
     width: element.clientWidth,
     height,
     ...BARE,
-    scales: { x: { time: true }, y: range ? { range: () => range } : {} },
+    scales: {
+      // An alert may open days after the last recording.
+      x: { time: true, range: (_, first, last) => [first, Math.max(last, ...marks.map(({ at }) => at))] },
+      y: range ? { range: () => range } : {},
+    },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     axes: [
       {
