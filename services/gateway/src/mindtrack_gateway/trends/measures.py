@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from mindtrack_shared.domain.trends import CaveatCode, Direction, Measure, NoTest, Status
 
 Share = Annotated[float, Field(ge=0, le=1)]
-#: Of what there are hundreds of: more than a voice holds, and half of those that a float is written with.
-DIGITS = 6
-Rounded = Annotated[float, PlainSerializer(lambda value: round(value, DIGITS), when_used="json")]
+#: Of what there are hundreds of: more than a voice holds, and a quarter of what a float is written with.
+SIGNIFICANT_DIGITS = 4
+Rounded = Annotated[
+    float, PlainSerializer(lambda value: float(f"{value:.{SIGNIFICANT_DIGITS}g}"), when_used="json")
+]
 
 
 class Told(BaseModel):
