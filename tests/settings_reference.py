@@ -16,6 +16,7 @@ from mindtrack_shared.settings import (
     DatabaseSettings,
     IssuerSettings,
     JobSettings,
+    KeySettings,
     LivenessSettings,
     LogSettings,
     MetricsSettings,
@@ -30,6 +31,7 @@ from mindtrack_shared.settings import (
 GROUPS: tuple[type[BaseSettings], ...] = (
     DatabaseSettings,
     StorageSettings,
+    KeySettings,
     QueueSettings,
     JobSettings,
     LogSettings,

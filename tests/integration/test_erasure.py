@@ -38,7 +38,7 @@ from mindtrack_gateway.jobs.deletion import delete_jobs
 from mindtrack_scheduler import burials
 from mindtrack_scheduler.burials import bury
 from mindtrack_scheduler.standings import evaluate
-from mindtrack_shared.db import alerts, grants, notifications, users, webhooks
+from mindtrack_shared.db import alerts, data_keys, grants, notifications, users, webhooks
 from mindtrack_shared.db.models import (
     Erasure,
     Feedback,
@@ -57,6 +57,7 @@ from mindtrack_shared.domain.notifications import Channel, Occasion
 from mindtrack_shared.domain.webhooks import SECRET_BYTES, WebhookEvent
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.storage import ObjectMissingError, RecordingStore
 
 CONFIRMED = {"confirm": "erase everything"}
@@ -107,8 +108,10 @@ def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
     grant_id = add_grant(engine, person, clinician)
     (alert_id,) = _alerts(engine, person)
     with Session(engine) as session, session.begin():
+        session.execute(data_keys.give(person, new_id()))
         session.execute(
             grants.invite(
+                new_id(),
                 person,
                 new_id().bytes * 2,
                 scopes=[Scope.TRENDS],
@@ -258,6 +261,7 @@ def test_nothing_is_left_of_who_is_erased_and_nobody_else_loses_anything(
         "labels": 1,
         "grants": 1,
         "invitations": 2,
+        "keys": 1,
     }
     assert told["audio_left"] == 54 + 2
     assert len(gone) == 54 + 2 + 1
@@ -476,7 +480,7 @@ def test_objects_are_gone_once_they_are_buried(
 
 def test_a_worker_that_has_a_job_writes_nothing(
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
     someone: Callable[..., Someone],
     monkeypatch: pytest.MonkeyPatch,
@@ -490,7 +494,7 @@ def test_a_worker_that_has_a_job_writes_nothing(
         erased(ada.client)
 
     monkeypatch.setattr(RecordingStore, "read", slow)
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
 
     assert not {"jobs", "analyses", "day_values", "standings"} & about(engine, ada.id)
 

@@ -42,7 +42,14 @@ MIXTURES = {
 
 
 def config(var: Path, former: frozenset[str], release: Mapping[str, str]) -> StackConfig:
-    return StackConfig(var=var, durable=False, service_overrides=dict.fromkeys(former, release))
+    # The previous release cannot read what is sealed.
+    unsealed = {"MINDTRACK_KEYS_SEAL": "false"}
+    return StackConfig(
+        var=var,
+        durable=False,
+        settings_overrides=unsealed,
+        service_overrides=dict.fromkeys(former, release),
+    )
 
 
 @pytest.mark.parametrize("former", MIXTURES.values(), ids=MIXTURES.keys())

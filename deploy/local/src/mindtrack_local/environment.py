@@ -16,6 +16,7 @@ from mindtrack_local.files import load_secret, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
 from mindtrack_local.provider import CLIENT_ID, DISCOVERY
+from mindtrack_shared.sealing.providers import new_key_line
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -58,6 +59,7 @@ class Environment:
             "MINDTRACK_DATABASE_URL": self.database_url,
             "MINDTRACK_QUEUE_URL": self.queue_url,
             **self._storage(),
+            **self._keys(),
             "MINDTRACK_AUTH_JWKS_FILE": str(trusted.jwks_file),
             "MINDTRACK_AUTH_LOCAL": "true",
             "MINDTRACK_AUTH_ISSUER": trusted.issuer,
@@ -93,6 +95,12 @@ class Environment:
 
     def for_metrics(self, port: int) -> dict[str, str]:
         return {"MINDTRACK_METRICS_HOST": HOST, "MINDTRACK_METRICS_PORT": str(port)}
+
+    def _keys(self) -> dict[str, str]:
+        if not self.layout.key_file.exists():
+            write_private(self.layout.key_file, new_key_line("first"))
+        place = self.layout.keys.as_uri() if self.s3 is None else f"s3://{s3.KEYS_BUCKET}"
+        return {"MINDTRACK_KEYS_URL": place, "MINDTRACK_KEYS_FILE": str(self.layout.key_file)}
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:

@@ -21,6 +21,7 @@ from mindtrack_gateway.limits import Limiter
 from mindtrack_gateway.operations.board import Board
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
+from mindtrack_gateway.seals import Seals
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.signin.browser import Browser
 from mindtrack_gateway.signin.flow import SignIn
@@ -39,6 +40,7 @@ class Parts:
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     store: RecordingStore
+    seals: Seals
     redis: Redis
     verifier: TokenVerifier
     browser: Browser

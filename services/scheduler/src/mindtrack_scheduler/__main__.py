@@ -7,7 +7,7 @@ import signal
 import threading
 from contextlib import closing
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
 from mindtrack_shared.settings import (
     DatabaseSettings,
+    KeySettings,
     LivenessSettings,
     LogSettings,
     MetricsSettings,
@@ -31,6 +32,9 @@ from mindtrack_shared.settings import (
     TracingSettings,
     WebhookSettings,
 )
+
+if TYPE_CHECKING:
+    from mindtrack_shared.sealing import DataKeys
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -151,15 +155,17 @@ def verify(
 
     from mindtrack_scheduler.verify import Verdict
     from mindtrack_scheduler.verify import verify as compare
+    from mindtrack_shared.sealing import SealedRecordings, open_keys
     from mindtrack_shared.storage import open_store
 
     configure_logging(LogSettings(), service="verify")
     engine = sync_engine(DatabaseSettings(), application_name="mindtrack-verify")
-    store = open_store(StorageSettings())
+    storage = StorageSettings()
+    recordings = SealedRecordings(open_store(storage), open_keys(KeySettings(), storage))
     found = Counter[Verdict]()
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("Recordings", total=None)
-        for key, verdict in compare(engine, store, checksums=checksums, grace=timedelta(seconds=grace)):
+        for key, verdict in compare(engine, recordings, checksums=checksums, grace=timedelta(seconds=grace)):
             found[verdict] += 1
             bars.advance(bar)
             if verdict is not Verdict.SOUND:
@@ -194,6 +200,40 @@ def rebuild_days() -> None:
         for done, _ in enumerate(rebuild(engine), start=1):
             bars.update(bar, completed=done)
     typer.echo(f"{done} people: days summed up from their analyses", err=True)
+
+
+@app.command("rewrap-keys")
+def rewrap_keys() -> None:
+    """Wrap every data key with the current key-encryption key. Safe at any time, and again."""
+    from mindtrack_scheduler.keys import rewrap
+
+    configure_logging(LogSettings(), service="rewrap-keys")
+    engine = sync_engine(DatabaseSettings(), application_name="mindtrack-rewrap-keys")
+    done = list(rewrap(engine, _keys()))
+    typer.echo(f"{len(done)} keys: {sum(done)} wrapped anew", err=True)
+
+
+@app.command("lost-keys")
+def lost_keys() -> None:
+    """Name whoever has a data key that is gone: after a restore, whom to erase again; exit with 1 if any."""
+    from mindtrack_scheduler.keys import lost
+
+    configure_logging(LogSettings(), service="lost-keys")
+    found = 0
+    for person in lost(sync_engine(DatabaseSettings(), application_name="mindtrack-lost-keys"), _keys()):
+        typer.echo(str(person))
+        found += 1
+    typer.echo(f"{found} keys are gone", err=True)
+    raise typer.Exit(1 if found else 0)
+
+
+def _keys() -> DataKeys:
+    from mindtrack_shared.sealing import open_keys
+
+    keys = open_keys(KeySettings(), StorageSettings())
+    if keys is None:
+        raise typer.BadParameter("MINDTRACK_KEYS_URL names no place for keys")
+    return keys
 
 
 def life_sign() -> LifeSign:

@@ -5,6 +5,10 @@ JOB_ACCEPTED = "job_accepted"
 UPLOAD_REPEATED = "upload_repeated"
 #: A claim on an idempotency key could not be given up; its lease will lapse.
 KEY_NOT_FREED = "key_not_freed"
+#: A person's data key is not where it should be: they were erased after the moment that was restored.
+KEY_MISSING = "key_missing"
+#: There is no place for keys.
+NOTHING_SEALED = "nothing_sealed"
 KEYS_FORGOTTEN = "keys_forgotten"
 #: Days of persons that did not hold what was analysed, and do now.
 DAYS_MENDED = "days_mended"

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.jobs.deletion import announce, delete_jobs
+from mindtrack_gateway.seals import Seals
 from mindtrack_shared.db import deletion, erasures, grants, standings, uploads, users
 from mindtrack_shared.db.models import Erasure
 from mindtrack_shared.observability import events
@@ -26,6 +27,7 @@ from mindtrack_shared.storage import StorageUnavailableError
 #: Recordings in one transaction.
 BATCH = 100
 RECORDINGS = "recordings"
+KEYS = "keys"
 
 
 class _Step(NamedTuple):
@@ -45,7 +47,7 @@ async def erase(parts: Parts, user_id: UUID) -> Erasure:
         await session.execute(grants.revoke_all(user_id))
     while True:
         async with parts.sessions.begin() as session:
-            step = await _step(session, user_id)
+            step = await _step(session, parts.seals, user_id)
         for job_id in step.job_ids:
             await announce(parts, job_id)
         with suppress(StorageUnavailableError):  # maintenance does it, too
@@ -57,14 +59,14 @@ async def erase(parts: Parts, user_id: UUID) -> Erasure:
             return step.finished
 
 
-async def _step(session: AsyncSession, user_id: UUID) -> _Step:
+async def _step(session: AsyncSession, seals: Seals, user_id: UUID) -> _Step:
     row = (await session.scalars(erasures.under_way(user_id))).one_or_none()
     if row is None:  # somebody else has finished it
         return _Step((await session.scalars(erasures.finished(user_id))).one())
     found = (await session.execute(deletion.to_delete(user_id, limit=BATCH))).all()
     if found:
         return await _delete(session, row, found)
-    return await _finish(session, row)
+    return await _finish(session, seals, row)
 
 
 async def _delete(session: AsyncSession, row: Erasure, found: Sequence[Row[UUID, UUID, str, date]]) -> _Step:
@@ -73,7 +75,7 @@ async def _delete(session: AsyncSession, row: Erasure, found: Sequence[Row[UUID,
     return _Step(job_ids=tuple(job_id for job_id, *_ in found))
 
 
-async def _finish(session: AsyncSession, row: Erasure) -> _Step:
+async def _finish(session: AsyncSession, seals: Seals, row: Erasure) -> _Step:
     """Remove what is not a recording, while nobody can add anything."""
     user_id = row.user_id
     await session.execute(standings.hold(user_id))
@@ -91,6 +93,8 @@ async def _finish(session: AsyncSession, row: Erasure) -> _Step:
         deleted = (await session.execute(statement)).all()
         if name is not None:
             removed[name] = len(deleted)
+    # Last, as what could still be read cannot be from here on, whether this is committed or not.
+    removed[KEYS] = await seals.destroy_key(session, user_id)
     moment = await session.scalar(users.note_erased(user_id))
     former = (await session.scalars(erasures.finished(user_id))).one_or_none()
     if former is not None and not any(removed.values()):
