@@ -591,7 +591,7 @@ def test_a_recording_that_waits_for_the_end_is_refused(
             time.sleep(0.5)
             assert not sending.done(), "it waits"
         assert sending.result().json()["type"] == "urn:mindtrack:problem:erased-meanwhile"
-    assert about(engine, ada.id) == set()
+    assert about(engine, ada.id) == {"data_keys"}, "a new key, that nothing is sealed with"
 
 
 @pytest.mark.parametrize(

@@ -275,10 +275,10 @@ def events(lines: Iterator[str], *, until: int) -> list[tuple[str, dict[str, obj
 
 
 def test_a_job_is_followed_to_its_end(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
-    worker = threading.Timer(0.5, work, (engine, store, wakeups, job_id, analysis(TENSE)))
+    worker = threading.Timer(0.5, work, (engine, recordings, wakeups, job_id, analysis(TENSE)))
     worker.start()
     with ada.stream("GET", f"/v1/jobs/{job_id}/events") as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")

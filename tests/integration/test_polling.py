@@ -20,7 +20,6 @@ from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.sealing import SealedRecordings
-from mindtrack_shared.storage import RecordingStore
 
 
 @pytest.fixture
@@ -79,9 +78,9 @@ def test_what_has_ended_may_be_kept(ada: httpx.Client, engine: Engine, job_id: s
 
 
 def test_an_answer_is_held_until_the_job_ends(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups, job_id: str
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups, job_id: str
 ) -> None:
-    worker = threading.Timer(0.5, work, (engine, store, wakeups, job_id, analysis(TENSE)))
+    worker = threading.Timer(0.5, work, (engine, recordings, wakeups, job_id, analysis(TENSE)))
     worker.start()
     started = time.monotonic()
     held = ada.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"})
