@@ -39,6 +39,7 @@ from mindtrack_local.stack import Stack
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings, JobSettings, QueueSettings, StorageSettings
 from mindtrack_shared.storage import open_store
 
@@ -141,7 +142,7 @@ def some_jobs(stack: Stack, engine: Engine, person: UUID) -> list[UUID]:
     analyzer = ScriptedAnalyzer(*[analysis(TENSE)] * JOBS)
     runner = Runner(
         engine=engine,
-        store=store,
+        recordings=SealedRecordings(store, None),
         lanes={Priority.INTERACTIVE: analyzer},
         analyzer=analyzer,
         wakeups=Wakeups(stack.infrastructure.settings(QueueSettings)),

@@ -43,14 +43,16 @@ from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job
 from mindtrack_shared.domain.jobs import JobStatus, Priority
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings, open_keys
 from mindtrack_shared.settings import (
     DatabaseSettings,
     JobSettings,
+    KeySettings,
     LogSettings,
     QueueSettings,
     StorageSettings,
 )
-from mindtrack_shared.storage import RecordingStore, open_store
+from mindtrack_shared.storage import open_store
 from unit.inference.recordings import voice
 
 TARGET = 1.0
@@ -174,13 +176,13 @@ async def send(address: str, token: Callable[[str], str], uploads: int, seconds:
     return phones.sent, proxy
 
 
-def complete(engine: Engine, store: RecordingStore, queue: QueueSettings) -> None:
+def complete(engine: Engine, recordings: SealedRecordings, queue: QueueSettings) -> None:
     """Do what a worker would for every job that waits, with a model that always says the same."""
     analyzer = ScriptedAnalyzer(analysis(TENSE))
     with closing(Wakeups(queue)) as wakeups:
         runner = Runner(
             engine=engine,
-            store=store,
+            recordings=recordings,
             lanes=dict.fromkeys(Priority, analyzer),
             analyzer=analyzer,
             wakeups=wakeups,
@@ -262,9 +264,11 @@ def main() -> int:
                     what="every job's end",
                 )
             else:
+                storage = stack.infrastructure.settings(StorageSettings)
+                keys = open_keys(stack.infrastructure.settings(KeySettings), storage)
                 complete(
                     engine,
-                    open_store(stack.infrastructure.settings(StorageSettings)),
+                    SealedRecordings(open_store(storage), keys),
                     stack.infrastructure.settings(QueueSettings),
                 )
             history = History.of(engine)

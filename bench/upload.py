@@ -37,7 +37,8 @@ from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.db.models import Recording
 from mindtrack_shared.ids import new_id
-from mindtrack_shared.settings import DatabaseSettings, StorageSettings
+from mindtrack_shared.sealing import SealedRecordings, open_keys
+from mindtrack_shared.settings import DatabaseSettings, KeySettings, StorageSettings
 from mindtrack_shared.storage import RecordingStore
 from mindtrack_shared.storage.recordings import open_backend
 
@@ -197,13 +198,14 @@ def is_correct(bench: Bench, infrastructure: Infrastructure) -> bool:
         statuses = [bench.upload(port, each, kind) for each, kind in zip(sent, ("forms", "raw"), strict=True)]
     engine = sync_engine(infrastructure.settings(DatabaseSettings), application_name="bench")
     with Session(engine) as session:
-        rows = session.execute(select(Recording.object_key, Recording.sha256).order_by(Recording.id)).all()
+        rows = session.scalars(select(Recording).order_by(Recording.id)).all()
     engine.dispose()
-    store = RecordingStore(bench.store)
-    stored = [hashlib.sha256(b"".join(store.read(key))).digest() for key, _ in rows]
+    keys = open_keys(infrastructure.settings(KeySettings), infrastructure.settings(StorageSettings))
+    opened = SealedRecordings(RecordingStore(bench.store), keys)
+    stored = [hashlib.sha256(b"".join(opened.read(row.object_key, row.user_id))).digest() for row in rows]
     wanted = [hashlib.sha256(each).digest() for each in sent]
     bench.clear()
-    return statuses == [202, 202] and [sha256 for _, sha256 in rows] == stored == wanted
+    return statuses == [202, 202] and [row.sha256 for row in rows] == stored == wanted
 
 
 def measured(rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from factories import add_grant, add_history, rise
 from mindtrack_scheduler.standings import evaluate
-from mindtrack_shared.db import alerts, emergencies, grants, notifications, webhooks
+from mindtrack_shared.db import alerts, data_keys, emergencies, grants, notifications, webhooks
 from mindtrack_shared.db.models import (
     Feedback,
     IdempotencyKey,
@@ -41,8 +41,10 @@ def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
     grant_id = add_grant(engine, person, clinician)
     (alert_id,) = _alerts(engine, person)
     with Session(engine) as session, session.begin():
+        session.execute(data_keys.give(person, new_id()))
         session.execute(
             grants.invite(
+                new_id(),
                 person,
                 new_id().bytes * 2,
                 scopes=[Scope.TRENDS],

@@ -25,13 +25,13 @@ from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings, JobSettings
-from mindtrack_shared.storage import RecordingStore
 
 #: Empties the database, but for people, and for who read what: that only grows.
 EMPTY = (
     "TRUNCATE recordings, jobs, tombstones, day_rollups, day_values, webhook_endpoints, invitations,"
-    " standings, alerts, notification_preferences, notes, patient_labels, erasures CASCADE"
+    " standings, alerts, notification_preferences, notes, patient_labels, erasures, data_keys CASCADE"
 )
 #: Makes a client of a person by their subject and roles.
 SignIn = Callable[..., httpx.Client]
@@ -71,7 +71,7 @@ def upload(client: httpx.Client, content: bytes | None = None, **fields: str) ->
 
 def work(
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
     job_id: str,
     word: Analysis | Exception | None = None,
@@ -80,7 +80,7 @@ def work(
     analyzer = ScriptedAnalyzer(word or analysis(TENSE))
     Runner(
         engine=engine,
-        store=store,
+        recordings=recordings,
         lanes=dict.fromkeys(Priority, analyzer),
         analyzer=analyzer,
         wakeups=wakeups,

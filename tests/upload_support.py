@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx2 as httpx
 
+from mindtrack_shared.db.models import Recording
+from mindtrack_shared.sealing import DataKeys, SealedRecordings
 from mindtrack_shared.storage import RecordingStore
 
 
@@ -17,6 +19,7 @@ class Place:
 
     client: httpx.Client
     store: RecordingStore
+    data_keys: DataKeys
     #: Whether upload URLs lead to storage itself.
     presigns: bool
 
@@ -34,7 +37,12 @@ class Place:
         return {found.key for found in self.store.objects()}
 
     def read(self, key: str) -> bytes:
+        """Return an object as it lies there."""
         return b"".join(self.store.read(key))
+
+    def heard(self, row: Recording) -> bytes:
+        """Return a recording as it was uploaded."""
+        return b"".join(SealedRecordings(self.store, self.data_keys).read(row.object_key, row.user_id))
 
 
 def put(upload: dict[str, Any], content: bytes, **headers: str) -> httpx.Response:

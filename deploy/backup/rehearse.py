@@ -30,11 +30,13 @@ from mindtrack_local.postgres import binaries
 from mindtrack_local.stack import Stack
 from mindtrack_scheduler.verify import Verdict, verify
 from mindtrack_shared.db.engine import sync_engine
-from mindtrack_shared.settings import DatabaseSettings, StorageSettings
+from mindtrack_shared.sealing import SealedRecordings, open_keys
+from mindtrack_shared.settings import DatabaseSettings, KeySettings, StorageSettings
 from mindtrack_shared.storage import open_store
 
 TABLES = (
     "users",
+    "data_keys",
     "recordings",
     "jobs",
     "analyses",
@@ -221,10 +223,14 @@ def _socket(stack: Stack) -> str:
 
 def _verify(stack: Stack) -> None:
     engine = sync_engine(stack.infrastructure.settings(DatabaseSettings), application_name="mindtrack-verify")
-    store = open_store(stack.infrastructure.settings(StorageSettings))
+    storage = stack.infrastructure.settings(StorageSettings)
+    keys = open_keys(stack.infrastructure.settings(KeySettings), storage)
+    recordings = SealedRecordings(open_store(storage), keys)
     try:
         found = [
-            f"{verdict}: {key}" for key, verdict in verify(engine, store, checksums=True) if verdict in LOST
+            f"{verdict}: {key}"
+            for key, verdict in verify(engine, recordings, checksums=True)
+            if verdict in LOST
         ]
     finally:
         engine.dispose()

@@ -19,7 +19,8 @@ from mindtrack_shared.db import migrate
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.settings import DatabaseSettings, QueueSettings, StorageSettings
+from mindtrack_shared.sealing import DataKeys, KeyPlace, SealedRecordings, open_keys, open_place
+from mindtrack_shared.settings import DatabaseSettings, KeySettings, QueueSettings, StorageSettings
 from mindtrack_shared.storage import RecordingStore, open_store
 
 TEMPLATE = "mindtrack_template"
@@ -75,6 +76,26 @@ def queue(infrastructure: Infrastructure) -> QueueSettings:
 @pytest.fixture(scope="session")
 def store(infrastructure: Infrastructure) -> RecordingStore:
     return open_store(infrastructure.settings(StorageSettings))
+
+
+@pytest.fixture(scope="session")
+def keys(infrastructure: Infrastructure) -> DataKeys:
+    found = open_keys(infrastructure.settings(KeySettings), infrastructure.settings(StorageSettings))
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def place(infrastructure: Infrastructure) -> KeyPlace:
+    """Where data keys lie."""
+    found = open_place(infrastructure.settings(KeySettings), infrastructure.settings(StorageSettings))
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def recordings(store: RecordingStore, keys: DataKeys) -> SealedRecordings:
+    return SealedRecordings(store, keys)
 
 
 @pytest.fixture

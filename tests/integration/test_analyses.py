@@ -23,6 +23,7 @@ from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.indices import indices
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.storage import RecordingStore
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -64,10 +65,10 @@ def listed(client: httpx.Client, person: UUID | str = "me", **query: Any) -> lis
 
 
 def test_an_analysis_is_told_as_its_job_tells_it(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, store: RecordingStore, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada, time_zone="Europe/Berlin").json()["id"]
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
     job = ada.get(f"/v1/jobs/{job_id}").json()
 
     response = ada.get("/v1/users/me/analyses")

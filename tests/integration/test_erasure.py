@@ -48,6 +48,7 @@ from mindtrack_shared.db.models import (
 )
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import KeyPlace, SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings
 from mindtrack_shared.storage import ObjectMissingError, RecordingStore
 
@@ -109,6 +110,10 @@ def test_nothing_is_left_of_who_is_erased_and_nobody_else_loses_anything(
     told = erased(ada.client)
 
     after = contents(engine)
+    # What Ada called the bystander was sealed with her key.
+    own = {row for row in before["patient_labels"] if f'"clinician_id": "{ada.id}"' in row}
+    assert len(own) == 1
+    before["patient_labels"] -= own
     for table in after.keys() - STAYS:
         assert after[table] == before[table], table
     for table in STAYS - {"users"}:
@@ -135,6 +140,7 @@ def test_nothing_is_left_of_who_is_erased_and_nobody_else_loses_anything(
         "labels": 1,
         "grants": 1,
         "invitations": 2,
+        "keys": 1,
     }
     assert told["audio_left"] == 54 + 2
     assert len(gone) == 54 + 2 + 1
@@ -259,6 +265,7 @@ def test_what_was_left_half_done_is_gone_on_with(
 #: Erases somebody, and stands still within the second step, having said so.
 STANDS_STILL = """
 import sys, time
+from functools import partial
 from uuid import UUID
 from sqlalchemy.orm import Session
 from mindtrack_shared.db import erasing
@@ -266,19 +273,21 @@ from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.settings import DatabaseSettings
 engine, person = sync_engine(DatabaseSettings(), application_name="killed"), UUID(sys.argv[1])
 erasing.BATCH = 3
-for step in (erasing.begin, erasing.go_on, erasing.go_on):
+go_on = partial(erasing.go_on, destroy=print)
+for step in (erasing.begin, go_on, go_on):
     with Session(engine) as session, session.begin():
         step(session, person)
-        if step is erasing.go_on and erasing.BATCH == 2:
+        if step is go_on and erasing.BATCH == 2:
             print("within", flush=True)
             time.sleep(60)
-    erasing.BATCH = 2 if step is erasing.go_on else 3
+    erasing.BATCH = 2 if step is go_on else 3
 """
 
 
 def test_maintenance_finishes_what_was_killed_in_between(  # noqa: PLR0913, PLR0917 - fixtures
     engine: Engine,
     store: RecordingStore,
+    place: KeyPlace,
     database: DatabaseSettings,
     wakeups: Wakeups,
     someone: Callable[..., Someone],
@@ -295,12 +304,12 @@ def test_maintenance_finishes_what_was_killed_in_between(  # noqa: PLR0913, PLR0
         killed.kill()
     assert florence.client.get(f"/v1/users/{ada.id}/trends").status_code == 404, "grants ended first"
     assert len(ada.client.get("/v1/jobs").json()["items"]) == 4, "the step that was cut off left nothing"
-    assert finish_erasures(engine, wakeups) == 0, "somebody may be at it"
+    assert finish_erasures(engine, wakeups, place) == 0, "somebody may be at it"
 
     monkeypatch.setattr(maintenance, "GRACE", timedelta(0))
     monkeypatch.setattr(burials, "GRACE", timedelta(0))
-    assert finish_erasures(engine, wakeups) == 1
-    assert finish_erasures(engine, wakeups) == 0
+    assert finish_erasures(engine, wakeups, place) == 1
+    assert finish_erasures(engine, wakeups, place) == 0
 
     assert about(engine, ada.id) <= STAYS
     with Session(engine) as session:
@@ -408,7 +417,7 @@ def test_objects_are_gone_once_they_are_buried(
 
 def test_a_worker_that_has_a_job_writes_nothing(
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
     someone: Callable[..., Someone],
     monkeypatch: pytest.MonkeyPatch,
@@ -422,7 +431,7 @@ def test_a_worker_that_has_a_job_writes_nothing(
         erased(ada.client)
 
     monkeypatch.setattr(RecordingStore, "read", slow)
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
 
     assert not {"jobs", "analyses", "day_values", "standings"} & about(engine, ada.id)
 
@@ -515,7 +524,7 @@ def test_a_recording_that_waits_for_the_end_is_refused(
             time.sleep(0.5)
             assert not sending.done(), "it waits"
         assert sending.result().json()["type"] == "urn:mindtrack:problem:erased-meanwhile"
-    assert about(engine, ada.id) == set()
+    assert about(engine, ada.id) == {"data_keys"}, "a new key, that nothing is sealed with"
 
 
 @pytest.mark.parametrize(

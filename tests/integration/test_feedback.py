@@ -24,6 +24,7 @@ from mindtrack_shared.db import roles
 from mindtrack_shared.domain.feedback import LONGEST_NOTE, ClinicalLabel
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings
 from mindtrack_shared.storage import RecordingStore
 
@@ -72,10 +73,10 @@ def rows(engine: Engine) -> list[Any]:
 
 
 def test_what_was_said_is_there_to_read(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, store: RecordingStore, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
     assert given(ada, job_id) == []
 
     said = {"stress": 7, "anxiety": 0, "mood": 10, "note": "Exam on Friday; slept badly. 😴"}

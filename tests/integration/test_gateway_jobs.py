@@ -30,7 +30,7 @@ from mindtrack_shared.domain.biomarkers import DEFINITIONS, Biomarkers
 from mindtrack_shared.domain.jobs import Priority, RejectionCode
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.storage import RecordingStore
+from mindtrack_shared.sealing import SealedRecordings
 
 
 def test_a_submission_is_a_promise_with_an_address(ada: httpx.Client) -> None:
@@ -49,13 +49,14 @@ def test_a_submission_is_a_promise_with_an_address(ada: httpx.Client) -> None:
 def test_the_object_is_stored_before_the_row_promises_it(
     ada: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
 ) -> None:
     job_id = UUID(upload(ada, WAV).json()["id"])
 
-    assert b"".join(store.read(object_key(engine, job_id))) == WAV
     with Session(engine) as session:
         recording = session.scalars(select(Recording)).one()
+    assert recording.object_key == object_key(engine, job_id)
+    assert b"".join(recordings.read(recording.object_key, recording.user_id)) == WAV
     assert recording.sha256 == hashlib.sha256(WAV).digest()
     assert recording.size_bytes == len(WAV)
 
@@ -78,7 +79,7 @@ def test_fields_may_follow_the_file(ada: httpx.Client) -> None:
 def test_a_job_can_be_followed_to_its_analysis(
     ada: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
 ) -> None:
     job_id = upload(ada).json()["id"]
@@ -86,7 +87,7 @@ def test_a_job_can_be_followed_to_its_analysis(
     assert waiting.json()["analysis"] is None
     assert "Retry-After" in waiting.headers
 
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
     done = ada.get(f"/v1/jobs/{job_id}")
 
     job = done.json()
@@ -119,15 +120,15 @@ def test_a_job_can_be_followed_to_its_analysis(
 
 
 def test_biomarkers_come_with_their_units_and_deviations(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     now = datetime.now(UTC)
     for days_ago in range(20, 0, -2):
         job_id = upload(ada, recorded_at=(now - timedelta(days=days_ago)).isoformat()).json()["id"]
-        work(engine, store, wakeups, job_id)
+        work(engine, recordings, wakeups, job_id)
     job_id = upload(ada, recorded_at=now.isoformat()).json()["id"]
     unusual = analysis(TENSE, biomarkers=Biomarkers(f0_median_hz=130.0))
-    work(engine, store, wakeups, job_id, unusual)
+    work(engine, recordings, wakeups, job_id, unusual)
 
     found = ada.get(f"/v1/jobs/{job_id}").json()["analysis"]
 
@@ -139,10 +140,10 @@ def test_biomarkers_come_with_their_units_and_deviations(
 
 
 def test_what_the_model_cannot_express_is_null(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
-    work(engine, store, wakeups, job_id, analysis(PARTIAL))
+    work(engine, recordings, wakeups, job_id, analysis(PARTIAL))
 
     found = ada.get(f"/v1/jobs/{job_id}").json()["analysis"]
 
@@ -160,11 +161,11 @@ def test_what_the_model_cannot_express_is_null(
 
 
 def test_a_rejection_says_what_was_measured_and_needed(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
     rejection = RecordingRejectedError(RejectionCode.TOO_NOISY, "4 dB", 4.0, 10.0, QUALITY)
-    work(engine, store, wakeups, job_id, rejection)
+    work(engine, recordings, wakeups, job_id, rejection)
 
     job = ada.get(f"/v1/jobs/{job_id}").json()
 
@@ -181,10 +182,12 @@ def test_a_rejection_says_what_was_measured_and_needed(
 
 
 def test_a_limit_has_a_unit_although_nothing_was_measured(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
-    work(engine, store, wakeups, job_id, RecordingRejectedError(RejectionCode.TOO_LONG, "", needed=300.0))
+    work(
+        engine, recordings, wakeups, job_id, RecordingRejectedError(RejectionCode.TOO_LONG, "", needed=300.0)
+    )
 
     problem = ada.get(f"/v1/jobs/{job_id}").json()["problem"]
 
@@ -192,11 +195,11 @@ def test_a_limit_has_a_unit_although_nothing_was_measured(
 
 
 def test_an_indeterminate_recording_keeps_its_numbers_and_stays_out_of_the_trend(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
-    work(engine, store, wakeups, upload(ada).json()["id"], analysis(CALM))
+    work(engine, recordings, wakeups, upload(ada).json()["id"], analysis(CALM))
     unsure = upload(ada).json()["id"]
-    work(engine, store, wakeups, unsure, analysis(TENSE, reason=IndeterminateReason.UNMAPPED))
+    work(engine, recordings, wakeups, unsure, analysis(TENSE, reason=IndeterminateReason.UNMAPPED))
 
     found = ada.get(f"/v1/jobs/{unsure}").json()["analysis"]
     trend = ada.get("/v1/users/me/trends").json()
@@ -281,11 +284,11 @@ def test_jobs_that_arrive_meanwhile_do_not_shift_the_pages(ada: httpx.Client) ->
 def test_lists_can_be_narrowed_by_state(
     ada: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
 ) -> None:
     done = upload(ada).json()["id"]
-    work(engine, store, wakeups, done)
+    work(engine, recordings, wakeups, done)
     waiting = upload(ada).json()["id"]
 
     assert [job["id"] for job in ada.get("/v1/jobs?status=succeeded").json()["items"]] == [done]
@@ -306,14 +309,14 @@ def test_the_trend_tells_the_persons_days(
     ada: httpx.Client,
     grace: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
 ) -> None:
     now = datetime.now(UTC)
     for days_ago in (6, 2, 2):
         moment = now - timedelta(days=days_ago)
         job_id = upload(ada, recorded_at=moment.isoformat()).json()["id"]
-        work(engine, store, wakeups, job_id)
+        work(engine, recordings, wakeups, job_id)
 
     trend = ada.get("/v1/users/me/trends").json()
 
@@ -331,12 +334,12 @@ def test_the_trend_tells_the_persons_days(
 def test_a_recording_of_a_persons_tomorrow_is_in_their_trend(
     ada: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
 ) -> None:
     """On Kiritimati, 14 hours ahead, the day is often another than the server's."""
     job_id = upload(ada, time_zone="Pacific/Kiritimati").json()["id"]
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
 
     trend = ada.get("/v1/users/me/trends", params={"days": 1}).json()
 
@@ -354,7 +357,7 @@ def test_a_recording_of_a_persons_tomorrow_is_in_their_trend(
 def test_the_synchronous_endpoint_answers_in_three_fields_and_whether_they_hold(  # noqa: PLR0913, PLR0917
     ada: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
     reason: IndeterminateReason | None,
     answer: dict[str, Any],
@@ -362,7 +365,7 @@ def test_the_synchronous_endpoint_answers_in_three_fields_and_whether_they_hold(
     def worker() -> None:
         while not (waiting := queued(engine)):
             time.sleep(0.02)
-        work(engine, store, wakeups, str(waiting[0]), analysis(TENSE, reason=reason))
+        work(engine, recordings, wakeups, str(waiting[0]), analysis(TENSE, reason=reason))
 
     thread = threading.Thread(target=worker)
     thread.start()

@@ -480,7 +480,7 @@ def test_the_same_bytes_at_the_same_time_are_one_recording(
     assert sorted(answer.status_code for answer in answers) == [200] * 15 + [202]
     assert {answer.json()["id"] for answer in answers} == set(job_ids(engine))
     assert len(job_ids(engine)) == 1
-    assert sum(WAV in path.read_bytes() for path in stored() - objects) == 1
+    assert len(stored() - objects) == 1
     replays = [upload(ada, key=f"device-{number}") for number in range(16)]
     assert all(map(is_replay, replays))
     assert [each.status_code for each in replays] == [each.status_code for each in answers]

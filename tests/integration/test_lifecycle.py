@@ -27,6 +27,7 @@ from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.storage import ObjectMissingError, RecordingStore, StorageUnavailableError
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -93,10 +94,10 @@ def rows(engine: Engine) -> dict[str, int]:
 
 
 def test_a_deleted_job_leaves_nothing_but_a_tombstone(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, store: RecordingStore, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
     key = object_key(engine, UUID(job_id))
     assert ada.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded"
 
@@ -134,13 +135,13 @@ def caveats(trend: dict[str, Any]) -> set[str]:
 
 
 def test_the_trend_forgets_a_deleted_recording(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     words = [analysis(CALM), analysis(TENSE), analysis(TENSE, reason=IndeterminateReason.UNCERTAIN)]
     jobs = []
     for word in words:  # a drain takes whatever waits
         jobs.append(upload(ada).json()["id"])
-        work(engine, store, wakeups, jobs[-1], word)
+        work(engine, recordings, wakeups, jobs[-1], word)
     assert ada.get("/v1/users/me/trends").json()["count"] == 2
 
     ada.delete(f"/v1/jobs/{jobs[1]}")
@@ -161,7 +162,7 @@ def test_the_trend_forgets_a_deleted_recording(
 def test_a_worker_that_has_a_deleted_job_writes_nothing(
     ada: httpx.Client,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     wakeups: Wakeups,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -174,19 +175,19 @@ def test_a_worker_that_has_a_deleted_job_writes_nothing(
         assert ada.delete(f"/v1/jobs/{job_id}").status_code == 200
 
     monkeypatch.setattr(RecordingStore, "read", slow)
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
     assert set(rows(engine).values()) == {0}
 
 
 def test_many_delete_and_add_to_one_day_at_once(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     jobs = [upload(ada).json()["id"] for _ in range(6)]
-    work(engine, store, wakeups, jobs[0])
+    work(engine, recordings, wakeups, jobs[0])
     jobs += [upload(ada).json()["id"] for _ in range(6)]
     with ThreadPoolExecutor(12) as threads:
         deleted = [threads.submit(ada.delete, f"/v1/jobs/{job_id}") for job_id in jobs[:6]]
-        worked = [threads.submit(work, engine, store, wakeups, job_id) for job_id in jobs[6:]]
+        worked = [threads.submit(work, engine, recordings, wakeups, job_id) for job_id in jobs[6:]]
     assert [answer.result().status_code for answer in deleted] == [200] * 6
     assert [answer.result() for answer in worked] == [None] * 6
 
@@ -274,10 +275,10 @@ def events(lines: Iterator[str], *, until: int) -> list[tuple[str, dict[str, obj
 
 
 def test_a_job_is_followed_to_its_end(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     job_id = upload(ada).json()["id"]
-    worker = threading.Timer(0.5, work, (engine, store, wakeups, job_id, analysis(TENSE)))
+    worker = threading.Timer(0.5, work, (engine, recordings, wakeups, job_id, analysis(TENSE)))
     worker.start()
     with ada.stream("GET", f"/v1/jobs/{job_id}/events") as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")

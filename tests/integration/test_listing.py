@@ -24,7 +24,7 @@ from mindtrack_shared.db import jobs
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import first_id, new_id
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.storage import RecordingStore
+from mindtrack_shared.sealing import SealedRecordings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -110,10 +110,10 @@ def test_pages_hold_still_while_jobs_end(ada: httpx.Client, engine: Engine, pers
 
 
 def test_statuses_add_up(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups, person: UUID
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups, person: UUID
 ) -> None:
     done = upload(ada).json()["id"]
-    work(engine, store, wakeups, done)
+    work(engine, recordings, wakeups, done)
     failed, running, queued = (add_job(engine, person) for _ in range(3))
     end_jobs(engine, failed)
     move_jobs(engine, running, to=RUNNING)
@@ -280,10 +280,10 @@ def explained(connection: Connection, statement: Select[Any]) -> str:
 
 
 def test_many_are_told_at_once_in_the_order_asked_for(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups, person: UUID
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups, person: UUID
 ) -> None:
     done = upload(ada).json()["id"]
-    work(engine, store, wakeups, done)
+    work(engine, recordings, wakeups, done)
     queued, running, failed = (str(add_job(engine, person)) for _ in range(3))
     move_jobs(engine, UUID(running), to=RUNNING)
     end_jobs(engine, UUID(failed))

@@ -19,7 +19,7 @@ from mindtrack_gateway.jobs.queue import MARKS
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.storage import RecordingStore
+from mindtrack_shared.sealing import SealedRecordings
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def test_no_cache_keeps_it(ada: httpx.Client, engine: Engine, job_id: str) -> No
 
 
 def test_an_answer_is_held_until_the_job_ends(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups, job_id: str
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups, job_id: str
 ) -> None:
-    worker = threading.Timer(0.5, work, (engine, store, wakeups, job_id, analysis(TENSE)))
+    worker = threading.Timer(0.5, work, (engine, recordings, wakeups, job_id, analysis(TENSE)))
     worker.start()
     started = time.monotonic()
     held = ada.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"})
@@ -144,9 +144,9 @@ def test_a_queued_job_knows_its_place(ada: httpx.Client, engine: Engine) -> None
 
 
 def test_the_wait_is_told_by_the_pace_of_the_last_jobs(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups, job_id: str
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups, job_id: str
 ) -> None:
-    work(engine, store, wakeups, job_id)
+    work(engine, recordings, wakeups, job_id)
     with engine.begin() as connection:
         connection.exec_driver_sql("update jobs set started_at = finished_at - interval '6 seconds'")
     person = add_user(engine, "ada")

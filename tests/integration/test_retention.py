@@ -31,6 +31,7 @@ from mindtrack_scheduler.verify import verify as compare
 from mindtrack_shared.db import access_seals
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.ids import new_id
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import AnchorStore, RecordingStore, open_anchors, open_store
 
@@ -173,7 +174,10 @@ def test_audio_goes_once_its_job_has_ended_and_the_result_stays(
     assert next(iter(retain(audio))).number == 3
     assert {found.key for found in kept.objects()} == {keys[waiting], keys[running]}
     assert counted(engine, "recordings") == counted(engine, "jobs") == 5
-    assert [verdict for _, verdict in compare(engine, kept, checksums=True)] == ["sound", "sound"]
+    assert [verdict for _, verdict in compare(engine, SealedRecordings(kept, None), checksums=True)] == [
+        "sound",
+        "sound",
+    ]
     assert next(iter(retain(audio))).number == 0
 
 

@@ -9,8 +9,8 @@ from bench.retry import SECONDS, History, complete, send
 from sqlalchemy import Engine
 
 from mindtrack_local.infrastructure import Infrastructure
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import QueueSettings
-from mindtrack_shared.storage import RecordingStore
 
 UPLOADS = 50
 
@@ -19,13 +19,13 @@ async def test_whatever_the_network_does_each_recording_counts_once(
     gateway: str,
     infrastructure: Infrastructure,
     engine: Engine,
-    store: RecordingStore,
+    recordings: SealedRecordings,
     queue: QueueSettings,
 ) -> None:
     before = objects(infrastructure)
 
     sent, proxy = await send(gateway, infrastructure.issuer.token, UPLOADS, SECONDS)
-    complete(engine, store, queue)
+    complete(engine, recordings, queue)
 
     assert min(proxy.done[fault] for fault in Fault) > 0, "a point that was never tried proves nothing"
     assert all(len(found) == 1 for found in sent.jobs.values()), "an upload was told of two jobs"

@@ -47,6 +47,7 @@ from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.observability import events
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
+from mindtrack_shared.sealing import DataKeys, SealedRecordings
 from mindtrack_shared.settings import JobSettings, QueueSettings
 from mindtrack_shared.storage import RecordingStore
 
@@ -56,8 +57,11 @@ QUICK = JobSettings(lease=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.
 class Workshop:
     """Makes runners and jobs that share one database, store and broker."""
 
-    def __init__(self, engine: Engine, store: RecordingStore, wakeups: Wakeups) -> None:
+    def __init__(
+        self, engine: Engine, store: RecordingStore, wakeups: Wakeups, keys: DataKeys | None
+    ) -> None:
         self.engine = engine
+        self.keys = keys
         self.wakeups = wakeups
         self._store = store
 
@@ -72,7 +76,7 @@ class Workshop:
     ) -> Runner:
         return Runner(
             engine=self.engine,
-            store=self._store,
+            recordings=SealedRecordings(self._store, self.keys),
             lanes=dict.fromkeys(lanes, analyzer),
             analyzer=analyzer,
             wakeups=self.wakeups,
@@ -112,8 +116,8 @@ async def once(content: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.fixture
-def workshop(engine: Engine, store: RecordingStore, wakeups: Wakeups) -> Workshop:
-    return Workshop(engine, store, wakeups)
+def workshop(engine: Engine, store: RecordingStore, wakeups: Wakeups, keys: DataKeys) -> Workshop:
+    return Workshop(engine, store, wakeups, keys)
 
 
 def test_success_writes_analysis_windows_and_day_together(workshop: Workshop) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from sqlalchemy import Engine, event, text
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from factories import add_service_key
 from integration_support import upload
@@ -24,6 +23,7 @@ from mindtrack_gateway.problems import UnauthorizedError
 from mindtrack_gateway.service_keys import READ_EVERY, READS_AT_ONCE, ServiceKeys
 from mindtrack_scheduler.service_keys import TooManyKeysError, make
 from mindtrack_shared.db.engine import async_engine
+from mindtrack_shared.db.fence import Sessions
 from mindtrack_shared.domain.service_keys import MOST_LIVE_KEYS, KeyScope, ServiceKey
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings
@@ -155,7 +155,7 @@ async def test_made_up_keys_hardly_reach_the_database(
     other = good[:-1] + ("A" if good[-1] != "A" else "B")
     asynchronous = async_engine(database, application_name="tests")
     seconds = 0.0
-    keys = ServiceKeys(async_sessionmaker(asynchronous), clock=lambda: seconds)
+    keys = ServiceKeys(Sessions(asynchronous), clock=lambda: seconds)
 
     async def refused(text: str) -> bool:
         with pytest.raises(UnauthorizedError, match=r"^The access token is not valid\.$"):

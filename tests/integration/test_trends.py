@@ -19,6 +19,7 @@ from mindtrack_shared.db import day_values
 from mindtrack_shared.domain.analysis import IndeterminateReason
 from mindtrack_shared.domain.trends import HISTORY, Measure, report
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.storage import RecordingStore
 
 Client = Callable[[str], httpx.Client]
@@ -124,10 +125,10 @@ def test_a_headset_is_compared_with_itself(engine: Engine, store: RecordingStore
 
 
 def test_what_a_model_could_not_tell_is_told_of(
-    ada: httpx.Client, engine: Engine, store: RecordingStore, wakeups: Wakeups
+    ada: httpx.Client, engine: Engine, recordings: SealedRecordings, wakeups: Wakeups
 ) -> None:
     uncertain = analysis(reason=IndeterminateReason.UNCERTAIN)
-    work(engine, store, wakeups, upload(ada).json()["id"], uncertain)
+    work(engine, recordings, wakeups, upload(ada).json()["id"], uncertain)
 
     measure = trend(ada)["measures"][0]
 

@@ -26,6 +26,7 @@ from mindtrack_shared.db import roles
 from mindtrack_shared.db.models import Job, Recording, Upload
 from mindtrack_shared.db.uploads import GRACE
 from mindtrack_shared.ids import new_id
+from mindtrack_shared.sealing import DataKeys
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import RecordingStore, StorageUnavailableError, open_store
 from upload_support import Place, chunks, put
@@ -77,17 +78,19 @@ def folder_gateway(
 
 
 @pytest.fixture(params=["s3", "folder"])
-def place(request: pytest.FixtureRequest, ada: httpx.Client, store: RecordingStore) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, ada: httpx.Client, keys: DataKeys, store: RecordingStore
+) -> Iterator[Place]:
     if request.param == "s3":
-        yield Place(ada, store, presigns=True)
+        yield Place(ada, store, keys, presigns=True)
         return
     yield request.getfixturevalue("folder")
 
 
 @pytest.fixture
-def folder(folder_gateway: str, folder_url: str, ada: httpx.Client) -> Iterator[Place]:
+def folder(folder_gateway: str, folder_url: str, ada: httpx.Client, keys: DataKeys) -> Iterator[Place]:
     with httpx.Client(base_url=folder_gateway, headers=ada.headers, timeout=30) as client:
-        yield Place(client, open_store(StorageSettings(url=folder_url)), presigns=False)
+        yield Place(client, open_store(StorageSettings(url=folder_url)), keys, presigns=False)
 
 
 def rows(engine: Engine, model: type[Job | Upload | Recording] = Job) -> int:
@@ -114,7 +117,7 @@ def test_what_was_put_at_the_url_becomes_a_job(place: Place, engine: Engine) -> 
     assert job["recording"]["microphone"] == "headset"
     kept = recording(engine)
     assert place.keys() - before == {kept.object_key}, "nothing is left at the upload's key"
-    assert place.read(kept.object_key) == WAV
+    assert place.heard(kept) == WAV
     assert (kept.sha256, kept.size_bytes) == (hashlib.sha256(WAV).digest(), len(WAV))
     assert kept.content_type == "audio/wav"
 
@@ -311,7 +314,7 @@ def test_a_recording_stays_what_it_was_although_its_url_is_still_valid(place: Pl
     again = put(upload, OTHER)
 
     assert again.is_success == place.presigns
-    assert place.read(recording(engine).object_key) == WAV
+    assert place.heard(recording(engine)) == WAV
     assert place.submit(upload).json()["id"] == job["id"]
     expire(engine)
     assert sweep(engine, place.store) == 1
@@ -336,7 +339,7 @@ def test_bytes_exchanged_while_they_are_checked_are_never_committed(
     assert place.submit(upload).status_code == 202
 
     kept = recording(engine)
-    assert place.read(kept.object_key) == WAV
+    assert place.heard(kept) == WAV
     assert kept.sha256 == hashlib.sha256(WAV).digest()
 
 
@@ -445,7 +448,11 @@ def test_without_secret_and_signing_storage_there_are_no_urls(
 
 
 def test_where_clients_cannot_reach_s3_they_come_to_the_gateway(
-    infrastructure: Infrastructure, database: DatabaseSettings, ada: httpx.Client, store: RecordingStore
+    infrastructure: Infrastructure,
+    database: DatabaseSettings,
+    ada: httpx.Client,
+    keys: DataKeys,
+    store: RecordingStore,
 ) -> None:
     settings = {
         "MINDTRACK_GATEWAY_PRESIGN_UPLOADS": "false",
@@ -453,7 +460,7 @@ def test_where_clients_cannot_reach_s3_they_come_to_the_gateway(
     }
     for base_url in gateway_with(infrastructure, database, **settings):
         with httpx.Client(base_url=base_url, headers=ada.headers) as client:
-            place = Place(client, store, presigns=False)
+            place = Place(client, store, keys, presigns=False)
             upload = place.ask()
             assert upload["url"].startswith(base_url)
             assert put(upload, WAV).status_code == 204
@@ -535,7 +542,7 @@ def test_the_sweep_forgets_used_uploads_and_keeps_their_recordings(place: Place,
     expire(engine)
 
     assert sweep(engine, place.store) == 1
-    assert place.read(recording(engine).object_key) == WAV
+    assert place.heard(recording(engine)) == WAV
     assert place.client.get(f"/v1/jobs/{job['id']}").status_code == 200
 
 
@@ -554,9 +561,9 @@ def test_sweeps_at_once_share_the_work(place: Place, engine: Engine) -> None:
 
 
 def test_a_sweep_without_storage_forgets_nothing(
-    engine: Engine, ada: httpx.Client, store: RecordingStore
+    engine: Engine, ada: httpx.Client, keys: DataKeys, store: RecordingStore
 ) -> None:
-    place = Place(ada, store, presigns=True)
+    place = Place(ada, store, keys, presigns=True)
     put(place.ask(), WAV)
     expire(engine)
     nowhere = open_store(

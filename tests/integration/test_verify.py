@@ -22,6 +22,7 @@ from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.verify import GRACE, Finding, verify
 from mindtrack_shared.db import roles
 from mindtrack_shared.ids import new_id
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import ListedObject, RecordingStore, open_store
 
@@ -98,12 +99,14 @@ def test_every_row_and_every_object_is_judged(engine: Engine, store: RecordingSt
         "h/orphaned": "orphaned",
     }
 
-    assert told(verify(engine, store, checksums=False)) == list(by_size.items())
-    assert told(verify(engine, store, checksums=True)) == list((by_size | {"e/tampered": "damaged"}).items())
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False)) == list(by_size.items())
+    assert told(verify(engine, SealedRecordings(store, None), checksums=True)) == list(
+        (by_size | {"e/tampered": "damaged"}).items()
+    )
 
 
 def test_nothing_agrees_with_nothing(engine: Engine, store: RecordingStore) -> None:
-    assert told(verify(engine, store, checksums=True)) == []
+    assert told(verify(engine, SealedRecordings(store, None), checksums=True)) == []
 
 
 def test_what_may_be_an_upload_in_progress_is_no_orphan(
@@ -114,9 +117,12 @@ def test_what_may_be_an_upload_in_progress_is_no_orphan(
     note(engine, put("accepted", age=60))
     lasting, both = [("accepted", "sound")], [("abandoned", "orphaned"), ("accepted", "sound")]
 
-    assert told(verify(engine, store, checksums=False, grace=timedelta(seconds=OLD * 2))) == lasting
-    assert told(verify(engine, store, checksums=False)) == both
-    assert told(verify(engine, store, checksums=False, grace=timedelta(0))) == [
+    assert (
+        told(verify(engine, SealedRecordings(store, None), checksums=False, grace=timedelta(seconds=OLD * 2)))
+        == lasting
+    )
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False)) == both
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False, grace=timedelta(0))) == [
         *both,
         ("arriving", "orphaned"),
     ]
@@ -135,14 +141,14 @@ def test_what_is_accepted_meanwhile_is_not_missed(
     listed = list(store.objects())
     monkeypatch.setattr(store, "objects", passed)
 
-    assert told(verify(engine, store, checksums=False)) == [("before", "sound")]
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False)) == [("before", "sound")]
 
 
 def test_pages_and_batches_join_without_a_seam(engine: Engine, store: RecordingStore, put: Put) -> None:
     keys = [f"recordings/{n:05}" for n in range(MANY)]
     note(engine, *keys[::2], *(put(key) for key in keys[1::2]))
 
-    assert told(verify(engine, store, checksums=False)) == [
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False)) == [
         (key, ("missing", "sound")[n % 2]) for n, key in enumerate(keys)
     ]
 
@@ -156,14 +162,16 @@ def test_uploads_are_no_orphans(engine: Engine, store: RecordingStore, put: Put)
     put("uploads/1")
     orphan = put("elsewhere/1")
 
-    found = told(verify(engine, store, checksums=False))
+    found = told(verify(engine, SealedRecordings(store, None), checksums=False))
     assert found == [(orphan, "orphaned"), ("recordings/1", "sound")]
 
 
 def test_keys_are_compared_by_bytes(engine: Engine, store: RecordingStore, put: Put) -> None:
     note(engine, *(put(key) for key in reversed(NAMES)))
 
-    assert told(verify(engine, store, checksums=False)) == [(key, "sound") for key in NAMES]
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False)) == [
+        (key, "sound") for key in NAMES
+    ]
 
 
 def test_memory_does_not_grow_with_rows(engine: Engine, tmp_path: Path) -> None:
@@ -174,7 +182,7 @@ def test_memory_does_not_grow_with_rows(engine: Engine, tmp_path: Path) -> None:
         note(engine, *(f"{new_id()}/{'x' * 100}" for _ in range(count)))
         tracemalloc.start()
         try:
-            for _ in verify(engine, store, checksums=False):
+            for _ in verify(engine, SealedRecordings(store, None), checksums=False):
                 pass
             return tracemalloc.get_traced_memory()[1]
         finally:

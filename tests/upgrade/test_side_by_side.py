@@ -24,7 +24,7 @@ from upgrade.previous import PACKAGES, login
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 #: The previous release has no deliverer; ours runs beside it.
-ALL: frozenset[str] = frozenset(SERVICES) - {"deliver"}
+ALL: frozenset[Service] = frozenset(SERVICES) - {"deliver"}
 #: In the order of an upgrade: workers understand older relays, and relays older gateways.
 UPGRADE: tuple[Service, ...] = ("inference", "relay", "beat", "maintenance", "gateway")
 
@@ -51,15 +51,19 @@ def stack(
 
 
 def config(var: Path, former: frozenset[str], release: Mapping[str, str]) -> StackConfig:
-    overrides = {service: {**release, **login(var)} for service in former}
+    overrides: dict[str, Mapping[str, str]] = {service: {**release, **login(var)} for service in former}
     if "migrate" in former:  # ours have no login yet, either
         overrides = {**dict.fromkeys(SERVICES, login(var)), **overrides}
-    return StackConfig(var=var, durable=False, sign_in=False, service_overrides=overrides)
+    # The previous release cannot read what is sealed.
+    unsealed = {"MINDTRACK_KEYS_SEAL": "false"}
+    return StackConfig(
+        var=var, durable=False, sign_in=False, settings_overrides=unsealed, service_overrides=overrides
+    )
 
 
 @pytest.mark.parametrize("former", MIXTURES.values(), ids=MIXTURES.keys())
 def test_recordings_become_trends(
-    stack: FaultyStack, previous_release: dict[str, str], tmp_path: Path, former: frozenset[str]
+    stack: FaultyStack, previous_release: dict[str, str], tmp_path: Path, former: frozenset[Service]
 ) -> None:
     rearrange(stack, former, previous_release)
 
@@ -111,7 +115,7 @@ def test_an_upgrade_and_its_rollback_lose_nothing(
         assert {stack.job(job).attempt for job in jobs} == {1}
 
 
-def rearrange(stack: FaultyStack, former: frozenset[str], release: Mapping[str, str]) -> None:
+def rearrange(stack: FaultyStack, former: frozenset[Service], release: Mapping[str, str]) -> None:
     """Have these services run from the previous release, and the others from ours."""
     now = runs_former(stack, release)
     substitute(stack, former - now, release, release)

@@ -137,6 +137,45 @@ class StorageSettings(BaseSettings):
         return self
 
 
+class KeySettings(BaseSettings):
+    """Where data keys lie, and what wraps them. Gateway, workers and scheduler must agree."""
+
+    model_config = group("KEYS")
+
+    url: Annotated[
+        str | None,
+        Field(
+            description="Where wrapped data keys lie: file:///path or s3://bucket, with the endpoint and the "
+            "access key of the recordings' storage, and not in their bucket. Nothing is sealed if unset."
+        ),
+    ] = None
+    seal: Annotated[
+        bool,
+        Field(description="Seal what is written. False while a release runs that cannot read it."),
+    ] = True
+    file: Annotated[
+        Path | None,
+        Field(description="Key-encryption keys, a line each: a name, a space, 32 bytes in base64."),
+    ] = None
+    vault_url: Annotated[
+        HttpUrl | None,
+        Field(description="Vault or OpenBao, whose transit engine is asked instead of a file."),
+    ] = None
+    vault_token_file: Annotated[
+        Path | None, Field(description="File with the token for it; read anew each time.")
+    ] = None
+    vault_mount: Annotated[str, Field(description="Where the transit engine is mounted.")] = "transit"
+    vault_key: Annotated[str, Field(description="Name of its key, of type aes256-gcm96.")] = "mindtrack"
+
+    @model_validator(mode="after")
+    def _keys_are_wrapped_by_one(self) -> KeySettings:
+        if self.url is not None and (self.file is None) == (self.vault_url is None):
+            raise ValueError("keys are wrapped by either file or vault_url")
+        if (self.vault_url is None) != (self.vault_token_file is None):
+            raise ValueError("vault_url and vault_token_file go together")
+        return self
+
+
 class QueueSettings(BaseSettings):
     model_config = group("QUEUE")
 

@@ -91,6 +91,16 @@ class Layout:
         return self.var / "audit-keys"
 
     @property
+    def keys(self) -> Path:
+        """Wrapped data keys."""
+        return self.var / "keys"
+
+    @property
+    def key_file(self) -> Path:
+        """What wraps them."""
+        return self.var / "key-encryption-keys"
+
+    @property
     def logs(self) -> Path:
         return self.var / "log"
 

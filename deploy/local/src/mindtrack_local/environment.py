@@ -19,6 +19,7 @@ from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
 from mindtrack_local.provider import CLIENT_ID, DISCOVERY
 from mindtrack_shared.db import roles
+from mindtrack_shared.sealing.providers import new_key_line
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -61,6 +62,7 @@ class Environment:
             "MINDTRACK_DATABASE_URL": self._database_url(role),
             "MINDTRACK_QUEUE_URL": self.queue_url,
             **self._storage(),
+            **self._keys(),
             "MINDTRACK_AUTH_JWKS_FILE": str(trusted.jwks_file),
             "MINDTRACK_AUTH_LOCAL": "true",
             "MINDTRACK_AUTH_LONGEST_LIFE": str(int(trusted.longest_life.total_seconds())),
@@ -109,6 +111,12 @@ class Environment:
         if not self.layout.audit_keys.exists():
             write_private(self.layout.audit_keys, f"local {secrets.token_hex(SECRET_BYTES)}\n")
         return self.layout.audit_keys
+
+    def _keys(self) -> dict[str, str]:
+        if not self.layout.key_file.exists():
+            write_private(self.layout.key_file, new_key_line("first"))
+        place = self.layout.keys.as_uri() if self.s3 is None else f"s3://{s3.KEYS_BUCKET}"
+        return {"MINDTRACK_KEYS_URL": place, "MINDTRACK_KEYS_FILE": str(self.layout.key_file)}
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:

@@ -16,6 +16,7 @@ from mindtrack_local.ports import HOST
 from mindtrack_local.process import ProcessSpec
 
 BUCKET = "mindtrack"
+KEYS_BUCKET = "mindtrack-keys"
 CONNECT_TIMEOUT = 1.0  # seconds
 
 
@@ -27,7 +28,8 @@ class Keys:
 
 def spec(folder: Path, port: int, keys: Keys) -> ProcessSpec:
     """Serve the subfolders of `folder` as buckets; creates ours."""
-    (folder / BUCKET).mkdir(parents=True, exist_ok=True)
+    for bucket in (BUCKET, KEYS_BUCKET):
+        (folder / bucket).mkdir(parents=True, exist_ok=True)
     return ProcessSpec(
         name="s3",
         command=(_binary(), "serve", "s3", "--config", "", "--addr", f"{HOST}:{port}", str(folder)),

@@ -143,6 +143,7 @@ def _grant(session: Session, user_id: UUID, clinician: UUID) -> None:
     assert digest is not None  # noqa: S101 - it is ours
     session.execute(
         grants.invite(
+            new_id(),
             user_id,
             digest,
             scopes=list(Scope),

@@ -50,6 +50,7 @@ from mindtrack_gateway.recordings.objects import Objects
 from mindtrack_gateway.recordings.readers import Readers
 from mindtrack_gateway.recordings.signing import UrlSigner
 from mindtrack_gateway.recordings.uploads import Uploads
+from mindtrack_gateway.seals import Seals
 from mindtrack_gateway.security_headers import SecurityHeaders
 from mindtrack_gateway.service_keys import ServiceKeys
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
@@ -68,10 +69,12 @@ from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import CONNECT_TIMEOUT, finished_channel
+from mindtrack_shared.sealing import open_keys
 from mindtrack_shared.settings import (
     DatabaseSettings,
     IssuerSettings,
     JobSettings,
+    KeySettings,
     NotificationSettings,
     QueueSettings,
     StorageSettings,
@@ -101,7 +104,8 @@ def build_parts(settings: GatewaySettings) -> Parts:
     snapshots = Snapshots(sessions, QueueBoard(sessions))
     limits = LimitSettings()
     traces = open_traces(TracingSettings(), service="gateway")
-    objects = Objects(store, max_bytes=settings.max_recording_bytes)
+    seals = build_seals(sessions)
+    objects = Objects(store, seals, max_bytes=settings.max_recording_bytes)
     uploads = build_uploads(settings, objects, sessions)
     issuer, sign_in = IssuerSettings(), SignInSettings()
     verifier = TokenVerifier(issuer)
@@ -111,6 +115,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         engine=engine,
         sessions=sessions,
         store=store,
+        seals=seals,
         redis=redis,
         verifier=verifier,
         service_keys=ServiceKeys(sessions),
@@ -137,6 +142,14 @@ def build_parts(settings: GatewaySettings) -> Parts:
         operations=build_board(OperationsSettings(), sessions),
         watch=JobWatch(redis, finished_channel(queue), snapshots),
     )
+
+
+def build_seals(sessions: Sessions) -> Seals:
+    settings = KeySettings()
+    keys = open_keys(settings, StorageSettings())
+    if keys is None or not settings.seal:
+        get_logger().warning(events.NOTHING_SEALED)
+    return Seals(keys, sessions, writes=settings.seal)
 
 
 def build_uploads(settings: GatewaySettings, objects: Objects, sessions: Sessions) -> Uploads:

@@ -22,6 +22,7 @@ from mindtrack_gateway.limits import Limiter
 from mindtrack_gateway.operations.board import Board
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_gateway.recordings.uploads import Uploads
+from mindtrack_gateway.seals import Seals
 from mindtrack_gateway.service_keys import ServiceKeys
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings
 from mindtrack_gateway.signin.browser import Browser
@@ -43,6 +44,7 @@ class Parts:
     engine: AsyncEngine
     sessions: Sessions
     store: RecordingStore
+    seals: Seals
     redis: Redis
     verifier: TokenVerifier
     service_keys: ServiceKeys

@@ -64,7 +64,7 @@ MEDIA_TYPE = "application/problem+json"
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
-#: Database or storage did not answer.
+#: Database, storage or keys did not answer.
 DEPENDENCY_ERRORS = (StorageUnavailableError, OperationalError, InterfaceError, PoolTimeoutError)
 
 

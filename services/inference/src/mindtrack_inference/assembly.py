@@ -66,21 +66,24 @@ def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
         from mindtrack_shared.db.engine import sync_engine  # noqa: PLC0415
         from mindtrack_shared.observability.traces import open_traces  # noqa: PLC0415
         from mindtrack_shared.queue.wakeups import Wakeups  # noqa: PLC0415
+        from mindtrack_shared.sealing import SealedRecordings, open_keys  # noqa: PLC0415
         from mindtrack_shared.settings import (  # noqa: PLC0415
             DatabaseSettings,
             JobSettings,
+            KeySettings,
             QueueSettings,
             StorageSettings,
             TracingSettings,
         )
         from mindtrack_shared.storage import open_store  # noqa: PLC0415
 
+        storage = StorageSettings()
         engine = sync_engine(DatabaseSettings(), application_name=f"mindtrack-{service}")
         with suppress(OperationalError):  # the first drain will say so
             engine.connect().close()  # stays in the pool
         return Runner(
             engine=engine,
-            store=open_store(StorageSettings()),
+            recordings=SealedRecordings(open_store(storage), open_keys(KeySettings(), storage)),
             lanes=cages,
             analyzer=analyzer.result(),
             wakeups=Wakeups(QueueSettings()),

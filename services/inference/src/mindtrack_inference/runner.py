@@ -40,8 +40,8 @@ from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.observability.traces import UNTRACED, JobTraces
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import JobSettings
-from mindtrack_shared.storage import RecordingStore
 
 
 class Prepares(Protocol):
@@ -80,7 +80,7 @@ class Runner:
         self,
         *,
         engine: Engine,
-        store: RecordingStore,
+        recordings: SealedRecordings,
         lanes: Mapping[Priority, Prepares],
         analyzer: Scores,
         wakeups: Wakeups,
@@ -90,7 +90,7 @@ class Runner:
         traces: JobTraces = UNTRACED,
     ) -> None:
         self._engine = engine
-        self._store = store
+        self._recordings = recordings
         self._lanes = lanes
         self._analyzer = analyzer
         self._settlement = Settlement(engine, wakeups, traces)
@@ -154,9 +154,9 @@ class Runner:
         return None if row is None else ClaimedJob(*row)
 
     def _fetch(self, job: ClaimedJob) -> Iterator[bytes]:
-        """Yield a recording in chunks; raise at the end if they are not what was uploaded."""
+        """Yield a recording in chunks, unsealed; raise at the end if they are not what was uploaded."""
         digest = hashlib.sha256()
-        for chunk in self._store.read(job.object_key):
+        for chunk in self._recordings.read(job.object_key, job.user_id):
             digest.update(chunk)
             yield chunk
         if digest.digest() != job.sha256:

@@ -26,12 +26,16 @@ from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.observability.traces import UNTRACED, JobTraces
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import KeyMissingError, SealBrokenError, UnwrapRefusedError
 from mindtrack_shared.storage import ObjectMissingError, StorageUnavailableError
 
 #: What an error means for the job; anything else is an internal error.
 FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
     (ObjectMissingError, FailureCode.RECORDING_LOST),
     (RecordingCorruptedError, FailureCode.RECORDING_LOST),
+    (SealBrokenError, FailureCode.RECORDING_LOST),
+    (KeyMissingError, FailureCode.RECORDING_LOST),
+    (UnwrapRefusedError, FailureCode.RECORDING_LOST),
     (StorageUnavailableError, FailureCode.DEPENDENCY),
     (OperationalError, FailureCode.DEPENDENCY),
 )

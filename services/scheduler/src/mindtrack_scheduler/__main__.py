@@ -8,7 +8,7 @@ import threading
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -24,6 +24,7 @@ from mindtrack_shared.observability.traces import open_traces
 from mindtrack_shared.queue.names import MAINTENANCE_QUEUE
 from mindtrack_shared.settings import (
     DatabaseSettings,
+    KeySettings,
     LivenessSettings,
     LogSettings,
     MetricsSettings,
@@ -33,6 +34,8 @@ from mindtrack_shared.settings import (
     TracingSettings,
     WebhookSettings,
 )
+
+Keys = TypeVar("Keys")
 
 app = typer.Typer(
     help=__doc__,
@@ -172,15 +175,17 @@ def verify(
 
     from mindtrack_scheduler.verify import Verdict
     from mindtrack_scheduler.verify import verify as compare
+    from mindtrack_shared.sealing import SealedRecordings, open_keys
     from mindtrack_shared.storage import open_store
 
     configure_logging(LogSettings(), service="verify")
     engine = sync_engine(DatabaseSettings(), application_name="mindtrack-verify")
-    store = open_store(StorageSettings())
+    storage = StorageSettings()
+    recordings = SealedRecordings(open_store(storage), open_keys(KeySettings(), storage))
     found = Counter[Verdict]()
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("Recordings", total=None)
-        for key, verdict in compare(engine, store, checksums=checksums, grace=timedelta(seconds=grace)):
+        for key, verdict in compare(engine, recordings, checksums=checksums, grace=timedelta(seconds=grace)):
             found[verdict] += 1
             bars.advance(bar)
             if verdict is not Verdict.SOUND:
@@ -239,6 +244,40 @@ def retain(
     for name, keep, number in (retention.look if dry_run else retention.retain)(listed):
         period = "for ever" if keep is None else f"{keep / timedelta(days=1):g} days"
         typer.echo(f"{name}\t{period}\t{number}")
+
+
+@app.command("rewrap-keys")
+def rewrap_keys() -> None:
+    """Wrap every data key with the current key-encryption key. Safe at any time, and again."""
+    from mindtrack_scheduler.keys import rewrap
+    from mindtrack_shared.sealing import open_keys
+
+    configure_logging(LogSettings(), service="rewrap-keys")
+    engine = sync_engine(DatabaseSettings(), application_name="mindtrack-rewrap-keys")
+    done = list(rewrap(engine, _some(open_keys(KeySettings(), StorageSettings()))))
+    typer.echo(f"{len(done)} keys: {sum(done)} wrapped anew", err=True)
+
+
+@app.command("lost-keys")
+def lost_keys() -> None:
+    """Name whoever has a data key that is gone: after a restore, whom to erase again; exit with 1 if any."""
+    from mindtrack_scheduler.keys import lost
+    from mindtrack_shared.sealing import open_place
+
+    configure_logging(LogSettings(), service="lost-keys")
+    found = 0
+    place = _some(open_place(KeySettings(), StorageSettings()))
+    for person in lost(sync_engine(DatabaseSettings(), application_name="mindtrack-lost-keys"), place):
+        typer.echo(str(person))
+        found += 1
+    typer.echo(f"{found} keys are gone", err=True)
+    raise typer.Exit(1 if found else 0)
+
+
+def _some(opened: Keys | None) -> Keys:
+    if opened is None:
+        raise typer.BadParameter("MINDTRACK_KEYS_URL names no place for keys")
+    return opened
 
 
 def life_sign() -> LifeSign:

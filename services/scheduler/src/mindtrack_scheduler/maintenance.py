@@ -28,10 +28,12 @@ from mindtrack_shared.queue.names import (
     SWEEP_TASK,
 )
 from mindtrack_shared.queue.wakeups import Wakeups
+from mindtrack_shared.sealing import KeyPlace, open_place
 from mindtrack_shared.settings import (
     AuditSettings,
     DatabaseSettings,
     JobSettings,
+    KeySettings,
     LogSettings,
     QueueSettings,
     StorageSettings,
@@ -65,6 +67,12 @@ def parts() -> Parts:
 def store() -> RecordingStore:
     """Return object storage. Apart from the rest: rescue goes on where nobody said where it is."""
     return open_store(StorageSettings())
+
+
+@cache
+def keys() -> KeyPlace | None:
+    """Return where data keys lie: to destroy them, which takes no key-encryption key."""
+    return open_place(KeySettings(), StorageSettings())
 
 
 @cache

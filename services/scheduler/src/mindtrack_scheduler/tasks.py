@@ -38,7 +38,7 @@ def rescue_stuck_jobs() -> None:
 @shared_task(name=BURY_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
 def bury_deleted_recordings() -> None:
     parts = maintenance.parts()
-    finish_erasures(parts.engine, parts.wakeups)
+    finish_erasures(parts.engine, parts.wakeups, maintenance.keys())
     bury(parts.engine, maintenance.store())
 
 

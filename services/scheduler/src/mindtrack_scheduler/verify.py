@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Engine, Row, collate, select, text
 
 from mindtrack_shared.db.models import Recording
-from mindtrack_shared.storage import ListedObject, ObjectMissingError, RecordingStore
+from mindtrack_shared.sealing import KeyMissingError, SealBrokenError, SealedRecordings, sealed_size
+from mindtrack_shared.storage import ListedObject, ObjectMissingError
 
 #: Rows fetched at a time.
 BATCH = 1000
@@ -41,13 +43,13 @@ class Finding(NamedTuple):
 
 
 def verify(
-    engine: Engine, store: RecordingStore, *, checksums: bool, grace: timedelta = GRACE
+    engine: Engine, recordings: SealedRecordings, *, checksums: bool, grace: timedelta = GRACE
 ) -> Iterator[Finding]:
     """Look up every recording's object by its size or, reading all of it, by its SHA-256; in order of keys.
 
     Args:
         engine: of the database.
-        store: where the objects are.
+        recordings: where the objects are; to hash them, keys must be within reach.
         checksums: read and hash every object.
         grace: objects that are younger may be uploads whose rows are not committed yet, and are no orphans.
 
@@ -58,8 +60,9 @@ def verify(
     """
     settled = datetime.now(UTC) - grace
     # By bytes, as stores sort; a database's own collation is another order.
+    columns = Recording.object_key, Recording.size_bytes, Recording.sha256, Recording.user_id
     known = (
-        select(Recording.object_key, Recording.size_bytes, Recording.sha256)
+        select(*columns)
         .where(Recording.audio_removed_at.is_(None))
         .order_by(collate(Recording.object_key, "C"))
     )
@@ -67,11 +70,11 @@ def verify(
         connection.execute(text("set local statement_timeout = 0"))  # sorting takes as long as it takes
         # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
         rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
-        objects = (found for found in store.objects() if not found.key.startswith(OTHERS))
+        objects = (found for found in recordings.store.objects() if not found.key.startswith(OTHERS))
         row, found = next(rows, None), next(objects, None)
         while row is not None or found is not None:
             if row is not None and found is not None and row.object_key == found.key:
-                yield Finding(found.key, _judge(row, found, store if checksums else None))
+                yield Finding(found.key, _judge(row, found, recordings if checksums else None))
                 row, found = next(rows, None), next(objects, None)
             elif row is not None and (found is None or row.object_key < found.key):
                 yield Finding(row.object_key, Verdict.MISSING)
@@ -82,18 +85,21 @@ def verify(
                 found = next(objects, None)
 
 
-def _judge(row: Row[str, int, bytes], found: ListedObject, store: RecordingStore | None) -> Verdict:
-    key, size_bytes, sha256 = row
-    if found.size != size_bytes or (store is not None and _sha256(store, key) != sha256):
+def _judge(row: Row[str, int, bytes, UUID], found: ListedObject, hashed: SealedRecordings | None) -> Verdict:
+    key, size_bytes, sha256, person = row
+    if found.size not in {size_bytes, sealed_size(size_bytes)}:
+        return Verdict.DAMAGED
+    if hashed is not None and _sha256(hashed, key, person) != sha256:
         return Verdict.DAMAGED
     return Verdict.SOUND
 
 
-def _sha256(store: RecordingStore, key: str) -> bytes | None:
+def _sha256(recordings: SealedRecordings, key: str, person: UUID) -> bytes | None:
+    """Hash what was uploaded; None if it is gone or cannot be opened."""
     digest = hashlib.sha256()
     try:
-        for chunk in store.read(key):
+        for chunk in recordings.read(key, person):
             digest.update(chunk)
-    except ObjectMissingError:
+    except (ObjectMissingError, SealBrokenError, KeyMissingError):
         return None
     return digest.digest()

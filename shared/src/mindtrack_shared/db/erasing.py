@@ -6,7 +6,7 @@ person who asks again goes on with it, and so does maintenance. Several at once 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
@@ -14,13 +14,17 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from mindtrack_shared.db import deletion, erasures, grants, standings, uploads, users
+from mindtrack_shared.db import data_keys, deletion, erasures, grants, standings, uploads, users
 from mindtrack_shared.db.deleting import delete_jobs
 from mindtrack_shared.db.models import Erasure
 
 #: Recordings in one transaction.
 BATCH = 100
 RECORDINGS = "recordings"
+KEYS = "keys"
+
+#: Destroys the data key of an id, if it is there. Whatever it raises, the step can be taken again.
+Destroy = Callable[[UUID], None]
 
 
 class Step(NamedTuple):
@@ -39,7 +43,7 @@ def begin(session: Session, user_id: UUID) -> None:
     session.execute(grants.revoke_all(user_id))
 
 
-def go_on(session: Session, user_id: UUID) -> Step:
+def go_on(session: Session, user_id: UUID, destroy: Destroy) -> Step:
     """Take the next step of an erasure that was begun."""
     row = session.scalars(erasures.under_way(user_id)).one_or_none()
     if row is None:  # somebody else has finished it
@@ -47,7 +51,7 @@ def go_on(session: Session, user_id: UUID) -> Step:
     found = session.execute(deletion.to_delete(user_id, limit=BATCH)).all()
     if found:
         return _delete(session, row, found)
-    return _finish(session, row)
+    return _finish(session, row, destroy)
 
 
 def _delete(session: Session, row: Erasure, found: Sequence[Row[UUID, UUID, str, date]]) -> Step:
@@ -56,7 +60,7 @@ def _delete(session: Session, row: Erasure, found: Sequence[Row[UUID, UUID, str,
     return Step(job_ids=tuple(job_id for job_id, *_ in found))
 
 
-def _finish(session: Session, row: Erasure) -> Step:
+def _finish(session: Session, row: Erasure, destroy: Destroy) -> Step:
     """Remove what is not a recording, while nobody can add anything."""
     user_id = row.user_id
     session.execute(standings.hold(user_id))
@@ -74,6 +78,8 @@ def _finish(session: Session, row: Erasure) -> Step:
         deleted = session.execute(statement).all()
         if name is not None:
             removed[name] = len(deleted)
+    # Last, as what could still be read cannot be from here on, whether this is committed or not.
+    removed[KEYS] = _destroy_key(session, user_id, destroy)
     moment = session.scalar(users.note_erased(user_id))
     former = session.scalars(erasures.finished(user_id)).one_or_none()
     if former is not None and not any(removed.values()):
@@ -82,3 +88,12 @@ def _finish(session: Session, row: Erasure) -> Step:
     row.removed = removed
     row.finished_at = moment
     return step._replace(finished=row, object_keys=keys)
+
+
+def _destroy_key(session: Session, user_id: UUID, destroy: Destroy) -> int:
+    key_id = session.scalar(data_keys.held(user_id))
+    if key_id is None:
+        return 0
+    destroy(key_id)
+    session.execute(data_keys.forget(user_id))
+    return 1

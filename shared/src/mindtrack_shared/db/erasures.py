@@ -90,6 +90,9 @@ def removal(user_id: UUID) -> Iterator[tuple[str | None, ReturningDelete[int]]]:
     """
     for name, table in _ALL_ELSE:
         yield name, delete(table).where(table.user_id == user_id).returning(literal_column("1", Integer))
+    # What a clinician called others was sealed with the clinician's key, and goes with it.
+    own = delete(PatientLabel).where(PatientLabel.clinician_id == user_id)
+    yield None, own.returning(literal_column("1", Integer))
 
 
 _ALL_ELSE = (

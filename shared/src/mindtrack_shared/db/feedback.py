@@ -11,7 +11,6 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from mindtrack_shared.db.models import Feedback, Job
 from mindtrack_shared.domain.feedback import FeedbackKind
 from mindtrack_shared.domain.jobs import JobStatus
-from mindtrack_shared.ids import new_id
 
 
 def owner(job_id: UUID) -> Select[UUID]:
@@ -43,7 +42,8 @@ def supersede(job_id: UUID, kind: FeedbackKind, author_id: UUID) -> ReturningUpd
     )
 
 
-def give(
+def give(  # noqa: PLR0913 - what a row is made of
+    feedback_id: UUID,
     job_id: UUID,
     owner_id: UUID,
     kind: FeedbackKind,
@@ -59,7 +59,7 @@ def give(
             {"answered_at": now}
             | said
             | {
-                "id": new_id(),
+                "id": feedback_id,
                 "job_id": job_id,
                 "user_id": owner_id,
                 "kind": kind,

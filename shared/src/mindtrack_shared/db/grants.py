@@ -38,6 +38,7 @@ def count_open(user_id: UUID) -> Select[int]:
 
 
 def invite(  # noqa: PLR0913 - what a row is made of
+    invitation_id: UUID,
     user_id: UUID,
     code_sha256: bytes,
     *,
@@ -50,7 +51,7 @@ def invite(  # noqa: PLR0913 - what a row is made of
     return (
         insert(Invitation)
         .values(
-            id=new_id(),
+            id=invitation_id,
             user_id=user_id,
             code_sha256=code_sha256,
             scopes=sorted(scopes),

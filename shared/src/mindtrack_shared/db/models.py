@@ -59,6 +59,7 @@ from mindtrack_shared.domain.notes import LONGEST_NOTE as LONGEST_CLINICAL_NOTE
 from mindtrack_shared.domain.notifications import LONGEST_ADDRESS, Channel, NotificationState, Occasion
 from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
+from mindtrack_shared.domain.sealed_text import SEALED_MARK, longest_sealed
 from mindtrack_shared.domain.service_keys import ID_LENGTH, LONGEST_SERVICE, MOST_KEY_DAYS, KeyScope
 from mindtrack_shared.domain.trends import Direction, End, Measure, Status
 from mindtrack_shared.domain.webhooks import (
@@ -133,10 +134,23 @@ def _is_object(column: str) -> CheckConstraint:
     return CheckConstraint(f"jsonb_typeof({column}) = 'object'", name=f"{column}_is_object")
 
 
-def _is_short_text(column: str, most: int) -> CheckConstraint:
+def _is_short_text(column: str, most: int, *, or_sealed: bool = False) -> CheckConstraint:
     """Some characters, none of them a control character."""
     condition = f"length({column}) between 1 and {most} and {column} !~ '[[:cntrl:]]'"
+    if or_sealed:
+        condition = f"{condition} or {sealed(column, most)}"
     return CheckConstraint(condition, name=f"{column}_bounded")
+
+
+def _is_text(column: str, most: int) -> CheckConstraint:
+    """Some characters, in clear or sealed."""
+    condition = f"length({column}) between 1 and {most} or {sealed(column, most)}"
+    return CheckConstraint(condition, name=f"{column}_bounded")
+
+
+def sealed(column: str, most: int) -> str:
+    """What holds for so many characters once they are sealed."""
+    return f"ascii({column}) = {ord(SEALED_MARK)} and length({column}) <= {longest_sealed(most)}"
 
 
 class User(Base):
@@ -151,6 +165,19 @@ class User(Base):
     erased_at: Mapped[datetime | None]
 
     __table_args__ = (CheckConstraint("length(subject) between 1 and 255", name="subject_bounded"),)
+
+
+class DataKeyRecord(Base):
+    """Which key a person's recordings and words are sealed with now. The key itself, wrapped, lies elsewhere.
+
+    What is sealed names its key, so nothing is looked up here to read.
+    """
+
+    __tablename__ = "data_keys"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
 
 
 class Recording(Base):
@@ -746,7 +773,7 @@ class Feedback(Base):
         ),
         *_questionnaire_checks(PHQ9),
         *_questionnaire_checks(GAD7),
-        CheckConstraint(f"length(note) between 1 and {LONGEST_NOTE}", name="note_bounded"),
+        _is_text("note", LONGEST_NOTE),
         CheckConstraint("superseded_at >= created_at", name="superseded_after"),
         Index("ix_feedback_job_id", "job_id"),
         Index(
@@ -777,7 +804,7 @@ def _consent_checks() -> tuple[CheckConstraint, ...]:
             f"cardinality(scopes) between 1 and {len(Scope)} and scopes <@ array[{_quoted(Scope)}]",
             name="scopes_known",
         ),
-        _is_short_text("purpose", LONGEST_PURPOSE),
+        _is_short_text("purpose", LONGEST_PURPOSE, or_sealed=True),
         CheckConstraint(f"use_context in ({_quoted(PERMITTED)})", name="use_context_permitted"),
     )
 
@@ -1245,7 +1272,7 @@ class Note(Base):
     __table_args__ = (
         CheckConstraint("author_id <> user_id", name="by_another"),
         CheckConstraint("key ~ '^[!-~]{1,255}$'", name="key_visible_ascii"),
-        CheckConstraint(f"length(text) between 1 and {LONGEST_CLINICAL_NOTE}", name="text_bounded"),
+        _is_text("text", LONGEST_CLINICAL_NOTE),
         CheckConstraint("revision > 0", name="revision_positive"),
         CheckConstraint("updated_at >= created_at", name="updated_after"),
         CheckConstraint("deleted_at >= created_at", name="deleted_after"),
@@ -1266,7 +1293,7 @@ class NoteRevision(Base):
     written_at: Mapped[datetime]
 
     __table_args__ = (
-        CheckConstraint(f"length(text) between 1 and {LONGEST_CLINICAL_NOTE}", name="text_bounded"),
+        _is_text("text", LONGEST_CLINICAL_NOTE),
         CheckConstraint("revision > 0", name="revision_positive"),
     )
 
@@ -1283,7 +1310,7 @@ class PatientLabel(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
 
     __table_args__ = (
-        _is_short_text("label", LONGEST_LABEL),
+        _is_short_text("label", LONGEST_LABEL, or_sealed=True),
         CheckConstraint("clinician_id <> user_id", name="of_another"),
         Index("ix_patient_labels_user_id", "user_id"),
     )

@@ -13,14 +13,15 @@ from sqlalchemy.sql.dml import Insert, ReturningInsert, ReturningUpdate
 
 from mindtrack_shared.db.clock import now
 from mindtrack_shared.db.models import Note, NoteRevision
-from mindtrack_shared.ids import new_id
 
 
-def write(person_id: UUID, author_id: UUID, text: str, *, key: str | None) -> ReturningInsert[Note]:
+def write(
+    note_id: UUID, person_id: UUID, author_id: UUID, text: str, *, key: str | None
+) -> ReturningInsert[Note]:
     """Keep a note. No row back: the author has used the key."""
     return (
         postgresql.insert(Note)
-        .values(id=new_id(), user_id=person_id, author_id=author_id, text=text, key=key)
+        .values(id=note_id, user_id=person_id, author_id=author_id, text=text, key=key)
         .on_conflict_do_nothing(index_elements=["author_id", "key"])
         .returning(Note)
     )

@@ -78,12 +78,12 @@ def page(  # noqa: PLR0913 - what a page is asked by
     after_place: Place | None = None,
     statuses: Collection[Status] = (),
     open_alerts: bool | None = None,
-    search: str | None = None,
+    among: Collection[UUID] | None = None,
 ) -> Select[Any]:
     """So many persons and one more, who is not written down: there, another page follows.
 
-    Sorted by `sort`, then by when they were granted; whoever has no key comes last in either order. `search`
-    is looked for in the clinician's own labels, and may be somebody's id.
+    Sorted by `sort`, then by when they were granted; whoever has no key comes last in either order. Only
+    those `among` some, if told.
     """
     found = _persons(asked.clinician_id)
     key = _key(found, sort)
@@ -102,8 +102,8 @@ def page(  # noqa: PLR0913 - what a page is asked by
         # Looked up for each person, and not joined with everybody's.
         some = select(Alert.id).where(_is_open(found.c.user_id)).limit(1).scalar_subquery()
         query = query.where(found.c.opens_alerts, some.is_not(None) if open_alerts else some.is_(None))
-    if search is not None:
-        query = query.where(_is_called(asked.clinician_id, found.c.user_id, search))
+    if among is not None:
+        query = query.where(found.c.user_id == any_(literal(list(among), ARRAY(Uuid))))
     shown = query.cte("shown")
     alerts = _alerts(shown.c.user_id)
     return (
@@ -159,6 +159,11 @@ def set_label(clinician_id: UUID, person_id: UUID, label: str) -> postgresql.Ins
     )
 
 
+def labels(clinician_id: UUID) -> Select[UUID, str]:
+    """Whom a clinician calls what."""
+    return select(PatientLabel.user_id, PatientLabel.label).where(PatientLabel.clinician_id == clinician_id)
+
+
 def remove_label(clinician_id: UUID, person_id: UUID) -> Delete:
     return delete(PatientLabel).where(
         PatientLabel.clinician_id == clinician_id, PatientLabel.user_id == person_id
@@ -203,15 +208,6 @@ def _label(clinician_id: UUID, person: ColumnElement[UUID]) -> ScalarSelect[str]
     """A clinician's word for a person: looked up for each, and not joined with everybody's."""
     own = PatientLabel.clinician_id == clinician_id, PatientLabel.user_id == person
     return select(PatientLabel.label).where(*own).scalar_subquery()
-
-
-def _is_called(clinician_id: UUID, person: ColumnElement[UUID], search: str) -> ColumnElement[bool]:
-    """Whether a person's label holds some characters, in either case, or these are the person's id."""
-    called = _label(clinician_id, person).icontains(search, autoescape=True)
-    try:
-        return or_(called, person == UUID(search))
-    except ValueError:
-        return called
 
 
 def _opens(scope: Scope) -> ColumnElement[bool]:

@@ -12,6 +12,10 @@ UPLOAD_REPEATED = "upload_repeated"
 KEY_NOT_FREED = "key_not_freed"
 #: Of a class of data, what was kept for long enough.
 RETENTION_REMOVED = "retention_removed"
+#: A person's data key is not where it should be: they were erased after the moment that was restored.
+KEY_MISSING = "key_missing"
+#: There is no place for keys.
+NOTHING_SEALED = "nothing_sealed"
 KEYS_FORGOTTEN = "keys_forgotten"
 #: Days of persons that did not hold what was analysed, and do now.
 DAYS_MENDED = "days_mended"

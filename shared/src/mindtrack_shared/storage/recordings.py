@@ -117,15 +117,10 @@ class RecordingStore:
         with translated(key):
             return (await obstore.head_async(self._backend, key))["size"]
 
-    async def copy(self, key: str, to: str) -> None:
-        """Copy an object within the store. What is written at `key` later does not change the copy.
-
-        Raises:
-            ObjectMissingError: the key holds no object.
-
-        """
-        with translated(key):
-            await obstore.copy_async(self._backend, key, to)
+    def put(self, key: str, content: bytes) -> None:
+        """Write a small object, for callers without an event loop."""
+        with translated(key, missing=StorageUnavailableError):
+            obstore.put(self._backend, key, content)
 
     def objects(self) -> Iterator[ListedObject]:
         """Yield every object in order of keys, by bytes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -10,8 +11,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mindtrack_gateway import seals
+from mindtrack_gateway.access import Caller
 from mindtrack_gateway.consent.schemas import Code, GrantPage, GrantView
-from mindtrack_gateway.dependencies import CurrentCaller, CurrentClinician, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import (
+    CurrentCaller,
+    CurrentClinician,
+    Parts,
+    PartsDep,
+    documented_bearer,
+)
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -61,12 +70,12 @@ async def redeem(told: Code, response: Response, parts: PartsDep, caller: Curren
         row = await _redeem(session, digest, caller.id)
         if row is not None:
             get_logger().info(events.GRANT_GIVEN, grant_id=str(row.id))
-            return GrantView.of(row, row.granted_at, caller)
+            return await _view(parts, row, row.granted_at, caller)
         before = (await session.execute(grants.redeemed(digest, caller.id))).one_or_none()
     if before is None:
         raise NotFoundError(NO_SUCH_CODE)
     response.status_code = HTTPStatus.OK
-    return GrantView.of(*before, caller)
+    return await _view(parts, *before, caller)
 
 
 async def _redeem(session: AsyncSession, code_sha256: bytes, clinician_id: UUID) -> Grant | None:
@@ -104,7 +113,7 @@ async def every(
     async with parts.sessions(caller.fence) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return GrantPage(
-        items=[GrantView.of(row, now, caller) for row, now in rows],
+        items=[await _view(parts, row, now, caller) for row, now in rows],
         next_cursor=lead_on(request, response, last[0].id if last else None),
     )
 
@@ -128,4 +137,9 @@ async def revoke(grant_id: UUID, parts: PartsDep, caller: CurrentCaller) -> Gran
         raise NotFoundError(NO_SUCH_GRANT)
     if ended is not None:
         get_logger().info(events.GRANT_REVOKED, grant_id=str(grant_id))
-    return GrantView.of(*found, caller)
+    return await _view(parts, *found, caller)
+
+
+async def _view(parts: Parts, row: Grant, now: datetime, caller: Caller) -> GrantView:
+    place = seals.of_invitation(row.user_id, row.invitation_id)
+    return GrantView.of(row, now, await parts.seals.open(place, row.purpose), caller)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from mindtrack_gateway import access
+from mindtrack_gateway import access, seals
 from mindtrack_gateway.consent.schemas import CreatedInvitation, InvitationPage, InvitationView, NewInvitation
-from mindtrack_gateway.dependencies import CurrentUser, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentUser, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -24,7 +25,9 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_shared.db import grants, users
 from mindtrack_shared.db.fence import Fence
+from mindtrack_shared.db.models import Invitation
 from mindtrack_shared.domain.grants import InvitationState, code_digest, new_code
+from mindtrack_shared.ids import new_id
 
 router = APIRouter(prefix="/v1/invitations", tags=["consent"], dependencies=[documented_bearer])
 
@@ -74,9 +77,12 @@ async def create(
             raise TooManyInvitationsError(
                 f"You have {MOST_INVITATIONS} open invitations; withdraw one first."
             )
-        row = (await session.scalars(grants.invite(user_id, digest, **wanted.model_dump()))).one()
+        invitation_id = new_id()
+        place = seals.of_invitation(user_id, invitation_id)
+        said = wanted.model_dump() | {"purpose": await parts.seals.seal(session, place, wanted.purpose)}
+        row = (await session.scalars(grants.invite(invitation_id, user_id, digest, **said))).one()
     response.headers.update(access.CACHING)
-    return CreatedInvitation.of(row, row.created_at, code=code)
+    return CreatedInvitation.of(row, row.created_at, wanted.purpose, code=code)
 
 
 @router.get(
@@ -97,7 +103,7 @@ async def every(
     async with parts.sessions(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return InvitationPage(
-        items=[InvitationView.of(row, now) for row, now in rows],
+        items=[await _view(parts, row, now) for row, now in rows],
         next_cursor=lead_on(request, response, last[0].id if last else None),
     )
 
@@ -117,7 +123,12 @@ async def withdraw(invitation_id: UUID, parts: PartsDep, user_id: CurrentUser) -
         found = (await session.execute(grants.invitation(invitation_id, user_id))).one_or_none()
     if found is None:
         raise NotFoundError("No such invitation.")
-    view = InvitationView.of(*found)
+    view = await _view(parts, *found)
     if view.state is InvitationState.REDEEMED:
         raise InvitationRedeemedError("It has become a grant. Revoke that: `DELETE /v1/grants/{grant_id}`.")
     return view
+
+
+async def _view(parts: Parts, row: Invitation, now: datetime) -> InvitationView:
+    purpose = await parts.seals.open(seals.of_invitation(row.user_id, row.id), row.purpose)
+    return InvitationView.of(row, now, purpose)

@@ -101,7 +101,7 @@ class InvitationView(BaseModel):
     withdrawn_at: datetime | None
 
     @classmethod
-    def of(cls, row: Invitation, now: datetime, **more: str) -> Self:
+    def of(cls, row: Invitation, now: datetime, purpose: str, **more: str) -> Self:
         return cls(
             id=row.id,
             state=invitation_state(
@@ -111,7 +111,7 @@ class InvitationView(BaseModel):
                 withdrawn=row.withdrawn_at is not None,
             ),
             scopes=[Scope(scope) for scope in row.scopes],
-            purpose=row.purpose,
+            purpose=purpose,
             use_context=UseContext(row.use_context),
             grant_days=row.grant_days,
             created_at=row.created_at,
@@ -173,7 +173,7 @@ class GrantView(BaseModel):
     ]
 
     @classmethod
-    def of(cls, row: Grant, now: datetime, caller: Caller) -> Self:
+    def of(cls, row: Grant, now: datetime, purpose: str, caller: Caller) -> Self:
         return cls(
             id=row.id,
             user_id=row.user_id,
@@ -181,7 +181,7 @@ class GrantView(BaseModel):
             you_are="person" if row.user_id == caller.id else "clinician",
             state=Validity(row.granted_at, row.expires_at, row.revoked_at).state(now),
             scopes=[Scope(scope) for scope in row.scopes],
-            purpose=row.purpose,
+            purpose=purpose,
             use_context=UseContext(row.use_context),
             granted_at=row.granted_at,
             expires_at=row.expires_at,

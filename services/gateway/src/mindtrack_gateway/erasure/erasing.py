@@ -21,7 +21,7 @@ async def erase(parts: Parts, user_id: UUID) -> Erasure:
         await session.run_sync(erasing.begin, user_id)
     while True:
         async with parts.sessions.begin(Fence.own(user_id)) as session:
-            step = await session.run_sync(erasing.go_on, user_id)
+            step = await session.run_sync(erasing.go_on, user_id, parts.seals.destroy)
         for job_id in step.job_ids:
             await announce(parts, job_id)
         with suppress(StorageUnavailableError):  # maintenance does it, too

@@ -29,7 +29,8 @@ class ErasureView(BaseModel):
         dict[str, int],
         Field(
             description="How many `recordings`, each with its job and its analysis, `uploads`, `webhooks`, "
-            "`addresses`, `alerts`, `notes` and `labels` by clinicians, `grants` and `invitations`."
+            "`addresses`, `alerts`, `notes` and `labels` by clinicians, `grants` and `invitations`; and the "
+            "`keys` that recordings and words were sealed with."
         ),
     ]
     audio_left: Annotated[

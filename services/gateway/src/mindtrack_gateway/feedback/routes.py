@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mindtrack_gateway import access
+from mindtrack_gateway import access, seals
 from mindtrack_gateway.access import Caller
 from mindtrack_gateway.dependencies import CurrentPrincipal, CurrentReader, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.feedback.schemas import (
@@ -34,9 +34,11 @@ from mindtrack_gateway.problems import (
 )
 from mindtrack_shared.db import feedback
 from mindtrack_shared.db.fence import Fence
+from mindtrack_shared.db.models import Feedback
 from mindtrack_shared.domain.feedback import FeedbackKind, calls_for_support
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.jobs import JobStatus
+from mindtrack_shared.ids import new_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["feedback"], dependencies=[documented_bearer])
 
@@ -116,12 +118,15 @@ async def give(
         if job.status is not JobStatus.SUCCEEDED:
             raise _nothing_to_rate(job.status)
         replaced = await session.scalar(feedback.supersede(job_id, said.kind, author.id))
-        kept = (
-            await session.scalars(feedback.give(job_id, person, said.kind, author.id, said=said.columns()))
-        ).one()
+        feedback_id, columns = new_id(), said.columns()
+        if said.note is not None:
+            place = seals.of_feedback(person, feedback_id)
+            columns["note"] = await parts.seals.seal(session, place, said.note)
+        given = feedback.give(feedback_id, job_id, person, said.kind, author.id, said=columns)
+        kept = (await session.scalars(given)).one()
     response.headers.update(CACHING)
     response.status_code = HTTPStatus.CREATED if replaced is None else HTTPStatus.OK
-    return FeedbackGiven.of(kept, support=_support(parts, said))
+    return FeedbackGiven.of(kept, said.note, support=_support(parts, said))
 
 
 @router.get(
@@ -143,8 +148,15 @@ async def get(job_id: UUID, response: Response, parts: PartsDep, caller: Current
         parts, caller, owner, Scope.FEEDBACK, action="getFeedback", absent=NO_SUCH_JOB
     ) as session:
         rows = (await session.scalars(feedback.given(job_id))).all()
+        items = [FeedbackView.of(row, await _note(parts, row)) for row in rows]
     response.headers.update(CACHING)
-    return FeedbackList(items=[FeedbackView.of(row) for row in rows])
+    return FeedbackList(items=items)
+
+
+async def _note(parts: Parts, row: Feedback) -> str | None:
+    if row.note is None:
+        return None
+    return await parts.seals.open(seals.of_feedback(row.user_id, row.id), row.note)
 
 
 @asynccontextmanager

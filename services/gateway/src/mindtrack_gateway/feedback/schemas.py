@@ -19,6 +19,7 @@ from mindtrack_shared.domain.feedback import (
     ClinicalLabel,
     FeedbackKind,
 )
+from mindtrack_shared.domain.sealed_text import SEALED_MARK
 
 #: Calm, and nothing it cannot keep. No diagnosis: a question was answered, that is all that is known.
 SUPPORT = (
@@ -41,6 +42,8 @@ def _plausible(moment: datetime) -> datetime:
 def _storable(note: str) -> str:
     if "\0" in note:
         raise PydanticCustomError("note", "must not hold the character NUL")
+    if note.startswith(SEALED_MARK):
+        raise PydanticCustomError("note", "must not begin with a control character")
     return note
 
 
@@ -152,7 +155,7 @@ class FeedbackView(BaseModel):
     given_at: Annotated[datetime, Field(description="When it reached us.")]
 
     @classmethod
-    def of(cls, row: Feedback, **more: Any) -> Self:  # noqa: ANN401 - a subclass's fields
+    def of(cls, row: Feedback, note: str | None, **more: Any) -> Self:  # noqa: ANN401 - a subclass's fields
         return cls(
             kind=FeedbackKind(row.kind),
             stress=row.stress,
@@ -160,7 +163,7 @@ class FeedbackView(BaseModel):
             mood=row.mood,
             phq9=_answers(row.phq9_items, row.phq9_total),
             gad7=_answers(row.gad7_items, row.gad7_total),
-            note=row.note,
+            note=note,
             label=None if row.label is None else ClinicalLabel(row.label),
             answered_at=row.answered_at,
             given_at=row.created_at,

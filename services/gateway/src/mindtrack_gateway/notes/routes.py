@@ -5,6 +5,7 @@ Decision 28 says why. None of it is logged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,10 +14,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mindtrack_gateway import access
+from mindtrack_gateway import access, seals
 from mindtrack_gateway.access import Caller
 from mindtrack_gateway.dependencies import CurrentClinician, CurrentReader, PartsDep, documented_bearer
-from mindtrack_gateway.notes.schemas import NotePage, NoteText, NoteView, NoteWithRevisions
+from mindtrack_gateway.notes.schemas import NotePage, NoteText, NoteView, NoteWithRevisions, RevisionView
 from mindtrack_gateway.pages import LINK, PageQuery, lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -31,9 +32,11 @@ from mindtrack_gateway.recordings.idempotency import (
     REPLAYED_HEADER,
     requested_key,
 )
+from mindtrack_gateway.seals import Seals
 from mindtrack_shared.db import notes
-from mindtrack_shared.db.models import Note
+from mindtrack_shared.db.models import Note, NoteRevision
 from mindtrack_shared.domain.grants import Scope
+from mindtrack_shared.ids import new_id
 
 router = APIRouter(prefix="/v1/users", tags=["notes"], dependencies=[documented_bearer])
 
@@ -89,25 +92,29 @@ async def create(  # noqa: PLR0913, PLR0917 - what is written, and about whom
     async with access.attending(
         parts, caller, user_id, Scope.NOTES, action="createNote", adds=True
     ) as session:
-        row = await session.scalar(notes.write(user_id, caller.id, wanted.text, key=key))
+        note_id = new_id()
+        text = await parts.seals.seal(session, seals.of_note(user_id, note_id), wanted.text)
+        row = await session.scalar(notes.write(note_id, user_id, caller.id, text, key=key))
         if row is None:
-            row = await _written_before(session, caller.id, key or "", user_id, wanted.text)
+            row = await _written_before(session, parts.seals, caller.id, key or "", user_id, wanted.text)
             response.status_code = HTTPStatus.OK
             response.headers[REPLAYED_HEADER] = "true"
-        view = NoteView.of(row)
+        view = await _view(parts.seals, row)
     response.headers.update({**access.CACHING, "Location": f"/v1/users/{user_id}/notes/{view.id}"})
     return view
 
 
-async def _written_before(
-    session: AsyncSession, author_id: UUID, key: str, person_id: UUID, text: str
+async def _written_before(  # noqa: PLR0913, PLR0917 - what was written, by whom and about whom
+    session: AsyncSession, opened: Seals, author_id: UUID, key: str, person_id: UUID, text: str
 ) -> Note:
     """Find what the author's key stands for; a note about somebody who granted it once is out of sight."""
     found = (await session.execute(notes.first_words(author_id, key))).one_or_none()
-    if found is None or (found[0].user_id, found[1]) != (person_id, text):
-        raise IdempotencyKeyReusedError("The note or its person differ. Use a new key for each note.")
-    note: Note = found[0]
-    return note
+    if found is not None:
+        note: Note = found[0]
+        first = await opened.open(seals.of_note(note.user_id, note.id), found[1])
+        if (note.user_id, first) == (person_id, text):
+            return note
+    raise IdempotencyKeyReusedError("The note or its person differ. Use a new key for each note.")
 
 
 @router.get(
@@ -135,7 +142,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     )
     async with access.reading(parts, caller, person, Scope.NOTES, action="listNotes") as session:
         rows, last = asked.cut((await session.scalars(query)).all())
-        items = [NoteView.of(row) for row in rows]
+        items = [await _view(parts.seals, row) for row in rows]
     response.headers.update(access.CACHING)
     return NotePage(items=items, next_cursor=lead_on(request, response, last.id if last else None))
 
@@ -157,7 +164,7 @@ async def get(
         row = await session.scalar(notes.one(note_id, person, author_id=_author(caller, person)))
         if row is None:
             raise NotFoundError(NO_SUCH_NOTE)
-        view = NoteWithRevisions.with_former(row, (await session.scalars(notes.revisions(note_id))).all())
+        view = await _with_former(parts.seals, row, (await session.scalars(notes.revisions(note_id))).all())
     response.headers.update(access.CACHING)
     return view
 
@@ -181,10 +188,12 @@ async def change(  # noqa: PLR0913, PLR0917 - which note, and what it is to say
         parts, caller, user_id, Scope.NOTES, action="changeNote", absent=NO_SUCH_NOTE
     ) as session:
         row = await _held(session, note_id, user_id, caller)
-        if row.text != wanted.text:
+        place = seals.of_note(user_id, note_id)
+        if await parts.seals.open(place, row.text) != wanted.text:
             await session.execute(notes.keep_words(note_id))
-            row = (await session.scalars(notes.change(note_id, wanted.text))).one()
-        view = NoteView.of(row)
+            text = await parts.seals.seal(session, place, wanted.text)
+            row = (await session.scalars(notes.change(note_id, text))).one()
+        view = await _view(parts.seals, row)
     response.headers.update(access.CACHING)
     return view
 
@@ -210,6 +219,16 @@ async def _held(session: AsyncSession, note_id: UUID, person_id: UUID, caller: C
     if row is None:
         raise NotFoundError(NO_SUCH_NOTE)
     return row
+
+
+async def _view(opened: Seals, row: Note) -> NoteView:
+    return NoteView.of(row, await opened.open(seals.of_note(row.user_id, row.id), row.text))
+
+
+async def _with_former(opened: Seals, row: Note, former: Sequence[NoteRevision]) -> NoteWithRevisions:
+    place = seals.of_note(row.user_id, row.id)
+    words = [RevisionView.of(each, await opened.open(place, each.text)) for each in former]
+    return NoteWithRevisions(**(await _view(opened, row)).model_dump(), former=words)
 
 
 def _author(caller: Caller, person: UUID) -> UUID | None:

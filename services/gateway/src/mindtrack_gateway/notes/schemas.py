@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -12,11 +11,14 @@ from pydantic_core import PydanticCustomError
 
 from mindtrack_shared.db.models import Note, NoteRevision
 from mindtrack_shared.domain.notes import LONGEST_NOTE
+from mindtrack_shared.domain.sealed_text import SEALED_MARK
 
 
 def _storable(text: str) -> str:
     if "\0" in text:
         raise PydanticCustomError("note", "must not hold the character NUL")
+    if text.startswith(SEALED_MARK):
+        raise PydanticCustomError("note", "must not begin with a control character")
     if not text.strip():
         raise PydanticCustomError("note", "must say something")
     return text
@@ -51,8 +53,18 @@ class NoteView(BaseModel):
     deleted_at: Annotated[datetime | None, Field(description="Only shown where deleted ones were asked for.")]
 
     @classmethod
-    def of(cls, row: Note) -> Self:
-        return cls.model_validate(row, from_attributes=True)
+    def of(cls, row: Note, text: str) -> Self:
+        """Show a note with what it says once it is opened."""
+        return cls(
+            id=row.id,
+            user_id=row.user_id,
+            author_id=row.author_id,
+            text=text,
+            revision=row.revision,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            deleted_at=row.deleted_at,
+        )
 
 
 class RevisionView(BaseModel):
@@ -60,14 +72,13 @@ class RevisionView(BaseModel):
     text: str
     written_at: datetime
 
+    @classmethod
+    def of(cls, row: NoteRevision, text: str) -> Self:
+        return cls(revision=row.revision, text=text, written_at=row.written_at)
+
 
 class NoteWithRevisions(NoteView):
     former: Annotated[list[RevisionView], Field(description="What it said before, latest first.")]
-
-    @classmethod
-    def with_former(cls, row: Note, former: Sequence[NoteRevision]) -> Self:
-        words = [RevisionView.model_validate(each, from_attributes=True) for each in former]
-        return cls(**NoteView.of(row).model_dump(), former=words)
 
 
 class NotePage(BaseModel):

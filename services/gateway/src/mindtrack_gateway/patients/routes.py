@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, Field
+from sqlalchemy import Row
 
-from mindtrack_gateway import access, pages
+from mindtrack_gateway import access, pages, seals
 from mindtrack_gateway.access import Caller
-from mindtrack_gateway.dependencies import CurrentClinician, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentClinician, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.pages import LINK, LONGEST_CURSOR, PageQuery
 from mindtrack_gateway.patients.places import decode, encode
 from mindtrack_gateway.patients.schemas import (
@@ -99,7 +102,7 @@ async def every(
         after_place=decode(asked.cursor, asked.sort, asked.order) if asked.cursor else None,
         statuses=set(asked.status),
         open_alerts=asked.open_alerts,
-        search=asked.search,
+        among=await _among(parts, caller, asked.search) if asked.search else None,
     )
     async with parts.sessions.begin(Fence(clinician=caller.id)) as session:
         rows = (await session.execute(query)).all()
@@ -109,7 +112,38 @@ async def every(
     if last is not None:
         place = Place(last.key, last.grant_id)
         following = pages.link(request, response, encode(asked.sort, asked.order, place))
-    return PatientPage(items=[PatientView.of(row) for row in shown], next_cursor=following)
+    items = [
+        PatientView.of(row, label)
+        for row, label in zip(shown, await _labels(parts, caller, shown), strict=True)
+    ]
+    return PatientPage(items=items, next_cursor=following)
+
+
+async def _labels(parts: Parts, caller: Caller, rows: Sequence[Row[Any]]) -> list[str | None]:
+    """Open the labels of some persons."""
+    called = {row.user_id: row.label for row in rows if row.label is not None}
+    opened = await _opened(parts, caller, called)
+    return [opened.get(row.user_id) for row in rows]
+
+
+async def _among(parts: Parts, caller: Caller, search: str) -> set[UUID]:
+    """Find whose label holds some characters, in either case; they may be somebody's id."""
+    async with parts.sessions(Fence(clinician=caller.id)) as session:
+        called = dict((await session.execute(patients.labels(caller.id))).all())
+    wanted = search.casefold()
+    found = {
+        person
+        for person, label in (await _opened(parts, caller, called)).items()
+        if wanted in label.casefold()
+    }
+    with suppress(ValueError):
+        found.add(UUID(search))
+    return found
+
+
+async def _opened(parts: Parts, caller: Caller, called: Mapping[UUID, str]) -> dict[UUID, str]:
+    places = [(seals.of_label(caller.id, person), label) for person, label in called.items()]
+    return dict(zip(called, await parts.seals.open_all(places), strict=True))
 
 
 @router.get(
@@ -145,11 +179,12 @@ async def label(
 ) -> LabelView:
     """Keep your own word for somebody who granted you anything, so that you can tell them from others."""
     async with access.attending(parts, caller, user_id, None, action="labelPatient", adds=True) as session:
-        await session.execute(
-            patients.remove_label(caller.id, user_id)
-            if wanted.label is None
-            else patients.set_label(caller.id, user_id, wanted.label)
-        )
+        if wanted.label is None:
+            await session.execute(patients.remove_label(caller.id, user_id))
+        else:
+            place = seals.of_label(caller.id, user_id)
+            text = await parts.seals.seal(session, place, wanted.label)
+            await session.execute(patients.set_label(caller.id, user_id, text))
     response.headers.update(access.CACHING)
     return LabelView(user_id=user_id, label=wanted.label)
 

@@ -74,11 +74,11 @@ class PatientView(BaseModel):
     expires_at: Annotated[datetime, Field(description="When the grant ends.")]
 
     @classmethod
-    def of(cls, row: Row[Any]) -> Self:
+    def of(cls, row: Row[Any], label: str | None) -> Self:
         alerts = row.alerts
         return cls(
             user_id=row.user_id,
-            label=row.label,
+            label=label,
             status=row.status,
             direction=row.direction,
             seven_day_z=row.seven_day_z,

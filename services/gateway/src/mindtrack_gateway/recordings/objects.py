@@ -14,6 +14,7 @@ from mindtrack_gateway.problems import (
     UnsupportedMediaTypeError,
 )
 from mindtrack_gateway.recordings.formats import SNIFF_BYTES, sniff
+from mindtrack_gateway.seals import Seals
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -52,33 +53,30 @@ class StoredObject:
 class Objects:
     """Where recordings are kept, and how large they may be."""
 
-    def __init__(self, store: RecordingStore, *, max_bytes: int, sink: Sink | None = None) -> None:
+    def __init__(
+        self, store: RecordingStore, seals: Seals, *, max_bytes: int, sink: Sink | None = None
+    ) -> None:
         self.store = store
+        self._seals = seals
         self.max_bytes = max_bytes
         self._sink: Sink = sink or store
 
     def forgetting(self) -> Objects:
         """Return one like it that keeps nothing of what is written."""
-        return Objects(self.store, max_bytes=self.max_bytes, sink=Nowhere())
+        return Objects(self.store, self._seals, max_bytes=self.max_bytes, sink=Nowhere())
 
-    @staticmethod
-    def new_key() -> str:
-        return f"recordings/{new_id()}"
-
-    async def write(self, chunks: AsyncIterator[bytes]) -> StoredObject:
-        """Store a recording under a new key.
+    async def write(self, person: UUID, chunks: AsyncIterator[bytes]) -> StoredObject:
+        """Store a person's recording under a new key, sealed with theirs.
 
         Raises:
             RecordingEmptyError, UnsupportedMediaTypeError, RecordingTooLargeError: nothing was kept.
-            StorageUnavailableError: the store is away; nothing was kept.
+            StorageUnavailableError: the store is away, or keys are; nothing was kept.
 
         """
-        key, passing = self.new_key(), self.passing(chunks)
-        await self._sink.write(key, passing.checked())
+        key, passing = f"recordings/{new_id()}", Passing(chunks, max_bytes=self.max_bytes)
+        sealed = self._seals.recording(passing.checked(), person=person, object_key=key)
+        await self._sink.write(key, sealed)
         return passing.stored(key)
-
-    def passing(self, chunks: AsyncIterator[bytes]) -> Passing:
-        return Passing(chunks, max_bytes=self.max_bytes)
 
     async def discard(self, key: str) -> None:
         """Remove an object. One that cannot be removed is logged."""
@@ -98,9 +96,9 @@ class Passing:
         self.sha256 = hashlib.sha256()
         self.size_bytes = 0
 
-    def stored(self, key: str, upload_id: UUID | None = None) -> StoredObject:
+    def stored(self, key: str) -> StoredObject:
         """Describe it, once all of it has passed."""
-        return StoredObject(key, self.content_type, self.sha256.digest(), self.size_bytes, upload_id)
+        return StoredObject(key, self.content_type, self.sha256.digest(), self.size_bytes)
 
     async def checked(self) -> AsyncIterator[bytes]:
         """Yield the content.

@@ -85,19 +85,19 @@ class Readers:
         match media_type(declared):
             case "multipart/form-data":
                 body.refuse_declared_size(request, submission.objects.max_bytes, slack=FORM_OVERHEAD_BYTES)
-                await self._form(form.parts(chunks, form.boundary_of(declared)), submission)
+                await self._form(form.parts(chunks, form.boundary_of(declared)), user_id, submission)
             case "application/json":
                 await self._document(chunks, user_id, submission)
             case raw if raw and is_acceptable_declaration(raw):
                 body.refuse_declared_size(request, submission.objects.max_bytes)
-                await self._raw(request, chunks, submission)
+                await self._raw(request, chunks, user_id, submission)
             case _:
                 raise UnsupportedMediaTypeError(
                     "Send the recording as multipart/form-data or as itself (audio/*), or name an upload in "
                     "application/json."
                 )
 
-    async def _form(self, parts: AsyncIterator[form.Part], submission: Submission) -> None:
+    async def _form(self, parts: AsyncIterator[form.Part], user_id: UUID, submission: Submission) -> None:
         known = FIELDS | {"file"}
         async for part in parts:
             if part.name == "file" and submission.stored is None:
@@ -105,17 +105,19 @@ class Readers:
                     raise UnsupportedMediaTypeError(
                         f"The part `file` is declared as {part.content_type}, not as audio."
                     )
-                submission.stored = await submission.objects.write(part.chunks)
+                submission.stored = await submission.objects.write(user_id, part.chunks)
             elif part.name in FIELDS:
                 submission.add(part.name, await part.text(), known=known)
             else:
                 raise unknown(part.name, known)
 
-    async def _raw(self, request: Request, chunks: AsyncIterator[bytes], submission: Submission) -> None:
+    async def _raw(
+        self, request: Request, chunks: AsyncIterator[bytes], user_id: UUID, submission: Submission
+    ) -> None:
         for name, value in request.query_params.multi_items():
             submission.add(name, value, known=FIELDS)
         submission.metadata()  # refused before anything is read
-        submission.stored = await submission.objects.write(chunks)
+        submission.stored = await submission.objects.write(user_id, chunks)
 
     async def _document(self, chunks: AsyncIterator[bytes], user_id: UUID, submission: Submission) -> None:
         document = _parsed(await body.short(chunks, most=MAX_DOCUMENT_BYTES))

@@ -1,15 +1,17 @@
 """Uploads past the API: a URL first, the bytes to that URL, then `POST /v1/jobs` with the upload's id.
 
 An upload URL stays valid after its upload was submitted, so what lies there is never what is analysed. It is
-copied first, to a key that no URL leads to, and only the copy is looked at, hashed and committed: bytes that
-were checked cannot be exchanged any more, neither between check and commit nor afterwards. The object at the
-upload's key is removed after the commit; if it comes again through the URL, or cannot be removed, the
-scheduler's sweep removes it once the URL has expired.
+read once, and the same bytes are looked at, hashed, sealed and written to a key that no URL leads to: what
+was checked cannot be exchanged any more, neither between check and commit nor afterwards. At the upload's key
+it lies in clear, as the client sent it. It is removed there after the commit; if it comes again through the
+URL, or cannot be removed, the scheduler's sweep removes it once the URL has expired.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -26,7 +28,7 @@ from mindtrack_gateway.problems import (
     UploadUsedError,
 )
 from mindtrack_gateway.recordings import body
-from mindtrack_gateway.recordings.digest import ContentDigest
+from mindtrack_gateway.recordings.digest import Comparison, ContentDigest
 from mindtrack_gateway.recordings.formats import contradicts
 from mindtrack_gateway.recordings.objects import Objects, StoredObject, limited, too_large
 from mindtrack_gateway.recordings.signing import UrlSigner
@@ -139,7 +141,7 @@ class Uploads:
         await self._objects.store.write(upload.object_key, content)
 
     async def take(self, upload_id: UUID, user_id: UUID) -> StoredObject:
-        """Copy what was uploaded to where no URL leads, and check the copy.
+        """Copy what was uploaded to where no URL leads, sealed, and check it on the way.
 
         Raises:
             NotFoundError: there is no such upload, or it is somebody else's; the answer does not tell which.
@@ -193,27 +195,36 @@ class Uploads:
         size = await self._objects.store.size(upload.object_key)
         if size > self.max_bytes:  # not worth a copy
             raise too_large(self.max_bytes)
-        key = self._objects.new_key()
-        try:
-            await self._objects.store.copy(upload.object_key, key)
-            return await self._examined(key, upload)
-        except BaseException:
-            await self._objects.discard(key)
-            raise
-
-    async def _examined(self, key: str, upload: Upload) -> StoredObject:
-        """Read the copy, and compare it with what was declared."""
         comparison = ContentDigest.parse([upload.content_digest or ""]).begin()
-        passing = self._objects.passing(self._objects.store.stream(key))
-        async for chunk in passing.checked():
-            comparison.update(chunk)
-        if upload.size_bytes not in {None, passing.size_bytes}:
-            raise _mismatch(f"{upload.size_bytes} bytes", f"{passing.size_bytes} bytes")
-        if upload.content_type is not None and contradicts(upload.content_type, passing.content_type):
-            raise _mismatch(upload.content_type, passing.content_type)
-        if not comparison.holds():
-            raise UploadMismatchError("It has another digest than was declared, and was removed.")
-        return passing.stored(key, upload.id)
+        content = _compared(self._objects.store.stream(upload.object_key), comparison)
+        stored = await self._objects.write(upload.user_id, content)
+        try:
+            _compare(upload, stored, comparison)
+        except BaseException:
+            await self._objects.discard(stored.key)
+            raise
+        return replace(stored, upload_id=upload.id)
+
+
+async def _compared(chunks: AsyncIterator[bytes], comparison: Comparison) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        comparison.update(chunk)
+        yield chunk
+
+
+def _compare(upload: Upload, stored: StoredObject, comparison: Comparison) -> None:
+    """Compare what came with what was declared.
+
+    Raises:
+        UploadMismatchError: it differs.
+
+    """
+    if upload.size_bytes not in {None, stored.size_bytes}:
+        raise _mismatch(f"{upload.size_bytes} bytes", f"{stored.size_bytes} bytes")
+    if upload.content_type is not None and contradicts(upload.content_type, stored.content_type):
+        raise _mismatch(upload.content_type, stored.content_type)
+    if not comparison.holds():
+        raise UploadMismatchError("It has another digest than was declared, and was removed.")
 
 
 def _mismatch(declared: str, found: str) -> UploadMismatchError:
