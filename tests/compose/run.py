@@ -84,7 +84,8 @@ def run(docker: str, folder: Path, *, jobs: int, seconds: float, keep: bool) -> 
     issuer = Issuer(folder / "issuer")
     (folder / "issuer").chmod(0o755)
     env_file = folder / ".env"
-    dotenv.write(env_file, issuer)
+    dotenv.write(env_file, issuer, folder / "keys")
+    (folder / "keys").chmod(0o755)
     reserved = reserve("gateway", GATEWAY_PORT)
     with env_file.open("a", encoding="utf-8") as file:
         file.write(f"MINDTRACK_PORT={reserved.port}\n")

@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 from mindtrack_local import dotenv
 from mindtrack_local.__main__ import app
 from mindtrack_local.issuer import Issuer
+from mindtrack_scheduler.audit.chain import Keys as AuditKeys
+from mindtrack_shared.sealing.providers import KeyFile
 from mindtrack_shared.settings import variable
 from settings_reference import GROUPS
 
@@ -392,7 +394,7 @@ def test_the_example_holds_no_secret() -> None:
 
 def test_secrets_are_new_each_time_and_long(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        dotenv.write(tmp_path / name, Issuer(tmp_path / "issuer"))
+        dotenv.write(tmp_path / name, Issuer(tmp_path / "issuer"), tmp_path / f"keys of {name}")
     one, two = (_values((tmp_path / name).read_text()) for name in ("one", "two"))
 
     secret = [name for name in one if SECRET.search(name)]
@@ -405,11 +407,25 @@ def test_secrets_are_new_each_time_and_long(tmp_path: Path) -> None:
     assert Path(one["JWKS_FILE"]).is_file()
 
 
+def test_keys_are_read_by_containers_and_nobody_else_and_stay(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    for name in ("one", "two"):
+        dotenv.write(tmp_path / name, Issuer(tmp_path / "issuer"), keys)
+    one, two = (_values((tmp_path / name).read_text()) for name in ("one", "two"))
+
+    names = ("KEY_ENCRYPTION_KEYS_FILE", "AUDIT_KEYS_FILE")
+    assert keys.stat().st_mode & 0o777 == 0o700
+    assert {Path(one[name]).stat().st_mode & 0o777 for name in names} == {0o444}
+    assert [one[name] for name in names] == [two[name] for name in names]
+    KeyFile(Path(one[names[0]]))
+    AuditKeys.read(Path(one[names[1]]))
+
+
 def test_an_env_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("precious")
 
     with pytest.raises(dotenv.DotenvExistsError, match="remove it first"):
-        dotenv.write(tmp_path / ".env", Issuer(tmp_path / "issuer"))
+        dotenv.write(tmp_path / ".env", Issuer(tmp_path / "issuer"), tmp_path / "keys")
 
     assert (tmp_path / ".env").read_text() == "precious"
 

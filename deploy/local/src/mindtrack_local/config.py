@@ -101,6 +101,11 @@ class Layout:
         return self.var / "key-encryption-keys"
 
     @property
+    def compose_keys(self) -> Path:
+        """Files of keys for docker-compose.yml."""
+        return self.var / "compose-keys"
+
+    @property
     def logs(self) -> Path:
         return self.var / "log"
 

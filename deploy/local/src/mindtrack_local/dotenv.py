@@ -11,9 +11,11 @@ from pathlib import Path
 from mindtrack_local.errors import StackError
 from mindtrack_local.files import write_private
 from mindtrack_local.issuer import AUDIENCE, Issuer
+from mindtrack_shared.sealing.providers import new_key_line
 
 #: Of a secret; as hexadecimal digits it needs no quoting in a URL.
 SECRET_BYTES = 24
+AUDIT_KEY_BYTES = 32
 WIDTH = 110
 
 
@@ -33,6 +35,15 @@ VARIABLES = (
     Variable("S3_ACCESS_KEY_ID", "Of the object storage."),
     Variable("S3_SECRET_ACCESS_KEY", "Of the object storage."),
     Variable("UPLOAD_SECRET", "Signs upload URLs that lead to the gateway."),
+    Variable(
+        "KEY_ENCRYPTION_KEYS_FILE",
+        "What wraps the keys that recordings and words are sealed with (docs/runbook/keys.md): keep a copy "
+        "elsewhere, or nobody opens any of them again. Containers must be able to read it.",
+    ),
+    Variable(
+        "AUDIT_KEYS_FILE",
+        "What seals who read what (docs/audit.md): keep a copy elsewhere. Containers must read it.",
+    ),
     Variable("GRAFANA_PASSWORD", "Of Grafana's user `admin`; only the profile `observability` needs it."),
     Variable("MINDTRACK_AUTH_LOCAL", "Whether an issuer without TLS will do: true on one machine."),
     Variable("MINDTRACK_AUTH_ISSUER", "Whose tokens the gateway accepts: the `iss` claim of your issuer's."),
@@ -110,8 +121,10 @@ class DotenvExistsError(StackError):
         super().__init__(f"{path} exists, and what it opens was made with its secrets; remove it first")
 
 
-def write(path: Path, issuer: Issuer) -> None:
-    """Write a `.env` with new secrets, and this machine's issuer.
+def write(path: Path, issuer: Issuer, keys: Path) -> None:
+    """Write a `.env` with new secrets, and this machine's issuer; and files of keys in a folder.
+
+    Keys that are there stay: with others, nothing that was sealed would open.
 
     Raises:
         DotenvExistsError: there is one already.
@@ -123,12 +136,23 @@ def write(path: Path, issuer: Issuer) -> None:
     ours = {
         "MINDTRACK_AUTH_ISSUER": trusted.issuer,
         "JWKS_FILE": str(trusted.jwks_path.resolve()),
+        "KEY_ENCRYPTION_KEYS_FILE": _keys(keys / "key-encryption-keys", new_key_line("first")),
+        "AUDIT_KEYS_FILE": _keys(keys / "audit-keys", f"first {secrets.token_hex(AUDIT_KEY_BYTES)}\n"),
         "MINDTRACK_AUTH_LOCAL": "true",
         "MINDTRACK_AUTH_LONGEST_LIFE": str(int(trusted.longest_life.total_seconds())),
     }
     required = (variable.name for variable in VARIABLES if variable.default is None)
     values = {name: ours.get(name) or secrets.token_hex(SECRET_BYTES) for name in required}
     write_private(path, render(values))
+
+
+def _keys(path: Path, new: str) -> str:
+    """Make a file that containers can read, in a folder that nobody else on this machine gets into."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        write_private(path, new)
+        path.chmod(0o444)
+    return str(path.resolve())
 
 
 def render(values: Mapping[str, str]) -> str:
