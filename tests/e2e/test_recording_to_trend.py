@@ -24,7 +24,7 @@ TODAY = datetime.now(UTC)
 
 
 def test_recording_to_trend(sign_in: Callable[[str], MindTrack]) -> None:
-    ada, grace = sign_in("ada"), sign_in("grace")
+    ada, grace = sign_in("ada-the-diarist"), sign_in("grace-the-diarist")
 
     # Ada speaks into her phone on three evenings; each upload is a promise.
     evenings = [TODAY - timedelta(days=days, minutes=1) for days in (2, 1, 0)]
@@ -105,7 +105,7 @@ def test_what_cannot_be_analysed_is_rejected_with_advice(
     recording = tmp_path / "log.bin"
     recording.write_bytes(make())
 
-    job = sign_in("ada").submit(recording, wait=True, timeout=60)
+    job = sign_in("ada-the-diarist").submit(recording, wait=True, timeout=60)
 
     assert job.status is JobStatus.REJECTED
     assert job.problem is not None
@@ -125,7 +125,7 @@ def test_serving_loads_no_torch(stack: Stack) -> None:
 
 
 def test_ids_sort_by_the_time_they_were_made(sign_in: Callable[[str], MindTrack], tmp_path: Path) -> None:
-    ada = sign_in("ada")
+    ada = sign_in("ada-the-diarist")
     jobs = [ada.submit(another(SAMPLES / "day-1.wav", tmp_path)).id for _ in range(3)]
 
     assert sorted(jobs) == jobs

@@ -291,7 +291,7 @@ def test_a_lease_is_renewed_while_the_upload_goes_on(
     with (
         serving_gateway(infrastructure, database, **settings) as url,
         httpx.Client(base_url=url, headers=ada.headers) as client,
-        under_way(client, engine) as slow,
+        under_way(client, engine, WAV + bytes(100_000)) as slow,  # as fast as speech, and more
     ):
         for _ in range(8):  # 4 s in all
             time.sleep(0.5)

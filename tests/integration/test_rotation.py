@@ -12,21 +12,18 @@ from sqlalchemy.exc import OperationalError
 
 from factories import add_job, add_user, load_job
 from integration_support import execute_outside_transactions, settings_for
+from mindtrack_shared.db import roles
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.domain.jobs import Priority
 
 KEYS = (Path(__file__).parents[2] / "docs/runbook/keys.md").read_text()
-#: What the page has services connect as; here it is the superuser that owns everything.
-OWNER = "postgres"
 
 
 @pytest.fixture
 def successor(server_url: URL) -> Iterator[str]:
-    (statements,) = re.findall(r"a second role: `([^`]+)`", KEYS)
-    told = (
-        statements.replace("'...'", "'new'").replace("mindtrack_2", "successor").replace("mindtrack", OWNER)
-    )
-    execute_outside_transactions(server_url, *told.split(";"))
+    (statement,) = re.findall(r"a second login: `([^`]+)`", KEYS)
+    told = statement.replace("'...'", "'new'").replace(f"{roles.GATEWAY}_2", "successor")
+    execute_outside_transactions(server_url, told.replace(roles.GATEWAY, roles.WORKER))
     yield "successor"
     execute_outside_transactions(server_url, "drop role successor")
 

@@ -141,7 +141,8 @@ def counted(engine: Engine) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(*arguments: Any) -> None:  # noqa: ANN401 - as the library calls it
-        statements.append(arguments[2])
+        if arguments[2].startswith("SELECT"):
+            statements.append(arguments[2])
 
     event.listen(engine, "before_cursor_execute", note)
     yield statements

@@ -87,7 +87,7 @@ def test_a_bundle_that_cannot_be_served_is_named(voice_file: Path, monkeypatch: 
 
 def test_a_threshold_that_makes_no_sense_stops_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINDTRACK_QUALITY_MIN_SPEECH_RATIO", "2")
-    with pytest.raises(SystemExit, match="QualitySettings"):
+    with pytest.raises(SystemExit, match="MINDTRACK_QUALITY\nmin_speech_ratio"):
         main([])
 
 

@@ -36,6 +36,7 @@ def test_an_address_is_one(address: str) -> None:
             f"ada@{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 63}.org",
             "",
             "{address}@x.org",
+            "ada+voice+log@example.org",
         ),
     ],
 )

@@ -202,9 +202,7 @@ def dotenv(
         layout = Layout(var.resolve())
         compose_dotenv.write(out, Issuer(layout.issuer), layout.compose_keys)
     typer.echo(f"Wrote {out}. A token for the API: mindtrack-local token")
-    typer.echo(
-        f"Keep a copy of {layout.compose_keys} elsewhere: without it, no recording opens again."
-    )
+    typer.echo(f"Keep a copy of {layout.compose_keys} elsewhere: without it, no recording opens again.")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,10 @@ def _names(value: object) -> bool:
 FIELDS: Mapping[str, Kind] = MappingProxyType(
     {
         "alert_id": _id,
+        #: Says as little as a person's.
+        "actor_id": _id,
         "delivery_id": _id,
+        "emergency_id": _id,
         "endpoint_id": _id,
         "grant_id": _id,
         "job_id": _id,
@@ -79,9 +82,16 @@ FIELDS: Mapping[str, Kind] = MappingProxyType(
         "error": _code,
         "instead": _code,
         "outcome": _code,
+        #: Of what retention keeps.
+        "data_class": _code,
         "precision": _code,
         "reason": _code,
         "bundle": _name,
+        #: Of a system's key: the part of it that is no secret.
+        "key_id": _text(r"[0-9a-f]{16}"),
+        #: A system, as an operator calls it, and what its key opens.
+        "service": _name,
+        "scopes": _names,
         #: Of public keys, as their issuer calls them.
         "key_ids": _names,
         "object_key": _key,
