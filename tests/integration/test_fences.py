@@ -44,9 +44,9 @@ OF_CONSENT = {"users", "invitations", "grants", "access_events"}
 OPENED = {
     Scope.TRENDS: {"recordings", "analyses", "day_rollups", "day_values", "standings"},
     Scope.ANALYSES: {"recordings", "jobs", "analyses"},
-    Scope.FEEDBACK: {"jobs", "feedback"},
+    Scope.FEEDBACK: {"jobs", "feedback", "data_keys"},
     Scope.ALERTS: {"alerts", "alert_events"},
-    Scope.NOTES: {"notes", "note_revisions"},
+    Scope.NOTES: {"notes", "note_revisions", "data_keys"},
 }
 
 

@@ -240,6 +240,7 @@ def test_a_fault_of_ours_frees_the_key(
     async def bug(*_: object) -> None:
         raise RuntimeError("a bug")
 
+    ada.headers["Connection"] = "close"  # as the server does after a fault
     with monkeypatch.context() as patch:
         patch.setattr(Intake, "_known_or_new", bug)
         assert upload(ada).status_code == 500

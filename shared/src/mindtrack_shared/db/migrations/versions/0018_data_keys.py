@@ -48,6 +48,12 @@ def _fence() -> None:
     )
     op.execute(f"create policy granted on data_keys for select to {GATEWAY} using ({GRANTED})")
     op.execute(f"create policy given on data_keys for insert to {GATEWAY} with check ({GRANTED})")
+    # What a clinician called others goes with the clinician, whose key it was sealed with.
+    for what in ("select", "delete"):
+        op.execute(
+            f"create policy {what}_called on patient_labels for {what} to {GATEWAY}"
+            f" using (clinician_id = {PEOPLE})"
+        )
     op.execute(f"create policy held on data_keys for update to {GATEWAY} using ({GRANTED})")
 
 
@@ -89,4 +95,6 @@ def downgrade() -> None:
     """Go back, unless words are sealed that would not fit: nobody could read them any more."""
     for table, column, most, one_line in TEXTS:
         _check(table, column, _in_clear(column, most, one_line=one_line))
+    for what in ("select", "delete"):
+        op.execute(f"drop policy {what}_called on patient_labels")
     op.drop_table("data_keys")
