@@ -15,6 +15,9 @@ SIGNIFICANT_DIGITS = 4
 Rounded = Annotated[
     float, PlainSerializer(lambda value: float(f"{value:.{SIGNIFICANT_DIGITS}g}"), when_used="json")
 ]
+#: Of own standard deviations, which are known less well.
+Z_DECIMALS = 2
+RoundedZ = Annotated[float, PlainSerializer(lambda value: round(value, Z_DECIMALS), when_used="json")]
 
 
 class Told(BaseModel):
@@ -66,11 +69,11 @@ class PointView(Told):
     lower_limit: Rounded | None
     upper_limit: Rounded | None
     z: Annotated[
-        Rounded | None,
+        RoundedZ | None,
         Field(description="The day, the moving average and its limit in own standard deviations."),
     ]
-    ewma_z: Annotated[Rounded | None, Field(description="the moving average, and its limit to both sides.")]
-    limit_z: Rounded | None
+    ewma_z: Annotated[RoundedZ | None, Field(description="the moving average, and its limit to both sides.")]
+    limit_z: RoundedZ | None
 
 
 class BucketView(Told):
@@ -83,7 +86,7 @@ class BucketView(Told):
     recording_days: int
     coverage: Annotated[Share, Field(description="Share of its days with a recording.")]
     value: Annotated[Rounded | None, Field(description="Median of its days.")]
-    z: Annotated[Rounded | None, Field(description="Mean z of its days.")]
+    z: Annotated[RoundedZ | None, Field(description="Mean z of its days.")]
 
 
 class SlopeView(Told):
