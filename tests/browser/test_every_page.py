@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from math import sin
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -28,11 +30,8 @@ PAGES: dict[str, tuple[str, str, Role]] = {
     "patient": ("/patients/{edith}", "florence", "clinician"),
     "operations": ("/operations", "otto", "operator"),
 }
-#: Each scheme is held against the rules of accessibility in the window that comes last.
-LOOKS = {
-    "light": [("desktop", DESKTOP), ("phone", PHONE)],
-    "dark": [("phone", PHONE), ("desktop", DESKTOP)],
-}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WINDOWS = {"desktop": DESKTOP, "phone": PHONE}
 
 Keep = Callable[[Page, str], None]
 Open = Callable[..., Visit]
@@ -48,13 +47,12 @@ def addresses(stack: Stack, edith: UUID) -> dict[str, str]:
 
 def check(visit: Visit, keep: Keep, name: str) -> None:
     """Hold everything against a page in each of its looks."""
-    for scheme, windows in LOOKS.items():
-        visit.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        for window, (width, height) in windows:
-            visit.page.set_viewport_size({"width": width, "height": height})
-            visit.settle()
-            keep(visit.page, f"{name}-{scheme}-{window}")
-            visit.check_fits()
+    for scheme, (window, (width, height)) in product(SCHEMES, WINDOWS.items()):
+        visit.page.emulate_media(color_scheme=scheme)
+        visit.page.set_viewport_size({"width": width, "height": height})
+        visit.settle()
+        keep(visit.page, f"{name}-{scheme}-{window}")
+        visit.check_fits()
         visit.check_accessible()
 
 
