@@ -52,10 +52,12 @@ create temporary table people on commit drop as
 select n, gen_random_uuid() as id from generate_series(1, 2000) n;
 insert into users (id, subject) select id, 'person-' || n from people;
 insert into standings (user_id, status, direction, seven_day_z, recording_days_7, recording_days_28, as_of,
-    time_zone, last_recorded_at, evaluated_at, due_at)
+    time_zone, last_recorded_at, evaluated_at, due_at, recent_at, recent)
 select id, (array['below', 'within_range', 'within_range', 'no_status', 'above', 'well_above'])[1 + n % 6],
     (array['rising', 'falling', 'steady', 'unclear'])[1 + n % 4], sin(n), 3, 9, current_date, 'UTC',
-    now() - make_interval(mins => n), now(), now() + interval '1 day'
+    now() - make_interval(mins => n), now(), now() + interval '1 day', now(),
+    (select array_agg(case when day % 3 < 2 then round(cast(sin(n + day) as numeric), 2) end order by day)
+     from generate_series(1, 28) day)
 from people;
 insert into alerts (id, user_id, measure, opened_on, rule, rule_version, bundle_revision, reason)
 select uuidv7(), id, 'stress_score', current_date, 'sustained_rise', '1', 'r1', '{}'

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 #: scopes, or written down.
 ROWS = """
 select standings.user_id, patient_labels.label, status, direction, seven_day_z, as_of, last_recorded_at,
+    recent,
     alerts.count as alerts, alerts.oldest as oldest_alert, grants.id as grant_id, scopes, expires_at
 from grants
 join standings on standings.user_id = grants.user_id
@@ -47,6 +48,7 @@ def bare() -> FastAPI:
                     "direction": row.direction,
                     "seven_day_z": row.seven_day_z,
                     "as_of": row.as_of.isoformat(),
+                    "recent": row.recent,
                     "last_recorded_at": row.last_recorded_at.isoformat(),
                     "alerts": {
                         "count": row.alerts,

@@ -60,7 +60,14 @@ def sync_engine(settings: DatabaseSettings, *, application_name: str) -> Engine:
 
 
 def async_engine(settings: DatabaseSettings, *, application_name: str) -> AsyncEngine:
-    engine = create_async_engine(database_url(settings), **_options(settings, application_name))
+    """Make an engine for many short statements, of which each is planned once for a connection.
+
+    The driver prepares what comes again. Within fences the server would plan most of it anew each time, which
+    takes longer than to carry it out; each finds its index whoever is asked about.
+    """
+    options = _options(settings, application_name)
+    options["connect_args"]["options"] += " -c plan_cache_mode=force_generic_plan"
+    engine = create_async_engine(database_url(settings), **options)
     _listen(engine.sync_engine)
     return engine
 
