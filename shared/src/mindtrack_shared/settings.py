@@ -240,7 +240,7 @@ class LogSettings(BaseSettings):
 
     level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
-        Field(description="Least severe level that is written."),
+        Field(description="Least severe level that is written; of libraries, at least WARNING unless DEBUG."),
     ] = "INFO"
     format: Annotated[
         Literal["json", "console"], Field(description="json for machines, console for people.")

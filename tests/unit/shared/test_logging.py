@@ -31,14 +31,16 @@ CANARY = "canary-5b1d"
 JOB = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
-def logged(code: str, *arguments: str, log_format: str = "json") -> tuple[list[dict[str, Any]], str]:
+def logged(
+    code: str, *arguments: str, log_format: str = "json", level: str = "DEBUG"
+) -> tuple[list[dict[str, Any]], str]:
     """Run code in a process that logs as services do; return its lines, and all that it wrote."""
     prelude = (
         "from mindtrack_shared.observability.logging import configure_logging, get_logger\n"
         "from mindtrack_shared.observability import events\n"
         "from mindtrack_shared.settings import LogSettings\n"
         "import logging, sys\n"
-        f"configure_logging(LogSettings(level='DEBUG', format={log_format!r}), service='test')\n"
+        f"configure_logging(LogSettings(level={level!r}, format={log_format!r}), service='test')\n"
         "CANARY = sys.argv[1]\n"
     )
     done = subprocess.run(
@@ -159,6 +161,14 @@ def test_a_library_is_quoted_where_its_words_are_constants() -> None:
     assert {line["event"] for line in lines} == {events.LIBRARY_SPOKE}
     assert {line["logger"] for line in lines} == {"some.library"}
     assert [line["at"].split(":")[1] for line in lines] == ["8", "9", "10"]
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", ["A warning"]), ("DEBUG", ["A step", "A warning"])])
+def test_steps_of_libraries_are_for_who_looks_for_a_fault(level: str, told: list[str]) -> None:
+    code = "log = logging.getLogger('some.library')\nlog.info('A step')\nlog.warning('A warning')\n"
+    lines, _ = logged(f"{code}get_logger().info(events.JOB_ACCEPTED)", level=level)
+    assert [line["message"] for line in lines[:-1]] == told
+    assert lines[-1]["event"] == events.JOB_ACCEPTED
 
 
 def test_an_exception_is_told_by_type_and_place() -> None:

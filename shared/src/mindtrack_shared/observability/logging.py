@@ -54,11 +54,18 @@ def configure_logging(settings: LogSettings, *, service: str) -> None:
             use_get_message=False,  # arguments stay what they are
         ),
     )
+    if settings.level != "DEBUG":
+        handler.addFilter(_matters)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level)
     logging.raiseExceptions = False  # it would print the record that could not be written
     _take_over_standard_error()
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """Leave out what libraries say of each step: it is little once its arguments are withheld."""
+    return isinstance(record.msg, dict) or record.levelno >= logging.WARNING
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
