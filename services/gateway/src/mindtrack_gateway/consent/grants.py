@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -113,7 +114,7 @@ async def every(
     async with parts.sessions(caller.fence) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return GrantPage(
-        items=[await _view(parts, row, now, caller) for row, now in rows],
+        items=await _views(parts, rows, caller),
         next_cursor=lead_on(request, response, last[0].id if last else None),
     )
 
@@ -141,5 +142,15 @@ async def revoke(grant_id: UUID, parts: PartsDep, caller: CurrentCaller) -> Gran
 
 
 async def _view(parts: Parts, row: Grant, now: datetime, caller: Caller) -> GrantView:
-    place = seals.of_invitation(row.user_id, row.invitation_id)
-    return GrantView.of(row, now, await parts.seals.open(place, row.purpose), caller)
+    (view,) = await _views(parts, [(row, now)], caller)
+    return view
+
+
+async def _views(parts: Parts, rows: Iterable[tuple[Grant, datetime]], caller: Caller) -> list[GrantView]:
+    found = [*rows]
+    purposes = await parts.seals.open_all(
+        [(seals.of_invitation(row.user_id, row.invitation_id), row.purpose) for row, _ in found]
+    )
+    return [
+        GrantView.of(row, now, purpose, caller) for (row, now), purpose in zip(found, purposes, strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -103,7 +104,7 @@ async def every(
     async with parts.sessions(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return InvitationPage(
-        items=[await _view(parts, row, now) for row, now in rows],
+        items=await _views(parts, rows),
         next_cursor=lead_on(request, response, last[0].id if last else None),
     )
 
@@ -130,5 +131,13 @@ async def withdraw(invitation_id: UUID, parts: PartsDep, user_id: CurrentUser) -
 
 
 async def _view(parts: Parts, row: Invitation, now: datetime) -> InvitationView:
-    purpose = await parts.seals.open(seals.of_invitation(row.user_id, row.id), row.purpose)
-    return InvitationView.of(row, now, purpose)
+    (view,) = await _views(parts, [(row, now)])
+    return view
+
+
+async def _views(parts: Parts, rows: Iterable[tuple[Invitation, datetime]]) -> list[InvitationView]:
+    found = [*rows]
+    purposes = await parts.seals.open_all(
+        [(seals.of_invitation(row.user_id, row.id), row.purpose) for row, _ in found]
+    )
+    return [InvitationView.of(row, now, purpose) for (row, now), purpose in zip(found, purposes, strict=True)]

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, mode
 from pydantic_core import PydanticCustomError
 
 from mindtrack_gateway.moments import Moment, implausible
+from mindtrack_gateway.words import storable
 from mindtrack_shared.db.models import Feedback
 from mindtrack_shared.domain.feedback import (
     GAD7,
@@ -19,7 +20,6 @@ from mindtrack_shared.domain.feedback import (
     ClinicalLabel,
     FeedbackKind,
 )
-from mindtrack_shared.domain.sealed_text import SEALED_MARK
 
 #: Calm, and nothing it cannot keep. No diagnosis: a question was answered, that is all that is known.
 SUPPORT = (
@@ -37,14 +37,6 @@ def _plausible(moment: datetime) -> datetime:
     if why := implausible(moment, now=datetime.now(UTC)):
         raise PydanticCustomError("moment", why)
     return moment
-
-
-def _storable(note: str) -> str:
-    if "\0" in note:
-        raise PydanticCustomError("note", "must not hold the character NUL")
-    if note.startswith(SEALED_MARK):
-        raise PydanticCustomError("note", "must not begin with a control character")
-    return note
 
 
 class _Questionnaire(BaseModel):
@@ -98,7 +90,7 @@ class FeedbackQuery(BaseModel):
     note: Annotated[
         str | None,
         Field(min_length=1, max_length=LONGEST_NOTE, description="Your own words. Kept as they come."),
-        AfterValidator(lambda note: note if note is None else _storable(note)),
+        AfterValidator(lambda note: note if note is None else storable(note)),
     ] = None
     label: Annotated[ClinicalLabel | None, Field(description="What a clinician heard.")] = None
     answered_at: Annotated[

@@ -107,9 +107,7 @@ class ShortWay:
         parts: Parts = scope["app"].state.parts
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        if len(headers) != len(
-            scope["headers"]
-        ):  # some header twice: which of them counts is not ours to say
+        if len(headers) != len(scope["headers"]):  # one came twice; which of both counts is not ours to say
             return False
         try:
             answer = await self._answer(parts, scope, headers)

@@ -142,7 +142,7 @@ async def every(  # noqa: PLR0913, PLR0917 - what a page is asked by
     )
     async with access.reading(parts, caller, person, Scope.NOTES, action="listNotes") as session:
         rows, last = asked.cut((await session.scalars(query)).all())
-        items = [await _view(parts.seals, row) for row in rows]
+        items = await _views(parts.seals, rows)
     response.headers.update(access.CACHING)
     return NotePage(items=items, next_cursor=lead_on(request, response, last.id if last else None))
 
@@ -222,13 +222,21 @@ async def _held(session: AsyncSession, note_id: UUID, person_id: UUID, caller: C
 
 
 async def _view(opened: Seals, row: Note) -> NoteView:
-    return NoteView.of(row, await opened.open(seals.of_note(row.user_id, row.id), row.text))
+    (view,) = await _views(opened, [row])
+    return view
+
+
+async def _views(opened: Seals, rows: Sequence[Note]) -> list[NoteView]:
+    texts = await opened.open_all([(seals.of_note(row.user_id, row.id), row.text) for row in rows])
+    return [NoteView.of(row, text) for row, text in zip(rows, texts, strict=True)]
 
 
 async def _with_former(opened: Seals, row: Note, former: Sequence[NoteRevision]) -> NoteWithRevisions:
     place = seals.of_note(row.user_id, row.id)
-    words = [RevisionView.of(each, await opened.open(place, each.text)) for each in former]
-    return NoteWithRevisions(**(await _view(opened, row)).model_dump(), former=words)
+    sealed = [row.text, *(each.text for each in former)]
+    text, *texts = await opened.open_all([(place, each) for each in sealed])
+    words = [RevisionView.of(each, said) for each, said in zip(former, texts, strict=True)]
+    return NoteWithRevisions(**NoteView.of(row, text).model_dump(), former=words)
 
 
 def _author(caller: Caller, person: UUID) -> UUID | None:

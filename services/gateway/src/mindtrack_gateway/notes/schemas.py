@@ -9,16 +9,12 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from mindtrack_gateway.words import storable
 from mindtrack_shared.db.models import Note, NoteRevision
 from mindtrack_shared.domain.notes import LONGEST_NOTE
-from mindtrack_shared.domain.sealed_text import SEALED_MARK
 
 
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise PydanticCustomError("note", "must not hold the character NUL")
-    if text.startswith(SEALED_MARK):
-        raise PydanticCustomError("note", "must not begin with a control character")
+def _says_something(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("note", "must say something")
     return text
@@ -37,7 +33,8 @@ class NoteText(BaseModel):
             description="Plain text, kept as it comes. The person may read it.",
             examples=["Sleeps better since the exams. Agreed: a log each evening."],
         ),
-        AfterValidator(_storable),
+        AfterValidator(storable),
+        AfterValidator(_says_something),
     ]
 
 
