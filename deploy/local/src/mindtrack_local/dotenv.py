@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mindtrack_local.errors import StackError
-from mindtrack_local.files import write_private
+from mindtrack_local.files import new_audit_key_line, write_private
 from mindtrack_local.issuer import AUDIENCE, Issuer
 from mindtrack_shared.sealing.providers import new_key_line
 
 #: Of a secret; as hexadecimal digits it needs no quoting in a URL.
 SECRET_BYTES = 24
-AUDIT_KEY_BYTES = 32
 WIDTH = 110
 
 
@@ -137,7 +136,7 @@ def write(path: Path, issuer: Issuer, keys: Path) -> None:
         "MINDTRACK_AUTH_ISSUER": trusted.issuer,
         "JWKS_FILE": str(trusted.jwks_path.resolve()),
         "KEY_ENCRYPTION_KEYS_FILE": _keys(keys / "key-encryption-keys", new_key_line("first")),
-        "AUDIT_KEYS_FILE": _keys(keys / "audit-keys", f"first {secrets.token_hex(AUDIT_KEY_BYTES)}\n"),
+        "AUDIT_KEYS_FILE": _keys(keys / "audit-keys", new_audit_key_line("first")),
         "MINDTRACK_AUTH_LOCAL": "true",
         "MINDTRACK_AUTH_LONGEST_LIFE": str(int(trusted.longest_life.total_seconds())),
     }

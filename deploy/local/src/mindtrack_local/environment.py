@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from sqlalchemy import make_url
 
 from mindtrack_local import s3
 from mindtrack_local.config import Layout, Service
-from mindtrack_local.files import SECRET_BYTES, load_secret, write_private
+from mindtrack_local.files import keep_private, load_secret, new_audit_key_line, write_private
 from mindtrack_local.issuer import Issuer
 from mindtrack_local.ports import HOST
 from mindtrack_local.provider import CLIENT_ID, DISCOVERY
@@ -72,7 +71,9 @@ class Environment:
             **UNREACHABLE_LIMITS,
             "MINDTRACK_INFERENCE_CONCURRENCY": "1",
             "MINDTRACK_WEBHOOK_ALLOW_LOOPBACK": "true",
-            "MINDTRACK_AUDIT_KEYS_FILE": str(self._audit_keys()),
+            "MINDTRACK_AUDIT_KEYS_FILE": str(
+                keep_private(self.layout.audit_keys, new_audit_key_line("local"))
+            ),
             "MINDTRACK_SCHEDULER_BEAT_FILE": str(self.layout.run / "beat-schedule"),
             **self.overrides,
         }
@@ -106,17 +107,10 @@ class Environment:
             return self.database_url
         return make_url(self.database_url).set(username=role).render_as_string(hide_password=False)
 
-    def _audit_keys(self) -> Path:
-        """Return the file of keys that seal who read what; make it with one unless it is there."""
-        if not self.layout.audit_keys.exists():
-            write_private(self.layout.audit_keys, f"local {secrets.token_hex(SECRET_BYTES)}\n")
-        return self.layout.audit_keys
-
     def _keys(self) -> dict[str, str]:
-        if not self.layout.key_file.exists():
-            write_private(self.layout.key_file, new_key_line("first"))
+        keys_file = keep_private(self.layout.key_file, new_key_line("first"))
         place = self.layout.keys.as_uri() if self.s3 is None else f"s3://{s3.KEYS_BUCKET}"
-        return {"MINDTRACK_KEYS_URL": place, "MINDTRACK_KEYS_FILE": str(self.layout.key_file)}
+        return {"MINDTRACK_KEYS_URL": place, "MINDTRACK_KEYS_FILE": str(keys_file)}
 
     def _storage(self) -> dict[str, str]:
         if self.s3 is None:

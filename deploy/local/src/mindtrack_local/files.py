@@ -19,8 +19,18 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def keep_private(path: Path, text: str) -> Path:
+    """Write a secret unless there is one; return where it is."""
+    if not path.exists():
+        write_private(path, text)
+    return path
+
+
 def load_secret(path: Path) -> str:
     """Read a secret, or make and keep one."""
-    if not path.exists():
-        write_private(path, secrets.token_hex(SECRET_BYTES))
-    return path.read_text(encoding="utf-8")
+    return keep_private(path, secrets.token_hex(SECRET_BYTES)).read_text(encoding="utf-8")
+
+
+def new_audit_key_line(name: str) -> str:
+    """Make a line of the file that seals who read what: a name and 32 bytes in hexadecimal digits."""
+    return f"{name} {secrets.token_hex(SECRET_BYTES)}\n"

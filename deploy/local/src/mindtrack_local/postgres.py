@@ -69,8 +69,8 @@ class Postgres:
         _retire_predecessor(self._folder)
         return self._spec()
 
-    def url(self, database: str = DATABASE, *, user: str = SUPERUSER) -> str:
-        return f"postgresql://{user}@/{database}?host={quote(str(self._sockets))}"
+    def url(self, database: str = DATABASE) -> str:
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._sockets))}"
 
     def create_database(self, name: str = DATABASE) -> None:
         """Create a database unless it exists."""

@@ -35,7 +35,7 @@ from mindtrack_shared.settings import (
     WebhookSettings,
 )
 
-Keys = TypeVar("Keys")
+Opened = TypeVar("Opened")
 
 app = typer.Typer(
     help=__doc__,
@@ -231,16 +231,12 @@ def retain(
 ) -> None:
     """Remove what was kept for long enough, as maintenance does; tell how much of each class it was."""
     from mindtrack_scheduler import retention
-    from mindtrack_scheduler.audit.chain import Keys
+    from mindtrack_scheduler.maintenance import audit_keys, store
     from mindtrack_scheduler.settings import RetentionSettings
-    from mindtrack_shared.settings import AuditSettings
-    from mindtrack_shared.storage import open_store
 
     configure_logging(LogSettings(), service="retain")
     engine = sync_engine(DatabaseSettings(), application_name="mindtrack-retain")
-    file = AuditSettings().keys_file
-    keys = None if file is None else Keys.read(file)
-    listed = retention.policies(RetentionSettings(), engine, open_store(StorageSettings()), keys)
+    listed = retention.policies(RetentionSettings(), engine, store(), audit_keys())
     for name, keep, number in (retention.look if dry_run else retention.retain)(listed):
         period = "for ever" if keep is None else f"{keep / timedelta(days=1):g} days"
         typer.echo(f"{name}\t{period}\t{number}")
@@ -274,7 +270,7 @@ def lost_keys() -> None:
     raise typer.Exit(1 if found else 0)
 
 
-def _some(opened: Keys | None) -> Keys:
+def _some(opened: Opened | None) -> Opened:
     if opened is None:
         raise typer.BadParameter("MINDTRACK_KEYS_URL names no place for keys")
     return opened

@@ -7,7 +7,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, TextClause, and_, delete, exists, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    TextClause,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from mindtrack_shared.db.clock import after, now
 from mindtrack_shared.db.models import AccessEvent, AccessMark, AccessSeal, AccessUnsealed
@@ -98,18 +110,21 @@ def permit_forgetting() -> Select[Any]:
     return select(func.set_config("mindtrack.retention", "access_events", True))
 
 
+def _is_old(age: timedelta) -> ColumnElement[bool]:
+    return and_(AccessSeal.sealed_at < after(-age), AccessEvent.at < after(-age))
+
+
 def forgettable(age: timedelta, limit: int) -> Select[int, UUID, bytes, bool, bool]:
     """The first links; of each, whether it and its event may go by their age, and whether it is the base: the
     last of those that were forgotten before, whose event is gone.
     """
-    old = and_(AccessSeal.sealed_at < after(-age), AccessEvent.at < after(-age))
     forgotten = select(func.max(AccessMark.seq)).where(AccessMark.kind == MarkKind.FORGOTTEN)
     return (
         select(
             AccessSeal.seq,
             AccessSeal.event_id,
             AccessSeal.mac,
-            func.coalesce(old, False).label("may_go"),
+            func.coalesce(_is_old(age), False).label("may_go"),
             func.coalesce(AccessSeal.seq == forgotten.scalar_subquery(), False).label("is_base"),
         )
         .join(AccessEvent, AccessEvent.id == AccessSeal.event_id, isouter=True)
@@ -119,12 +134,11 @@ def forgettable(age: timedelta, limit: int) -> Select[int, UUID, bytes, bool, bo
 
 
 def count_forgettable(age: timedelta) -> Select[int]:
-    old = and_(AccessSeal.sealed_at < after(-age), AccessEvent.at < after(-age))
     return (
         select(func.count())
         .select_from(AccessSeal)
         .join(AccessEvent, AccessEvent.id == AccessSeal.event_id)
-        .where(old)
+        .where(_is_old(age))
     )
 
 
