@@ -397,6 +397,17 @@ WAV_CASES = (
         UNREADABLE,
     ),
     Case(
+        "wav-long-tag",
+        "a tag of 800 MiB before the sound",
+        "6 s of a voice",
+        lambda: wave(
+            wave_format(),
+            chunk(b"LIST", b"INFO" + chunk(b"ICMT", b"", size=800 * MIB), size=900 * MIB),
+            chunk(b"data", pcm()),
+        ),
+        UNREADABLE,
+    ),
+    Case(
         "wav-no-format",
         "sound of no format",
         "6 s of a voice",

@@ -8,6 +8,7 @@ Recordings are hostile until decoded:
 - Headers are never believed. Decoded samples are counted, and decoding stops at the limit: an hour of
   silence fits into 20 KiB of FLAC. What a header says of the length, or the packets where none does, may
   refuse a recording before that; one that turns out to be longer or shorter than its header says is refused.
+  Nor is room made for what it says has hundreds of megabytes (`cap_pieces`, `_Recording`).
 - Demuxers and decoders come from the lists below, and FFmpeg may open nothing beside the bytes given, so a
   playlist or an external track reference leads nowhere.
 - Neither FFmpeg's messages nor a recording's tags reach a log: PyAV discards the former, we read none of
@@ -23,6 +24,7 @@ the client sent is for the upload's checksum to prove, not for a decoder.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -34,6 +36,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import av
 import numpy as np
 import soxr
+from av import _core as libraries
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
@@ -76,6 +79,9 @@ DECODERS = (
 PROBE_BYTES = "4096"
 #: Where a WAV says what it is.
 _RIFF, _WAV = slice(4), slice(8, 12)
+#: Bytes: more than FFmpeg holds in one piece of whatever we would take. The largest is the picture in a FLAC
+#: file, up to 16 MiB (RFC 9639, section 8.1).
+MAX_PIECE = 64 << 20
 #: FFmpeg prepares a decoder for each. A phone's video has up to seven, most of them no sound.
 MAX_STREAMS = 16
 #: What FFmpeg calls the containers that say how long their sound is. AMR and ADTS do not, and of an MP3
@@ -116,6 +122,16 @@ class _Damage:
     seconds: Fraction = Fraction(0)
 
 
+def cap_pieces() -> None:
+    """Have FFmpeg refuse, in all of this process, to make room for more than `MAX_PIECE` at once.
+
+    A tag that says it has 800 MiB would take them, whether they are there or not.
+    """
+    cap = ctypes.CDLL(libraries.__file__).av_max_alloc
+    cap.argtypes, cap.restype = (ctypes.c_size_t,), None
+    cap(MAX_PIECE)
+
+
 def decode(source: bytes | BinaryIO, *, max_seconds: float) -> Waveform:
     """Decode the first audio stream of a recording, mixed down to mono at 16 kHz.
 
@@ -126,8 +142,8 @@ def decode(source: bytes | BinaryIO, *, max_seconds: float) -> Waveform:
             `max_seconds`, or once more were decoded; MOSTLY_SILENCE if it has too few bytes for that.
 
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
-    size = file.seek(0, os.SEEK_END)
+    file = _Recording(io.BytesIO(source) if isinstance(source, bytes) else source)
+    size = file.size
     try:
         with _open(file) as container:
             bounds = _Bounds(_claimed(container, _first_audio(container)), size, max_seconds)
@@ -139,6 +155,21 @@ def decode(source: bytes | BinaryIO, *, max_seconds: float) -> Waveform:
     except av.FFmpegError as error:
         # The chain is cut because the error would carry the file's name into a traceback.
         raise _unreadable(f"FFmpeg gave up with {type(error).__name__}") from None
+
+
+class _Recording:
+    """A file of which no more is read at once than there is.
+
+    A file makes room for all that it is asked for, and FFmpeg asks for what a header says: gigabytes.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.size = file.seek(0, os.SEEK_END)
+        self.seek, self.tell = file.seek, file.tell
+        self._read = file.read
+
+    def read(self, size: int) -> bytes:
+        return self._read(min(size, max(self.size - self.tell(), 0)))
 
 
 class _Bounds:
@@ -196,7 +227,7 @@ def _unreadable(detail: str) -> RecordingRejectedError:
     return RecordingRejectedError(RejectionCode.UNREADABLE, detail)
 
 
-def _open(file: BinaryIO) -> InputContainer:
+def _open(file: _Recording) -> InputContainer:
     file.seek(0)
     head = file.read(_WAV.stop)
     file.seek(0)

@@ -143,6 +143,7 @@ def _load() -> None:
     with ThreadPoolExecutor(1) as others:
         others.submit(speech.load)  # compiles while the rest is imported
         from mindtrack_inference import audio, biomarkers, quality  # noqa: PLC0415
+    audio.cap_pieces()
     time = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
     pulses = np.asarray(np.sign(np.sin(2 * np.pi * 120 * time)) / 4, np.float32)  # voiced from end to end
     buzz = audio.decode(_wav(pulses), max_seconds=pulses.size)
