@@ -404,7 +404,10 @@ class World:
             return add_service_key(
                 self.engine, service, lasting=lasting, since=lasting + timedelta(seconds=1)
             )
-        return add_service_key(self.engine, service, lasting=lasting, revoked=kind is Kind.REVOKED_KEY)
+        key = add_service_key(self.engine, service, lasting=lasting, revoked=kind is Kind.REVOKED_KEY)
+        if kind is not Kind.REVOKED_KEY:
+            self._wait_until_known(key)
+        return key
 
     def make(self, names: Names, owner: UUID, *, author: UUID) -> str:  # noqa: PLR0911 - one for each
         """Add an object of a person's; what a clinician writes, by one of them."""

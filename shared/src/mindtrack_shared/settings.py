@@ -332,8 +332,9 @@ class IssuerSettings(BaseSettings):
     second_factor: Annotated[
         tuple[str, ...],
         Field(
-            description="Of which `amr` or `acr` must hold one in a token of a clinician or an operator, as "
-            'a JSON list, e.g. `["mfa"]`; none unless set, as not every provider writes them there.'
+            description="Of which `amr` or `acr` must hold one in a token of a clinician, an operator or "
+            'whoever may break the glass, as a JSON list, e.g. `["mfa"]`; none unless set, as not every '
+            "provider writes them there."
         ),
     ] = ()
 

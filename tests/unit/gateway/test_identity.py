@@ -136,13 +136,15 @@ async def test_an_hour_is_the_longest_life_unless_told(verifier: TokenVerifier) 
         ({"roles": ["clinician"], "amr": "mfa"}, False),
         ({"roles": ["clinician"], "amr": [["mfa"], {"mfa": 1}]}, False),
         ({"roles": ["user", "operator"], "amr": []}, False),
+        ({"roles": ["emergency"], "amr": ["pwd"]}, False),
+        ({"roles": ["emergency"], "amr": ["mfa"]}, True),
         ({"roles": ["clinician"], "amr": ["pwd", "mfa"]}, True),
         ({"roles": ["clinician"], "acr": "urn:example:two"}, True),
         ({"roles": ["user"]}, True),
         ({}, True),
     ],
 )
-async def test_clinicians_and_operators_may_need_a_second_factor(
+async def test_who_reads_of_others_may_need_a_second_factor(
     tmp_path: Path, claims: dict[str, Any], *, enough: bool
 ) -> None:
     path = tmp_path / "jwks.json"

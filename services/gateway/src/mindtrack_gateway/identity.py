@@ -60,7 +60,7 @@ class Role(StrEnum):
 
 
 #: Roles that lead beyond what is one's own.
-FOR_OTHERS = frozenset({Role.CLINICIAN, Role.OPERATOR})
+FOR_OTHERS = frozenset({Role.CLINICIAN, Role.OPERATOR, Role.EMERGENCY})
 
 
 @dataclass(frozen=True, slots=True)
