@@ -1,4 +1,6 @@
-"""What clinicians read is written down, with what they were refused; and what cannot be, is not read."""
+"""What clinicians read is written down, with what they were refused, and what people do with their own; what
+cannot be written down is not done.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from factories import RUNNING, add_grant, add_job, add_user, move_jobs, subject_of
-from integration_support import SignIn
+from factories import RUNNING, add_alert, add_grant, add_job, add_user, move_jobs, subject_of
+from integration_support import SignIn, upload
+from mindtrack_gateway.app import create_app
 from mindtrack_gateway.identity import Role
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.ids import new_id
@@ -63,6 +66,33 @@ def test_a_line_says_who_read_what_of_whom_by_which_grant(
     assert (line.action, line.outcome, line.grant_id) == ("getTrends", "allowed", grant)
     assert line.request_id == UUID(response.headers["X-Request-ID"])
     assert timedelta(0) <= datetime.now(UTC) - line.at < timedelta(minutes=1)
+
+
+@contextmanager
+def broken(engine: Engine, how: str, undo: str) -> Iterator[None]:
+    with engine.begin() as connection:
+        connection.execute(text(how))
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(undo))
+
+
+UNWRITABLE = {
+    "at once": (
+        "alter table access_events add constraint full_up check (false) not valid",
+        "alter table access_events drop constraint full_up",
+    ),
+    "at the end": (
+        """
+        create function lose() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
+        create constraint trigger lost after insert on access_events deferrable initially deferred
+            for each row execute function lose()
+        """,
+        "drop function lose cascade",
+    ),
+}
 
 
 def for_another(engine: Engine, person: UUID, _clinician: UUID) -> None:
@@ -131,6 +161,96 @@ def test_who_reads_their_own_leaves_no_line(
     assert written(engine, person) == []
 
 
+#: What leaves a line of one's own, and what of one's own does not: read, or no health data.
+OWN: dict[str, Callable[[httpx.Client, Engine, UUID], httpx.Response]] = {
+    "submitRecording": lambda own, *_: upload(own),
+    "cancelJob": lambda own, engine, person: own.post(f"/v1/jobs/{add_job(engine, person)}/cancel"),
+    "deleteJob": lambda own, engine, person: own.delete(f"/v1/jobs/{add_job(engine, person)}"),
+    "giveFeedback": lambda own, engine, person: own.post(
+        f"/v1/jobs/{analysed(engine, person)}/feedback", json={"stress": 7}
+    ),
+    "acknowledgeAlert": lambda own, engine, person: own.post(
+        f"/v1/users/me/alerts/{add_alert(engine, person)}/acknowledge"
+    ),
+    "exportHistory": lambda own, *_: own.get("/v1/users/me/history.csv"),
+    "exportAnalyses": lambda own, *_: own.get("/v1/users/me/analyses.csv"),
+    "listObservations": lambda own, *_: own.get("/v1/users/me/fhir/observations"),
+    "eraseEverything": lambda own, *_: own.request(
+        "DELETE", "/v1/users/me", json={"confirm": "erase everything"}
+    ),
+}
+LEAVES_NONE = {
+    # Bytes that are no recording yet: `submitRecording` makes them one.
+    *("createUpload", "putUpload", "getJobStatuses"),
+    # Submits, as `submitRecording` does, and is named like it.
+    "analyzeStress",
+    # Of others, which leave lines of their own; and who may see something: rows with a history.
+    *("createNote", "changeNote", "deleteNote", "labelPatient", "breakGlass"),
+    *("createInvitation", "withdrawInvitation", "redeemInvitation", "revokeGrant"),
+    # Where to send word, which holds no health data.
+    *("setNotifications", "testNotifications", "createWebhook", "changeWebhook", "deleteWebhook"),
+    *("rotateWebhookSecret", "pingWebhook", "redeliverWebhook"),
+}
+
+
+@pytest.mark.parametrize("action", OWN)
+def test_who_changes_or_takes_out_their_own_leaves_a_line(
+    sign_in: SignIn, engine: Engine, person: UUID, action: str
+) -> None:
+    own = sign_in(subject_of(engine, person), Role.USER)
+
+    response = OWN[action](own, engine, person)
+
+    assert response.is_success, response.text
+    (line,) = written(engine, person)
+    assert (line.actor_id, line.actor_role, line.subject_id) == (person, "self", person)
+    assert (line.action, line.outcome) == (action, "allowed")
+    assert line.request_id == UUID(response.headers["X-Request-ID"])
+
+
+def test_every_route_that_changes_something_is_one_or_the_other() -> None:
+    changing = {
+        each["operationId"]
+        for methods in create_app().openapi()["paths"].values()
+        for method, each in methods.items()
+        if method != "get"
+    }
+    exports = {"exportHistory", "exportAnalyses", "listObservations"}
+    assert changing == LEAVES_NONE | OWN.keys() - exports
+    assert not LEAVES_NONE & OWN.keys()
+
+
+def test_what_comes_to_nothing_of_ones_own_leaves_none(sign_in: SignIn, engine: Engine, person: UUID) -> None:
+    own = sign_in(subject_of(engine, person), Role.USER)
+    waiting = add_job(engine, person)
+
+    assert own.post(f"/v1/jobs/{waiting}/feedback", json={"stress": 7}).status_code == 409
+    assert own.delete(f"/v1/jobs/{new_id()}").status_code == 404
+    assert written(engine, person) == []
+
+
+@pytest.mark.parametrize("when", UNWRITABLE)
+def test_what_cannot_be_written_down_is_not_done(
+    sign_in: SignIn, engine: Engine, person: UUID, when: str
+) -> None:
+    job = add_job(engine, person)
+    subject = subject_of(engine, person)
+    with broken(engine, *UNWRITABLE[when]):
+        assert sign_in(subject, Role.USER).delete(f"/v1/jobs/{job}").status_code == 500
+
+    assert sign_in(subject, Role.USER).get(f"/v1/jobs/{job}").status_code == 200
+
+
+def test_who_asks_for_a_strangers_is_refused_and_written_down(
+    sign_in: SignIn, engine: Engine, person: UUID
+) -> None:
+    stranger = add_user(engine, "stranger")
+
+    assert trends(sign_in("stranger", Role.USER), person).status_code == 404
+    (line,) = written(engine, person)
+    assert (line.actor_id, line.actor_role, line.outcome) == (stranger, "self", "refused")
+
+
 def test_nobody_is_their_own_clinician(florence: httpx.Client, engine: Engine, clinician: UUID) -> None:
     assert trends(florence, "me").status_code == trends(florence, clinician).status_code == 404
     assert {line.outcome for line in written(engine, clinician)} == {"refused"}
@@ -194,33 +314,6 @@ def test_an_attempt_that_comes_to_nothing_is_written_down_without_what_it_began(
     assert (line.action, line.outcome) == ("giveFeedback", "allowed")
 
 
-@contextmanager
-def broken(engine: Engine, how: str, undo: str) -> Iterator[None]:
-    with engine.begin() as connection:
-        connection.execute(text(how))
-    try:
-        yield
-    finally:
-        with engine.begin() as connection:
-            connection.execute(text(undo))
-
-
-UNWRITABLE = {
-    "at once": (
-        "alter table access_events add constraint full_up check (false) not valid",
-        "alter table access_events drop constraint full_up",
-    ),
-    "at the end": (
-        """
-        create function lose() returns trigger language plpgsql as $$ begin raise 'lost'; end $$;
-        create constraint trigger lost after insert on access_events deferrable initially deferred
-            for each row execute function lose()
-        """,
-        "drop function lose cascade",
-    ),
-}
-
-
 @pytest.mark.parametrize("when", UNWRITABLE)
 def test_what_cannot_be_written_down_is_not_read(
     sign_in: SignIn, engine: Engine, person: UUID, clinician: UUID, when: str
@@ -268,6 +361,9 @@ def test_lines_stay_as_they_were_written(
         ({"outcome": "'refused'", "subject_id": "null", "grant_id": "null"}, None),
         ({"outcome": "'refused'", "grant_id": "null"}, None),
         ({"actor_role": "'operator'"}, "actor_role_known"),
+        ({"actor_role": "'self'", "actor_id": ":person", "grant_id": "null"}, None),
+        ({"actor_role": "'self'", "grant_id": "null"}, "allowed_by_a_grant"),
+        ({"actor_id": ":person", "grant_id": "null"}, "allowed_by_a_grant"),
         ({"outcome": "'maybe'"}, "outcome_known"),
         ({"action": "'GET /v1/users?name=ada'"}, "action_is_a_name"),
         ({"action": f"'{'a' * 65}'"}, "action_is_a_name"),

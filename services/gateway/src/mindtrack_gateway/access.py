@@ -6,7 +6,8 @@ words of an id that never was; so is a clinician whose grant lacks the scope, wa
 
 A clinician's grant is looked up in each request, by the database's clock, and what came of it is written to
 `access_events` in the transaction that reads. So is an emergency: who broke the glass may read for an hour.
-What cannot be written down is not read. Reading one's own is nobody's access, and leaves no line.
+What cannot be written down is not read. Whoever changes their own, or takes it out as a file, leaves a line
+in the same way (`note_own`); to read it is nobody's access, and leaves none.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
     action: str,
     absent: str = NO_SUCH_PERSON,
     changes: bool = False,
+    takes_out: bool = False,
 ) -> AsyncIterator[AsyncSession]:
     """Open a transaction in which a person's data may be read: by themselves, by a grant of theirs, or in an
     emergency.
@@ -118,6 +120,7 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
         action: the operation's id, for the line in `access_events`.
         absent: what to say where there is nothing, in the words of an id that never was.
         changes: whether something is changed by the way, which no emergency opens.
+        takes_out: whether it is for a file that is taken elsewhere.
 
     Raises:
         NotFoundError: there is nothing for the caller; the answer does not tell why.
@@ -126,6 +129,8 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
     if person is not None and person == caller.as_person:
         async with parts.sessions.begin(Fence.own(person)) as session:
             yield session
+            if changes or takes_out:
+                note_own(session, person, action=action)
         return
     by = caller.acts_as(reading=not changes)
     async with _deciding(parts, caller, person, scope, by=by, action=action, absent=absent) as session:
@@ -166,8 +171,6 @@ async def _deciding(  # noqa: PLR0913 - as above
     absent: str,
     adds: bool = False,
 ) -> AsyncIterator[AsyncSession]:
-    if not by:
-        raise NotFoundError(absent)
     asked = access_events.decide(caller.id, person, scope, by=by, action=action, request_id=request_id())
     async with parts.sessions(Fence(clinician=caller.id, about=person)) as session:
         if adds and person is not None:
@@ -186,6 +189,11 @@ async def _deciding(  # noqa: PLR0913 - as above
             await session.commit()
             raise
         await session.commit()
+
+
+def note_own(session: AsyncSession, person: UUID, *, action: str) -> None:
+    """Write down, in the transaction that does it, that somebody changes or takes out what is their own."""
+    session.add(access_events.own(person, action=action, request_id=request_id()))
 
 
 def request_id() -> UUID | None:

@@ -34,8 +34,9 @@ def decide(  # noqa: PLR0913 - who, as what, whose, what, and how it is called
     """Look up what opens it, and write down what was asked for and what came of it.
 
     A clinician is allowed what a live grant with the scope opens, by the database's clock; without a scope,
-    what any live grant does. In an emergency, everything is open to who broke the glass. What is refused
-    names the last grant between both, if there ever was one, and the person only if there is one.
+    what any live grant does. In an emergency, everything is open to who broke the glass; to whoever is
+    neither, nothing is. What is refused names the last grant between both, if there ever was one, and the
+    person only if there is one.
     """
     former = (
         select(_Former.id)
@@ -52,7 +53,8 @@ def decide(  # noqa: PLR0913 - who, as what, whose, what, and how it is called
         opens = and_(opens, literal(scope.value) == func.any(Grant.scopes))
     broken = emergency.is_not(None)
     once = select(literal(1)).subquery()
-    asked_as = ActorRole.CLINICIAN if granting else ActorRole.EMERGENCY
+    others = (role for role in (ActorRole.CLINICIAN, ActorRole.EMERGENCY) if role in by)
+    asked_as = next(others, ActorRole.SELF)
     values = {
         "id": literal(new_id()),
         "at": now(),
@@ -78,6 +80,18 @@ def decide(  # noqa: PLR0913 - who, as what, whose, what, and how it is called
         insert(AccessEvent)
         .from_select(list(values), chosen, include_defaults=False)
         .returning(AccessEvent.outcome)
+    )
+
+
+def own(actor_id: UUID, *, action: str, request_id: UUID | None) -> AccessEvent:
+    """Write down that somebody changes, or takes out, what is their own."""
+    return AccessEvent(
+        actor_id=actor_id,
+        actor_role=ActorRole.SELF,
+        subject_id=actor_id,
+        action=action,
+        outcome=Outcome.ALLOWED,
+        request_id=request_id,
     )
 
 

@@ -895,7 +895,9 @@ class Grant(ConsentColumns, Base):
 
 
 class AccessEvent(Base):
-    """Who read, or tried to read, what is somebody else's. Rows are added, and nothing else.
+    """Who read, or tried to read, what is somebody else's, and who changed or took out their own.
+
+    Rows are added, and nothing else.
 
     Its ids are no foreign keys: a log neither keeps rows from being deleted nor goes with them.
     """
@@ -927,7 +929,8 @@ class AccessEvent(Base):
         CheckConstraint(f"action ~ '^[a-zA-Z]{{1,{LONGEST_ACTION}}}$'", name="action_is_a_name"),
         # Whoever reads a list of their own names nobody; each person who is in it has a line of their own.
         CheckConstraint(
-            "outcome = 'refused' or grant_id is not null or emergency_id is not null or subject_id is null",
+            "outcome = 'refused' or grant_id is not null or emergency_id is not null or subject_id is null"
+            " or (actor_role = 'self' and subject_id = actor_id)",
             name="allowed_by_a_grant",
         ),
         CheckConstraint("grant_id is null or subject_id is not null", name="grant_of_a_person"),

@@ -1,4 +1,4 @@
-"""Accesses: who read, or tried to read, what is somebody else's."""
+"""Accesses: who read, or tried to read, what is somebody else's; and who changed or took out their own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ LONGEST_ACTION = 64
 
 
 class ActorRole(StrEnum):
-    """What somebody acted as: the gateway's roles to which anything of others is open."""
+    """What somebody acted as."""
 
+    #: Whose it is: somebody who records, or a system that sends recordings.
+    SELF = "self"
+    #: By a grant.
     CLINICIAN = "clinician"
     #: Without a grant, in an emergency.
     EMERGENCY = "emergency"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import UUID
 
+from mindtrack_gateway import access
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.jobs.announcing import announce
 from mindtrack_shared.db import erasing
@@ -19,6 +20,7 @@ async def erase(parts: Parts, user_id: UUID) -> Erasure:
     """Erase all that there is about a person; return the receipt. Nothing left: the former one."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         await session.run_sync(erasing.begin, user_id)
+        access.note_own(session, user_id, action="eraseEverything")
     while True:
         async with parts.sessions.begin(Fence.own(user_id)) as session:
             step = await session.run_sync(erasing.go_on, user_id, parts.seals.destroy)

@@ -70,7 +70,9 @@ async def days(
         query = day_values.page(
             person, days=DAYS, before=before, first_day=asked.first_day, last_day=asked.last_day
         )
-        async with access.reading(parts, caller, person, Scope.TRENDS, action="exportHistory") as session:
+        async with access.reading(
+            parts, caller, person, Scope.TRENDS, action="exportHistory", takes_out=True
+        ) as session:
             found = [columns.day(row) for row in await session.scalars(query)]
         full = len({each.row.day for each in found}) == DAYS
         return found, found[-1].row.day if full else None
@@ -105,7 +107,9 @@ async def each_analysis(
             recorded_after=asked.recorded_after,
             recorded_before=asked.recorded_before,
         )
-        async with access.reading(parts, caller, person, Scope.ANALYSES, action="exportAnalyses") as session:
+        async with access.reading(
+            parts, caller, person, Scope.ANALYSES, action="exportAnalyses", takes_out=True
+        ) as session:
             found = [columns.analysed(*row) for row in await session.execute(query)]
         last = found[-1].row if len(found) == ANALYSES else None
         return found, (last.recorded_at, last.id) if last else None

@@ -170,6 +170,7 @@ async def _saying(
     if kind is FeedbackKind.SELF:
         async with parts.sessions.begin(Fence.own(author.id)) as session:
             yield session, author.id
+            access.note_own(session, author.id, action="giveFeedback")
         return
     owner = await _owner(parts, job_id)
     async with access.attending(

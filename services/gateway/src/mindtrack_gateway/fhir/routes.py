@@ -68,7 +68,9 @@ async def search(
         recorded_after=asked.recorded_after,
         recorded_before=asked.recorded_before,
     )
-    async with access.reading(parts, caller, person, Scope.ANALYSES, action="listObservations") as session:
+    async with access.reading(
+        parts, caller, person, Scope.ANALYSES, action="listObservations", takes_out=True
+    ) as session:
         rows = [row for row, *_ in await session.execute(query)]
         items, more = rows[: asked.count], len(rows) > asked.count
         base = str(parts.settings.public_url or request.base_url).rstrip("/")

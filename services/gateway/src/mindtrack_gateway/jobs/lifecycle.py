@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mindtrack_gateway import access
 from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.announcing import announce
 from mindtrack_gateway.jobs.schemas import JobView
@@ -68,6 +69,8 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> JobVi
     """Cancel a queued job: it will not be analysed. Its recording stays until the job is deleted."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         canceled = (await session.execute(jobs.cancel(job_id, user_id))).first() is not None
+        if canceled:
+            access.note_own(session, user_id, action="cancelJob")
         if canceled and (await session.execute(webhooks.tell_ends([job_id]))).first() is not None:
             await session.execute(webhooks.announce())
         job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
@@ -91,7 +94,9 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> Recei
     """Delete everything about a job, in whatever state it is. Asked again, the receipt is the same."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         row = await _delete(session, job_id, user_id)
-        if row is None:
+        if row is not None:
+            access.note_own(session, user_id, action="deleteJob")
+        else:
             row = await _tombstone(session, job_id, user_id)
         if row is None:
             raise NotFoundError(NO_SUCH_JOB)

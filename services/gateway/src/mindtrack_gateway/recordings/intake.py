@@ -16,6 +16,7 @@ from uuid import UUID
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mindtrack_gateway import access
 from mindtrack_gateway.problems import ErasedError, ProblemError
 from mindtrack_gateway.recordings import uploads
 from mindtrack_gateway.recordings.idempotency import (
@@ -161,6 +162,8 @@ class Intake:
             async with self._sessions.begin(Fence.own(user_id)) as session:
                 await _refuse_erased(session, user_id, since=began)
                 accepted = await self._known_or_new(session, stored, metadata, user_id)
+                if accepted.is_new:
+                    access.note_own(session, user_id, action="submitRecording")
                 await uploads.use(session, stored, accepted.job)
                 if claim is not None:
                     await claim.bind(session, accepted, mark)
