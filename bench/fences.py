@@ -83,10 +83,8 @@ class Questions:
             return await session.scalar(asked), await self._trend(session, person)
 
     async def _trend(self, session: AsyncSession, person: UUID) -> object:
-        asked = trend_sources.source(
-            person, [Measure.STRESS_SCORE], days=DAYS, today=datetime.now(UTC).date()
-        )
-        return (await session.execute(asked)).one()
+        asked = trend_sources.parameters(person, days=DAYS, today=datetime.now(UTC).date())
+        return (await session.execute(trend_sources.source((Measure.STRESS_SCORE,)), asked)).one()
 
     async def list(self, open_session: Open, number: int) -> object:  # noqa: ARG002 - always the same
         asked = patients.Asked(self.clinician, "listPatients", None)

@@ -253,7 +253,7 @@ def test_of_a_release_that_measured_no_speech_the_audio_counts(engine: Engine) -
 def test_a_trend_reads_an_index(engine: Engine, measure: Measure) -> None:
     ada = add_user(engine)
     between = day_values.between(ada, measure, first_day=MONDAY, last_day=LAST)
-    source = trend_sources.source(ada, [measure], days=90, today=LAST)
+    source = trend_sources.source((measure,)).params(trend_sources.parameters(ada, days=90, today=LAST))
     add_days(engine, measure)
     wanted = "Index Only Scan using pk_day_values" if measure is Measure.STRESS_SCORE else "Index"
     plan = plan_of(engine, between)

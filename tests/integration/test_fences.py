@@ -499,7 +499,9 @@ async def test_hot_queries_read_indexes_within_a_fence(engine: Engine, wall: Wal
         jobs.whole(job_ids),
         jobs.page(person, limit=20),
         analyses.latest(person),
-        trend_sources.source(person, [Measure.STRESS_SCORE], days=90, today=today),
+        trend_sources.source((Measure.STRESS_SCORE,)).params(
+            trend_sources.parameters(person, days=90, today=today)
+        ),
         analyses.page(person, limit=20),
     )
     async with wall.sessions.begin(Fence.own(person)) as session:

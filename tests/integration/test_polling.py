@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from factories import RUNNING, TENSE, add_job, add_jobs_like, add_user, analysis, end_jobs, move_jobs
 from integration_support import upload, work
+from mindtrack_gateway import short_way
 from mindtrack_gateway.jobs import polling, routes
 from mindtrack_gateway.jobs.queue import MARKS
 from mindtrack_local.infrastructure import Infrastructure
@@ -32,7 +33,7 @@ def test_both_ways_answer_alike(ada: httpx.Client, job_id: str, monkeypatch: pyt
     """The second answer is the short way's, unless it is closed."""
     ada.get(f"/v1/jobs/{job_id}")
     short = ada.get(f"/v1/jobs/{job_id}")
-    monkeypatch.setattr(polling, "_caller", lambda *_: None)
+    monkeypatch.setattr(short_way, "_caller", lambda *_: None)
     long = ada.get(f"/v1/jobs/{job_id}")
 
     assert short.content == long.content

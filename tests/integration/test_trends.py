@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2 as httpx
 import pytest
@@ -13,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from factories import add_user, analysis
 from integration_support import upload, work
+from mindtrack_gateway import short_way
+from mindtrack_gateway.trends import routes
 from mindtrack_local.histories import Pattern, Person, people
 from mindtrack_local.seed import fill
 from mindtrack_shared.db import day_values
@@ -53,6 +56,48 @@ def test_a_trend_is_compressed_for_who_takes_it(sign_in: Client, rising: Person)
     assert {"accept-encoding"} == {answer.headers["vary"].lower() for answer in (compressed, plain)}
     assert compressed.json() == plain.json()
     assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            "",
+            "days=90",
+            "days=731",
+            "days=90&measure=f0_median_hz&measure=stress_score",
+            "measure=stress_score",
+        ),
+        *("days=0", "days=732", "days=-7", "days=%2B7", "days=07", "days=seven", "days=", "days", "days=7;8"),
+        *("days=7&days=8", "days=7&measure=", "measure=mood", "days=7&wanted=more", "days=%D9%A7", "%FF=1"),
+        "&".join(["measure=stress_score"] * (len(Measure) + 1)),
+    ],
+)
+def test_both_ways_answer_alike(
+    sign_in: Client, rising: Person, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """Ones own trend takes a short way, which is closed for the second answer."""
+    person = sign_in(rising.subject)
+    person.get("/v1/users/me/trends")
+    short = person.get(f"/v1/users/me/trends?{query}")
+    monkeypatch.setattr(short_way, "_caller", lambda *_: None)
+    long = person.get(f"/v1/users/me/trends?{query}")
+
+    changing = {"date", "x-request-id", "ratelimit"}
+    assert short.status_code == long.status_code
+    assert short.content == long.content
+    assert {**short.headers, **dict.fromkeys(changing)} == {**long.headers, **dict.fromkeys(changing)}
+    assert UUID(short.headers["x-request-id"]) != UUID(long.headers["x-request-id"])
+
+
+def test_the_short_way_is_taken(sign_in: Client, rising: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = sign_in(rising.subject)
+    trend(person)
+    monkeypatch.setattr(routes, "tell", None)  # the long way's
+
+    assert trend(person, days=90)["days"]
+    with pytest.raises(AssertionError):
+        trend(person, days="07")
 
 
 def test_a_trend_is_what_the_days_say(engine: Engine, client: Client, rising: Person) -> None:

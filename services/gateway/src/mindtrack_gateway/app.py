@@ -29,7 +29,7 @@ from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import lifecycle, listing, statuses, streams
 from mindtrack_gateway.jobs import routes as jobs
 from mindtrack_gateway.jobs.feeds import Feeds
-from mindtrack_gateway.jobs.polling import ShortWay
+from mindtrack_gateway.jobs.polling import Polls
 from mindtrack_gateway.jobs.queue import QueueBoard
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
@@ -54,12 +54,14 @@ from mindtrack_gateway.seals import Seals
 from mindtrack_gateway.security_headers import SecurityHeaders
 from mindtrack_gateway.service_keys import ServiceKeys
 from mindtrack_gateway.settings import GatewaySettings, LimitSettings, OperationsSettings, SignInSettings
+from mindtrack_gateway.short_way import ShortWay
 from mindtrack_gateway.signin import routes as signin
 from mindtrack_gateway.signin.browser import Browser
 from mindtrack_gateway.signin.flow import SignIn
 from mindtrack_gateway.signin.provider import new_client
 from mindtrack_gateway.trends import routes as trends
 from mindtrack_gateway.trends.schemas import NOTICE
+from mindtrack_gateway.trends.telling import OwnTrends
 from mindtrack_gateway.users import People
 from mindtrack_gateway.webhooks import routes as webhooks
 from mindtrack_shared.db.engine import async_engine
@@ -246,8 +248,9 @@ def create_app() -> FastAPI:
     app.add_middleware(Edge)
     app.add_middleware(RequestMetrics)
     app.add_middleware(CorrelationIdMiddleware, header_name=REQUEST_ID_HEADER, transformer=_bind_to_log)
-    # Before all middleware: what it adds takes longer than the answer to a poll.
-    app.middleware_stack = SecurityHeaders(ShortWay(app.build_middleware_stack(), route=jobs.POLLED))
+    # Before all middleware: what it adds takes longer than some answers.
+    short = ShortWay(app.build_middleware_stack(), Polls(jobs.POLLED), OwnTrends(trends.ASKED_OFTEN))
+    app.middleware_stack = SecurityHeaders(short)
     return app
 
 

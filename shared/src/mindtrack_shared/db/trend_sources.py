@@ -6,7 +6,6 @@ As text: equal texts are equal trends, and comparing them costs less than workin
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -39,15 +38,19 @@ class TrendSource:
     values: list[list[DayValue]]
 
 
-def source(user_id: UUID, measures: Sequence[Measure], *, days: int, today: date) -> Select[str | None, str]:
-    """Read the zone that a person is in, and a text for `to_source`; one row, also of who never recorded.
+def parameters(user_id: UUID, *, days: int, today: date) -> dict[str, Any]:
+    """What `source` is to be executed with: whose trend, and over how many days until today.
 
-    The zone tells which day it is for them. `today` is that of UTC: a day more to each side is read.
+    Which day that is for the person, their zone tells. `today` is that of UTC: to each side, a day more is
+    read.
     """
     first_day = today - timedelta(days=days)
-    return _source(tuple(measures)).params(
-        user_id=user_id, first_day=first_day, last_day=today + _A_DAY, history_from=first_day - HISTORY
-    )
+    return {
+        "user_id": user_id,
+        "first_day": first_day,
+        "last_day": today + _A_DAY,
+        "history_from": first_day - HISTORY,
+    }
 
 
 def to_source(text: str) -> TrendSource:
@@ -65,8 +68,11 @@ def to_source(text: str) -> TrendSource:
 
 
 @lru_cache(64)
-def _source(measures: tuple[Measure, ...]) -> Select[str | None, str]:
-    """Written once: that takes longer than the database does to answer."""
+def source(measures: tuple[Measure, ...]) -> Select[str | None, str]:
+    """Read the zone that a person is in, and a text for `to_source`; one row, also of who never recorded.
+
+    Written once, and told apart from other statements once: both take longer than to answer it.
+    """
     newest = analyses.LATEST.subquery("newest")
     latest = select(func.json_build_array(newest.c.recorded_at, newest.c.stress_score)).scalar_subquery()
     told = func.json_build_object(
