@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from factories import QUALITY, TENSE, add_job, add_user, analysis
 from integration_support import EMPTY
-from mindtrack_inference.lease import ClaimedJob
+from mindtrack_inference.lease import ClaimedJob, give_up
 from mindtrack_inference.retry import GiveUp, Retry
 from mindtrack_inference.settlement import Demote, Outcome, Reject, Release, Settlement
 from mindtrack_scheduler.rescue import rescue
@@ -61,12 +61,18 @@ class Expected:
     status: JobStatus = JobStatus.QUEUED
     attempt: int = 0
     fence: int = 0
+    workers_lost: int = 0
     lapsed: bool = False
     erased: bool = False
 
     @property
     def claimable(self) -> bool:
         return self.status is JobStatus.QUEUED and not self.erased and self.attempt < MOST_ATTEMPTS
+
+    def ends_with_its_worker(self) -> None:
+        again = self.attempt < MOST_ATTEMPTS
+        self.workers_lost += again
+        self.becomes(JobStatus.QUEUED if again else JobStatus.FAILED)
 
     def becomes(self, status: JobStatus) -> None:
         self.status, self.lapsed = status, False
@@ -102,8 +108,9 @@ class JobMachine(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def claim(self, worker: int) -> None:
-        """Take whatever waits."""
-        claimable = {job_id for job_id, job in self.expected.items() if job.claimable}
+        """Take whatever waits, but for what a worker was lost over: that is for who was rung for it."""
+        waiting = {job_id: job for job_id, job in self.expected.items() if job.claimable}
+        claimable = {job_id for job_id, job in waiting.items() if not job.workers_lost}
         claimed = self._claim(self.workers[worker], None)
         assert (claimed in claimable) if claimable else claimed is None
 
@@ -124,6 +131,7 @@ class JobMachine(RuleBasedStateMachine):
         claimed = ClaimedJob(*row)
         job = self.expected[claimed.id]
         assert claimed.fence == job.fence + 1
+        assert claimed.workers_lost == job.workers_lost
         job.becomes(JobStatus.RUNNING)
         job.fence, job.attempt = claimed.fence, job.attempt + 1
         worker.held.append(claimed)
@@ -179,7 +187,19 @@ class JobMachine(RuleBasedStateMachine):
         rescue(self.engine, self.wakeups, JobSettings(lease=LEASE))
         for job in self.expected.values():
             if job.lapsed and not job.erased:
-                job.becomes(JobStatus.QUEUED if job.attempt < MOST_ATTEMPTS else JobStatus.FAILED)
+                job.ends_with_its_worker()
+
+    @precondition(lambda self: any(worker.held for worker in self.workers))
+    @rule(worker=workers)
+    def kill(self, worker: int) -> None:
+        """A worker is killed; who is started in its place ends its leases."""
+        lost, self.workers[worker] = self.workers[worker], Worker()
+        mine = {claimed.id for claimed in lost.held if self._is_valid(claimed)}
+        assert give_up(self.engine, [lost.id])
+        rescue(self.engine, self.wakeups, JobSettings(lease=LEASE))
+        for job_id, job in self.expected.items():
+            if (job_id in mine or job.lapsed) and not job.erased:
+                job.ends_with_its_worker()
 
     @precondition(lambda self: self.expected)
     @rule(choice=choices)

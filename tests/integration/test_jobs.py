@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import QUALITY, add_job, add_user, analysis, load_job
+from mindtrack_inference.lease import give_up
 from mindtrack_shared.db import analyses, jobs
 from mindtrack_shared.domain.indices import indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -114,7 +115,7 @@ def test_only_the_newest_holder_can_finish(engine: Engine, user_id: UUID) -> Non
     job_id = add_job(engine, user_id)
     stale = claim(engine, lease=LAPSED)
     assert run(engine, jobs.requeue_lapsed())
-    current = claim(engine)
+    current = claim(engine, job_id)
     assert current.fence == stale.fence + 1
 
     writes = [
@@ -151,16 +152,16 @@ def test_a_retry_waits_and_asks_for_a_ring(engine: Engine, user_id: UUID) -> Non
 
 
 @pytest.mark.parametrize(
-    ("give_back", "priority"), [(jobs.release, Priority.INTERACTIVE), (jobs.demote, Priority.BULK)]
+    ("give_up", "priority"), [(jobs.release, Priority.INTERACTIVE), (jobs.demote, Priority.BULK)]
 )
 def test_a_job_given_back_untouched_has_used_no_attempt(
-    engine: Engine, user_id: UUID, give_back: Callable[[UUID, int], Any], priority: Priority
+    engine: Engine, user_id: UUID, give_up: Callable[[UUID, int], Any], priority: Priority
 ) -> None:
     job_id = add_job(engine, user_id, max_attempts=1)
     run(engine, jobs.rung([job_id]))
     held = claim(engine)
 
-    assert run(engine, give_back(job_id, held.fence)) == [(job_id,)]
+    assert run(engine, give_up(job_id, held.fence)) == [(job_id,)]
 
     job = load_job(engine, job_id)
     assert (job.status, job.attempt, job.started_at) == (JobStatus.QUEUED, 0, None)
@@ -168,7 +169,7 @@ def test_a_job_given_back_untouched_has_used_no_attempt(
     assert run(engine, jobs.to_ring(limit=10)) == [(job_id, priority)]
     again = claim(engine, priorities=[priority])
     assert (again.id, again.attempt, again.fence) == (job_id, 1, held.fence + 1)
-    assert run(engine, give_back(job_id, held.fence)) == [], "the fence of the first claim"
+    assert run(engine, give_up(job_id, held.fence)) == [], "the fence of the first claim"
 
 
 def test_a_heartbeat_keeps_rescue_away(engine: Engine, user_id: UUID) -> None:
@@ -186,7 +187,43 @@ def test_a_job_whose_worker_fell_silent_is_queued_again(engine: Engine, user_id:
 
     assert run(engine, jobs.fail_exhausted()) == []
     assert run(engine, jobs.requeue_lapsed()) == [(job_id,)]
-    assert claim(engine).attempt == 2
+    again = claim(engine, job_id)
+    assert (again.attempt, again.workers_lost) == (2, 1)
+
+
+def test_a_job_over_which_a_worker_was_lost_is_only_for_whom_it_rings(engine: Engine, user_id: UUID) -> None:
+    add_job(engine, user_id)
+    lost = claim(engine, lease=LAPSED)
+    later = add_job(engine, user_id)
+    run(engine, jobs.requeue_lapsed())
+
+    assert claim(engine).id == later
+    assert claim(engine) is None
+    assert run(engine, jobs.to_ring(limit=10))[0].id == lost.id
+    assert claim(engine, lost.id).workers_lost == 1
+
+
+def test_a_retry_is_for_anybody(engine: Engine, user_id: UUID) -> None:
+    add_job(engine, user_id)
+    failed = claim(engine)
+    run(engine, jobs.retry(failed.id, failed.fence, delay=timedelta(0)))
+
+    again = claim(engine)
+    assert (again.id, again.attempt, again.workers_lost) == (failed.id, 2, 0)
+
+
+def test_what_lost_workers_held_is_silent_at_once(engine: Engine, user_id: UUID) -> None:
+    for attempts in (3, 1, 3):
+        add_job(engine, user_id, max_attempts=attempts)
+    goes_on, ends, anothers = (claim(engine) for _ in range(3))
+    lost = list(filter(None, (load_job(engine, job.id).worker_id for job in (goes_on, ends))))
+
+    assert give_up(engine, lost)
+
+    assert [row.id for row in run(engine, jobs.fail_exhausted())] == [ends.id]
+    assert run(engine, jobs.requeue_lapsed()) == [(goes_on.id,)]
+    assert load_job(engine, anothers.id).status is JobStatus.RUNNING
+    assert run(engine, jobs.heartbeat(goes_on.id, goes_on.fence, lease=LEASE)) == []
 
 
 def test_the_last_silent_attempt_ends_the_job(engine: Engine, user_id: UUID) -> None:

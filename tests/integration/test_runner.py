@@ -633,9 +633,24 @@ def test_a_model_that_hangs_lets_its_lease_lapse_and_is_reported(workshop: Works
     assert reports == ["hangs"]
     assert rescue(workshop.engine, workshop.wakeups, QUICK).requeued == 1
     thread.join()
-    job = load_job(workshop.engine, job_id)
-    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)  # claimed anew: this process went on
+    assert load_job(workshop.engine, job_id).status is JobStatus.QUEUED
+    assert workshop.runner(ScriptedAnalyzer(analysis())).drain(job_id) == 1
+    assert load_job(workshop.engine, job_id).attempt == 2
     assert len(workshop.analyses()) == 1
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_what_cost_a_worker_is_worked_on_alone(workshop: Workshop, lost: bool) -> None:  # noqa: FBT001
+    """Whoever rings decides: for it, nothing else is claimed; for anything else, it is not."""
+    suspect, others = workshop.job(), {workshop.job(), workshop.job(priority=Priority.BULK)}
+    with workshop.engine.begin() as connection:
+        connection.execute(update(Job).where(Job.id == suspect).values(workers_lost=1))
+    rung_by = suspect if lost else min(others)
+
+    workshop.runner(ScriptedAnalyzer(analysis())).drain(rung_by)
+
+    done = {row.job_id for row in workshop.analyses()}
+    assert done == ({suspect} if lost else others)
 
 
 def test_a_database_that_is_away_ends_the_drain_quietly(workshop: Workshop) -> None:

@@ -63,6 +63,7 @@ def work() -> None:
 
     """
     with without_collecting():
+        from mindtrack_inference import roll
         from mindtrack_inference.worker import build_app, queues, run, set_up_logging
         from mindtrack_shared.observability.liveness import LifeSign
         from mindtrack_shared.observability.metrics import served_for_children
@@ -85,7 +86,7 @@ def work() -> None:
             settings.ready_file.unlink(missing_ok=True)  # of the worker that ran here before
         life_sign = LifeSign(LivenessSettings().file)
         app = build_app(settings, queue)
-    with served_for_children(MetricsSettings()):
+    with roll.kept(settings), served_for_children(MetricsSettings()):
         status = run(app, queues(settings), life_sign)
     sys.exit(status)
 

@@ -19,6 +19,7 @@ from mindtrack_shared.domain.jobs import Priority
 
 if TYPE_CHECKING:
     from mindtrack_inference.pipeline import Analyzer
+    from mindtrack_inference.roll import Roll
     from mindtrack_inference.runner import Runner
     from mindtrack_shared.bundles import BundleManifest
 
@@ -52,7 +53,7 @@ def build_cages(
     return cages
 
 
-def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
+def build_runner(settings: InferenceSettings, *, service: str, roll: Roll | None = None) -> Runner:
     thresholds = QualitySettings()
     cages = build_cages(read_manifest(settings.bundle), settings, thresholds)
     bundle = load_bundle(settings.bundle)
@@ -62,6 +63,7 @@ def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
 
         from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
+        from mindtrack_inference.lease import give_up  # noqa: PLC0415
         from mindtrack_inference.runner import Runner  # noqa: PLC0415
         from mindtrack_shared.db.engine import sync_engine  # noqa: PLC0415
         from mindtrack_shared.observability.traces import open_traces  # noqa: PLC0415
@@ -81,7 +83,10 @@ def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
         engine = sync_engine(DatabaseSettings(), application_name=f"mindtrack-{service}")
         with suppress(OperationalError):  # the first drain will say so
             engine.connect().close()  # stays in the pool
-        return Runner(
+        lost = roll.lost() if roll else []
+        if roll and lost and give_up(engine, lost):
+            roll.strike(lost)
+        runner = Runner(
             engine=engine,
             recordings=SealedRecordings(open_store(storage), open_keys(KeySettings(), storage)),
             lanes=cages,
@@ -92,3 +97,6 @@ def build_runner(settings: InferenceSettings, *, service: str) -> Runner:
             on_hang=lambda: os._exit(os.EX_SOFTWARE),
             traces=open_traces(TracingSettings(), service=service),
         )
+        if roll:
+            roll.enter(runner.worker_id)
+        return runner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -32,6 +32,8 @@ class ClaimedJob:
     max_attempts: int
     #: Every write for this job carries it.
     fence: int
+    #: How many workers ended while they held it.
+    workers_lost: int
     object_key: str
     sha256: bytes
     recorded_at: datetime
@@ -74,6 +76,20 @@ class Lease:
 
     def lose(self) -> None:
         self._lost.set()
+
+
+def give_up(engine: Engine, worker_ids: Collection[UUID]) -> bool:
+    """End the leases of workers that are known to have ended: maintenance takes back what they held when it
+    looks next, in place of a lease's time after. False if the database is away.
+    """
+    try:
+        with engine.begin() as connection:
+            held = connection.scalars(jobs.lapse(worker_ids)).all()
+    except SQLAlchemyError as error:  # they lapse on their own
+        get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+        return False
+    get_logger().warning(events.WORKER_LOST, count=len(held))
+    return True
 
 
 class Leases:

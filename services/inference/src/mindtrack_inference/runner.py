@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -118,9 +118,22 @@ class Runner:
     def drain(self, rung_by: UUID) -> int:
         """Work through the job that rang and those waiting behind it, until none waits or time is up.
 
+        If a worker was lost over the job that rang, work on that one alone: should it be lost again, nobody
+        else's work goes with it.
+
         Returns how many jobs were claimed; none is usual when another drain was faster.
         """
+        if self._stop.is_set():
+            return 0
+        try:
+            rung = self._claim_rung(rung_by)
+        except OperationalError as error:
+            get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
+            return 0
         settings, lanes = self._settings, list(self._lanes)
+        shift = Shift(lanes, seconds=settings.drain_budget.total_seconds(), stop=self._stop)
+        if rung is not None:
+            shift.begin(rung.lane)
         ahead = int(settings.ahead_seconds * SAMPLE_RATE / self._analyzer.terms.window_samples)
         limit_seconds = settings.batch_limit.total_seconds()
         with (
@@ -138,12 +151,20 @@ class Runner:
                 settler=settler,
                 leases=leases,
                 buffer=Buffer(lanes, capacity=max(ahead, 2 * self._analyzer.batch)),
-                shift=Shift(lanes, seconds=settings.drain_budget.total_seconds(), stop=self._stop),
+                shift=shift,
                 stop=self._stop,
+                rung=rung,
             )
-            fed = [feeders.submit(drain.feed, lane, rung_by) for lane in lanes]
+            fed = [feeders.submit(drain.feed, lane) for lane in lanes]
             drain.score()
         return sum(feeder.result() for feeder in fed)
+
+    def _claim_rung(self, job_id: UUID) -> Rung | None:
+        for lane in self._lanes:
+            job = self._claim(lane, job_id)
+            if job is not None:
+                return Rung(lane, job)
+        return None
 
     def _claim(self, lane: Priority, job_id: UUID | None = None) -> ClaimedJob | None:
         statement = jobs.claim(
@@ -163,15 +184,18 @@ class Runner:
             raise RecordingCorruptedError(job.object_key)
 
 
-class Claims(Protocol):
-    def __call__(self, lane: Priority, job_id: UUID | None = None) -> ClaimedJob | None: ...
+class Rung(NamedTuple):
+    """The job that rang, and the lane it waited in."""
+
+    lane: Priority
+    job: ClaimedJob
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Drain:
     """One drain: `feed` runs in a thread per lane, `score` in the caller's, settlements in the settler's."""
 
-    claim: Claims
+    claim: Callable[[Priority], ClaimedJob | None]
     fetch: Callable[[ClaimedJob], Iterator[bytes]]
     lanes: Mapping[Priority, Prepares]
     analyzer: Scores
@@ -182,15 +206,16 @@ class _Drain:
     buffer: Buffer
     shift: Shift
     stop: threading.Event
+    rung: Rung | None
     #: Jobs that will be settled, or are: nothing more is to be done for them.
     ended: set[Lease] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def feed(self, lane: Priority, rung_by: UUID) -> int:
+    def feed(self, lane: Priority) -> int:
         """Claim and prepare a lane's jobs, one after the other; return how many."""
         count = 0
         try:
-            for job in self._claimed(lane, rung_by):
+            for job in self._claimed(lane):
                 count += 1
                 with _named(job):
                     get_logger().info(events.JOB_CLAIMED)
@@ -205,16 +230,19 @@ class _Drain:
             self.buffer.close(lane)
         return count
 
-    def _claimed(self, lane: Priority, rung_by: UUID) -> Iterator[ClaimedJob]:
-        first: UUID | None = rung_by
+    def _claimed(self, lane: Priority) -> Iterator[ClaimedJob]:
+        if self.rung is not None:
+            if self.rung.lane is lane:
+                yield self.rung.job
+            if self.rung.job.workers_lost:
+                return
         while self.shift.may_look(lane):
-            job = self.claim(lane, first)
+            job = self.claim(lane)
             if job is not None:
                 self.shift.begin(lane)
                 yield job
-            elif first is None:
+            else:
                 self.shift.rest(lane)
-            first = None
 
     def _prepare(self, lease: Lease) -> None:
         job, started = lease.job, time.perf_counter()

@@ -104,6 +104,14 @@ class InferenceSettings(BaseSettings):
             description="A drain claims no further job after this time; other messages carry on.",
         ),
     ] = timedelta(seconds=20)
+    roll: Annotated[
+        Path | None,
+        Field(
+            description="Folder in which processes write down that they are there, so that whoever is "
+            "started after one was killed ends its leases at once. Of this worker alone; a temporary one "
+            "unless set, which tells nobody of a whole worker that was killed and started again."
+        ),
+    ] = None
     ready_file: Annotated[
         Path | None,
         Field(description="Touched once the model is loaded and the worker takes messages."),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery import Celery, signals
 
+from mindtrack_inference.roll import Roll
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_inference.startup import without_collecting
 from mindtrack_shared.bundles import BundleError
@@ -38,6 +39,7 @@ STOP = signal.SIGUSR2
 HOPELESS = signal.SIGUSR2
 
 _runner: Runner | None = None
+_roll: Roll | None = None
 _pool: Any = None  # Celery ships no types
 
 
@@ -82,14 +84,15 @@ def set_up_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signatur
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery ships no types
 def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
-    global _runner  # noqa: PLW0603 - one runner per process is the point
+    global _runner, _roll  # noqa: PLW0603 - one runner per process is the point
     settings = InferenceSettings()
+    _roll = Roll(settings.roll) if settings.roll else None
     try:
         with without_collecting():
             from mindtrack_inference.assembly import build_runner  # noqa: PLC0415
             from mindtrack_inference.metrics import introduce  # noqa: PLC0415
 
-            _runner = build_runner(settings, service=SERVICE)
+            _runner = build_runner(settings, service=SERVICE, roll=_roll)
     except Exception as error:
         get_logger().exception(events.SERVICE_BROKEN)
         if isinstance(error, BundleError | ValueError):  # as wrong for every other child
@@ -109,6 +112,8 @@ def start_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
 def stop_process(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
     if _runner is not None:
         _runner.close()
+    if _roll is not None:
+        _roll.leave()
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # Celery ships no types

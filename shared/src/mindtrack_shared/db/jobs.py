@@ -309,6 +309,9 @@ def claim(
 ) -> ReturningUpdate[*tuple[Any, ...]]:
     """Claim `job_id`, or of the foremost of `priorities` the job that has waited longest.
 
+    A job over which a worker was lost is claimed by its id alone: it may have been what ended it, and is for
+    who holds nothing else.
+
     Returns no row if there is nothing to claim; the last column is the job's age in seconds. A job of another
     priority is never claimed, even if it rang.
     The job that rang is waited for, since the relay may still be stamping it; among all others, those that
@@ -327,8 +330,7 @@ def claim(
         .with_for_update(skip_locked=job_id is None)
         .correlate(None)  # the same table as the update's, on its own
     )
-    if job_id is not None:
-        candidate = candidate.where(Job.id == job_id)
+    candidate = candidate.where(Job.id == job_id if job_id is not None else Job.workers_lost == 0)
     return (
         _move(JobStatus.QUEUED, JobStatus.RUNNING)
         .where(Job.id == candidate.scalar_subquery())
@@ -346,6 +348,7 @@ def claim(
             Job.attempt,
             Job.max_attempts,
             Job.fence,
+            Job.workers_lost,
             Recording.object_key,
             Recording.sha256,
             Recording.recorded_at,
@@ -423,12 +426,18 @@ def _untouched() -> Update:
 # --- repairing ------------------------------------------------------------------------------------------
 
 
+def lapse(worker_ids: Collection[UUID]) -> ReturningUpdate[UUID]:
+    """End the leases of workers that are known to have ended, so that nobody waits for it."""
+    held = update(Job).where(_is(JobStatus.RUNNING), Job.worker_id.in_(worker_ids))
+    return held.values(lease_expires_at=now()).returning(Job.id)
+
+
 def requeue_lapsed() -> ReturningUpdate[UUID]:
     """Take back jobs whose worker fell silent, while attempts remain."""
     return (
         _move(JobStatus.RUNNING, JobStatus.QUEUED)
         .where(Job.lease_expires_at < now(), Job.attempt < Job.max_attempts)
-        .values(not_before=now(), dispatched_at=None)
+        .values(workers_lost=Job.workers_lost + 1, not_before=now(), dispatched_at=None)
         .returning(Job.id)
     )
 

@@ -237,6 +237,8 @@ class Job(Base):
     #: Attempts begun so far, counted before the work starts so that a killed worker counts too.
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     max_attempts: Mapped[int] = mapped_column(SmallInteger)
+    #: Attempts that ended with their worker: who claims it next, claims it alone.
+    workers_lost: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     #: Rises with every claim; a write that carries an older fence changes nothing.
     fence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     worker_id: Mapped[UUID | None]
