@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from factories import QUALITY, TENSE, add_job, add_user, analysis
 from integration_support import EMPTY
-from mindtrack_inference.lease import ClaimedJob, give_up
+from mindtrack_inference.lease import ClaimedJob, end_leases
 from mindtrack_inference.retry import GiveUp, Retry
 from mindtrack_inference.settlement import Demote, Outcome, Reject, Release, Settlement
 from mindtrack_scheduler.rescue import rescue
@@ -106,12 +106,12 @@ class JobMachine(RuleBasedStateMachine):
         )
         self.expected[job_id] = Expected()
 
-    @rule(worker=workers)
-    def claim(self, worker: int) -> None:
-        """Take whatever waits, but for what a worker was lost over: that is for who was rung for it."""
+    @rule(worker=workers, besides_others=st.booleans())
+    def claim(self, worker: int, besides_others: bool) -> None:  # noqa: FBT001 - drawn by name
+        """Take whatever waits; beside others, nothing over which a worker was lost."""
         waiting = {job_id: job for job_id, job in self.expected.items() if job.claimable}
-        claimable = {job_id for job_id, job in waiting.items() if not job.workers_lost}
-        claimed = self._claim(self.workers[worker], None)
+        claimable = {job_id for job_id, job in waiting.items() if not (besides_others and job.workers_lost)}
+        claimed = self._claim(self.workers[worker], None, besides_others=besides_others)
         assert (claimed in claimable) if claimable else claimed is None
 
     @precondition(lambda self: self.expected)
@@ -122,8 +122,8 @@ class JobMachine(RuleBasedStateMachine):
         may = self.expected[job_id].claimable
         assert self._claim(self.workers[worker], job_id) == (job_id if may else None)
 
-    def _claim(self, worker: Worker, job_id: UUID | None) -> UUID | None:
-        statement = jobs.claim(worker_id=worker.id, lease=LEASE, job_id=job_id)
+    def _claim(self, worker: Worker, job_id: UUID | None, *, besides_others: bool = False) -> UUID | None:
+        statement = jobs.claim(worker_id=worker.id, lease=LEASE, job_id=job_id, besides_others=besides_others)
         with self.engine.begin() as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
@@ -195,7 +195,7 @@ class JobMachine(RuleBasedStateMachine):
         """A worker is killed; who is started in its place ends its leases."""
         lost, self.workers[worker] = self.workers[worker], Worker()
         mine = {claimed.id for claimed in lost.held if self._is_valid(claimed)}
-        assert give_up(self.engine, [lost.id])
+        assert end_leases(self.engine, [lost.id])
         rescue(self.engine, self.wakeups, JobSettings(lease=LEASE))
         for job_id, job in self.expected.items():
             if (job_id in mine or job.lapsed) and not job.erased:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import QUALITY, add_job, add_user, analysis, load_job
-from mindtrack_inference.lease import give_up
+from mindtrack_inference.lease import end_leases
 from mindtrack_shared.db import analyses, jobs
 from mindtrack_shared.domain.indices import indices
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
@@ -36,8 +36,15 @@ def claim(
     *,
     lease: timedelta = LEASE,
     priorities: Sequence[Priority] = tuple(Priority),
+    besides_others: bool = False,
 ) -> Any:  # noqa: ANN401 - a row
-    statement = jobs.claim(worker_id=new_id(), lease=lease, priorities=priorities, job_id=job_id)
+    statement = jobs.claim(
+        worker_id=new_id(),
+        lease=lease,
+        priorities=priorities,
+        job_id=job_id,
+        besides_others=besides_others,
+    )
     rows = run(engine, statement)
     return rows[0] if rows else None
 
@@ -152,16 +159,16 @@ def test_a_retry_waits_and_asks_for_a_ring(engine: Engine, user_id: UUID) -> Non
 
 
 @pytest.mark.parametrize(
-    ("give_up", "priority"), [(jobs.release, Priority.INTERACTIVE), (jobs.demote, Priority.BULK)]
+    ("give_back", "priority"), [(jobs.release, Priority.INTERACTIVE), (jobs.demote, Priority.BULK)]
 )
 def test_a_job_given_back_untouched_has_used_no_attempt(
-    engine: Engine, user_id: UUID, give_up: Callable[[UUID, int], Any], priority: Priority
+    engine: Engine, user_id: UUID, give_back: Callable[[UUID, int], Any], priority: Priority
 ) -> None:
     job_id = add_job(engine, user_id, max_attempts=1)
     run(engine, jobs.rung([job_id]))
     held = claim(engine)
 
-    assert run(engine, give_up(job_id, held.fence)) == [(job_id,)]
+    assert run(engine, give_back(job_id, held.fence)) == [(job_id,)]
 
     job = load_job(engine, job_id)
     assert (job.status, job.attempt, job.started_at) == (JobStatus.QUEUED, 0, None)
@@ -169,7 +176,7 @@ def test_a_job_given_back_untouched_has_used_no_attempt(
     assert run(engine, jobs.to_ring(limit=10)) == [(job_id, priority)]
     again = claim(engine, priorities=[priority])
     assert (again.id, again.attempt, again.fence) == (job_id, 1, held.fence + 1)
-    assert run(engine, give_up(job_id, held.fence)) == [], "the fence of the first claim"
+    assert run(engine, give_back(job_id, held.fence)) == [], "the fence of the first claim"
 
 
 def test_a_heartbeat_keeps_rescue_away(engine: Engine, user_id: UUID) -> None:
@@ -191,16 +198,34 @@ def test_a_job_whose_worker_fell_silent_is_queued_again(engine: Engine, user_id:
     assert (again.attempt, again.workers_lost) == (2, 1)
 
 
-def test_a_job_over_which_a_worker_was_lost_is_only_for_whom_it_rings(engine: Engine, user_id: UUID) -> None:
+def test_a_job_over_which_a_worker_was_lost_is_for_who_holds_nothing_else(
+    engine: Engine, user_id: UUID
+) -> None:
     add_job(engine, user_id)
     lost = claim(engine, lease=LAPSED)
-    later = add_job(engine, user_id)
     run(engine, jobs.requeue_lapsed())
+    later = add_job(engine, user_id)
 
-    assert claim(engine).id == later
-    assert claim(engine) is None
-    assert run(engine, jobs.to_ring(limit=10))[0].id == lost.id
-    assert claim(engine, lost.id).workers_lost == 1
+    assert claim(engine, besides_others=True).id == later
+    assert claim(engine, besides_others=True) is None
+    assert run(engine, jobs.to_ring(limit=10)) == [(lost.id, Priority.INTERACTIVE)]
+    again = claim(engine)
+    assert (again.id, again.workers_lost) == (lost.id, 1)
+
+
+def test_what_a_worker_never_heard_of_is_given_back(engine: Engine, user_id: UUID) -> None:
+    ids = [add_job(engine, user_id) for _ in range(3)]
+    worker_id = new_id()
+    seen, unseen = (run(engine, jobs.claim(worker_id=worker_id, lease=LEASE))[0] for _ in range(2))
+    anothers = claim(engine)
+
+    assert run(engine, jobs.release_unseen(worker_id, {seen.id})) == [(unseen.id,)]
+
+    row = load_job(engine, unseen.id)
+    assert (row.status, row.attempt, row.workers_lost) == (JobStatus.QUEUED, 0, 0)
+    assert {load_job(engine, job.id).status for job in (seen, anothers)} == {JobStatus.RUNNING}
+    assert {seen.id, unseen.id, anothers.id} == set(ids)
+    assert run(engine, jobs.release_unseen(worker_id, set())) == [(seen.id,)]
 
 
 def test_a_retry_is_for_anybody(engine: Engine, user_id: UUID) -> None:
@@ -218,7 +243,7 @@ def test_what_lost_workers_held_is_silent_at_once(engine: Engine, user_id: UUID)
     goes_on, ends, anothers = (claim(engine) for _ in range(3))
     lost = list(filter(None, (load_job(engine, job.id).worker_id for job in (goes_on, ends))))
 
-    assert give_up(engine, lost)
+    assert end_leases(engine, lost)
 
     assert [row.id for row in run(engine, jobs.fail_exhausted())] == [ends.id]
     assert run(engine, jobs.requeue_lapsed()) == [(goes_on.id,)]

@@ -6,7 +6,8 @@ import asyncio
 import dataclasses
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,7 @@ from mindtrack_shared.domain.biomarkers import Biomarkers
 from mindtrack_shared.domain.calibration import CalibratedScores
 from mindtrack_shared.domain.emotions import Probabilities
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
 from mindtrack_shared.sealing import DataKeys, SealedRecordings
@@ -639,18 +641,50 @@ def test_a_model_that_hangs_lets_its_lease_lapse_and_is_reported(workshop: Works
     assert len(workshop.analyses()) == 1
 
 
-@pytest.mark.parametrize("lost", [True, False])
-def test_what_cost_a_worker_is_worked_on_alone(workshop: Workshop, lost: bool) -> None:  # noqa: FBT001
-    """Whoever rings decides: for it, nothing else is claimed; for anything else, it is not."""
+@pytest.mark.parametrize("rung_by", ["suspect", "other", "ended"])
+def test_what_cost_a_worker_is_worked_on_alone(workshop: Workshop, rung_by: str) -> None:
+    """Beside nothing else is it claimed, nor anything else beside it; it is its turn when others' is."""
     suspect, others = workshop.job(), {workshop.job(), workshop.job(priority=Priority.BULK)}
     with workshop.engine.begin() as connection:
         connection.execute(update(Job).where(Job.id == suspect).values(workers_lost=1))
-    rung_by = suspect if lost else min(others)
+    rings = {"suspect": suspect, "other": min(others), "ended": new_id()}
 
-    workshop.runner(ScriptedAnalyzer(analysis())).drain(rung_by)
+    workshop.runner(ScriptedAnalyzer(analysis())).drain(rings[rung_by])
 
     done = {row.job_id for row in workshop.analyses()}
-    assert done == ({suspect} if lost else others)
+    assert done == (others if rung_by == "other" else {suspect})
+
+
+class Forgetful:
+    """An engine that loses the answers to the commits of some transactions."""
+
+    def __init__(self, engine: Engine, lost: Sequence[int]) -> None:
+        self._engine = engine
+        self._lost = lost
+        self._count = 0
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+        self._count += 1
+        if self._count in self._lost:
+            raise OperationalError("COMMIT", None, Exception("server closed the connection"))
+
+
+@pytest.mark.parametrize("lost", [[1], [2], [1, 2]])
+def test_a_claim_that_was_not_heard_of_is_given_back(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, lost: list[int]
+) -> None:
+    job_ids = [workshop.job(max_attempts=1) for _ in range(2)]
+    runner = workshop.runner(ScriptedAnalyzer(analysis()), lanes=[Priority.INTERACTIVE])
+    monkeypatch.setattr(runner, "_engine", Forgetful(workshop.engine, lost))
+
+    for _ in range(3):  # the ring that failed, and two more
+        runner.drain(job_ids[0])
+
+    assert {load_job(workshop.engine, job_id).status for job_id in job_ids} == {JobStatus.SUCCEEDED}
+    assert {row.attempt for row in workshop.analyses()} == {1}
 
 
 def test_a_database_that_is_away_ends_the_drain_quietly(workshop: Workshop) -> None:

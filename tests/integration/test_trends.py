@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -10,12 +11,13 @@ from uuid import UUID
 import httpx2 as httpx
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from factories import add_user, analysis
 from integration_support import upload, work
 from mindtrack_gateway import short_way
-from mindtrack_gateway.trends import routes
+from mindtrack_gateway.trends import routes, telling
 from mindtrack_local.histories import Pattern, Person, people
 from mindtrack_local.seed import fill
 from mindtrack_shared.db import day_values
@@ -70,6 +72,7 @@ def test_a_trend_is_compressed_for_who_takes_it(sign_in: Client, rising: Person)
         ),
         *("days=0", "days=732", "days=-7", "days=%2B7", "days=07", "days=seven", "days=", "days", "days=7;8"),
         *("days=7&days=8", "days=7&measure=", "measure=mood", "days=7&wanted=more", "days=%D9%A7", "%FF=1"),
+        f"days={'7' * 5_000}",
         "&".join(["measure=stress_score"] * (len(Measure) + 1)),
     ],
 )
@@ -98,6 +101,37 @@ def test_the_short_way_is_taken(sign_in: Client, rising: Person, monkeypatch: py
     assert trend(person, days=90)["days"]
     with pytest.raises(AssertionError):
         trend(person, days="07")
+
+
+#: What nobody expects goes the long way, which writes it down; that costs once more.
+BROKEN = [(OperationalError("SELECT", None, Exception("gone")), 503), (ZeroDivisionError(), 200)]
+
+
+@pytest.mark.parametrize(("error", "status"), BROKEN)
+def test_what_breaks_on_the_short_way_is_told_like_anything_else(
+    sign_in: Client, rising: Person, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    async def broken(*_: object) -> bytes:
+        raise error
+
+    person = sign_in(rising.subject)
+    before = person.get("/v1/users/me/trends")
+    monkeypatch.setattr(telling, "tell", broken)
+    answer = person.get("/v1/users/me/trends")
+
+    assert answer.status_code == status
+    assert left(before) - left(answer) <= (1 if status == 503 else 2)
+    assert answer.headers["x-request-id"] != before.headers["x-request-id"]
+    if status == 503:
+        assert answer.json()["type"] == "urn:mindtrack:problem:dependency-unavailable"
+        assert answer.headers["retry-after"]
+
+
+def left(answer: httpx.Response) -> int:
+    """Requests that may follow at once."""
+    found = re.search(r"r=(\d+)", answer.headers["ratelimit"])
+    assert found is not None
+    return int(found[1])
 
 
 def test_a_trend_is_what_the_days_say(engine: Engine, client: Client, rising: Person) -> None:

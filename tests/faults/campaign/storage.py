@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from uuid import UUID
 
 from faults.campaign.load import recording
 from faults.campaign.proxy import Link
@@ -18,8 +19,9 @@ from faults.campaign.trial import SkippedError, Trial, fault
 from faults.campaign.workers import tool
 from mindtrack_shared.domain.jobs import FailureCode
 from mindtrack_shared.ids import new_id
-from mindtrack_shared.settings import StorageSettings
-from mindtrack_shared.storage import open_store
+from mindtrack_shared.sealing import SealedRecordings, SealingError, open_keys
+from mindtrack_shared.settings import KeySettings, StorageSettings
+from mindtrack_shared.storage import ObjectMissingError, open_store
 
 #: What a store says that has too much to do.
 SLOW_DOWN = (
@@ -73,19 +75,26 @@ def storage_away(trial: Trial) -> None:
 
 
 def _torn(trial: Trial) -> int:
-    """Count rows whose object is not what they say: size and SHA-256."""
-    folder = trial.rig.infrastructure.recordings
+    """Count rows whose object, unsealed, is not what they say."""
+    servers = trial.rig.infrastructure
+    storage = servers.settings(StorageSettings)
+    recordings = SealedRecordings(open_store(storage), open_keys(servers.settings(KeySettings), storage))
     rows = trial.rig.rows(
-        "select r.object_key, encode(r.sha256, 'hex') from recordings r"
+        "select r.object_key, r.user_id, r.sha256 from recordings r"
         " join jobs j on j.recording_id = r.id where j.id::text = any(:ids)",
         ids=list(trial.crowd.jobs),
     )
-    return sum(
-        hashlib.sha256((folder / key).read_bytes()).hexdigest() != checksum
-        if (folder / key).exists()
-        else True
-        for key, checksum in rows
-    )
+    return sum(not _is_whole(recordings, *row) for row in rows)
+
+
+def _is_whole(recordings: SealedRecordings, key: str, person: UUID, sha256: bytes) -> bool:
+    digest = hashlib.sha256()
+    try:
+        for chunk in recordings.read(key, person):
+            digest.update(chunk)
+    except (ObjectMissingError, SealingError):
+        return False
+    return digest.digest() == bytes(sha256)
 
 
 @fault("F15", "objects deleted, and changed, after their jobs were accepted")

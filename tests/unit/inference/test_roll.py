@@ -57,8 +57,8 @@ def test_a_number_that_came_again_is_not_taken_for_who_had_it(folder: Path) -> N
     own = Roll(folder)
     assert own.lost() == [before]
     own.strike([before])
-    own.enter(new_id())
-    assert list(folder.iterdir())
+    own.enter(after := new_id())
+    assert [entry.name for entry in folder.iterdir()] == [str(after)]
 
 
 def test_a_worker_that_is_started_finds_all_of_the_former_one_lost(folder: Path) -> None:
@@ -67,6 +67,24 @@ def test_a_worker_that_is_started_finds_all_of_the_former_one_lost(folder: Path)
     assert Roll(folder).lost() == []
     with roll.kept(InferenceSettings(roll=folder)):
         assert Roll(folder).lost() == [before]
+
+
+def test_what_is_somebody_elses_is_left_alone(folder: Path) -> None:
+    for name in ("ready", "alive.txt", f"{new_id()}-copy"):
+        (folder / name).write_text("999999999")
+    (folder / "folder").mkdir()
+    before = sorted(folder.iterdir())
+    with roll.kept(InferenceSettings(roll=folder)):
+        assert Roll(folder).lost() == []
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_folder_that_is_gone_or_full_costs_nothing(folder: Path) -> None:
+    gone = Roll(folder / "gone")
+    gone.enter(new_id())
+    assert gone.lost() == []
+    gone.strike([new_id()])
+    gone.leave()
 
 
 def test_without_a_folder_a_worker_has_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

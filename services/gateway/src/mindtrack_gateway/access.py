@@ -129,7 +129,7 @@ async def reading(  # noqa: PLR0913 - who, whose, what, and how it is called
     if person is not None and person == caller.as_person:
         async with parts.sessions.begin(Fence.own(person)) as session:
             yield session
-            if changes or takes_out:
+            if takes_out:
                 note_own(session, person, action=action)
         return
     by = caller.acts_as(reading=not changes)

@@ -66,6 +66,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 
 #: Database, storage or keys did not answer.
 DEPENDENCY_ERRORS = (StorageUnavailableError, OperationalError, InterfaceError, PoolTimeoutError)
+AWAY = "Please try again in a few seconds."
 
 
 class FieldError(BaseModel):
@@ -530,7 +531,7 @@ def _methods(request: Request) -> list[str]:
 
 def _dependency(request: Request, error: Exception) -> JSONResponse:
     get_logger().error(events.REQUEST_FAILED, route=_route(request), exc_info=error)
-    return _expected(request, DependencyUnavailableError("Please try again in a few seconds."))
+    return _expected(request, DependencyUnavailableError(AWAY))
 
 
 def _route(request: Request) -> str:

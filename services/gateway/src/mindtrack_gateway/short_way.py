@@ -24,10 +24,21 @@ from mindtrack_gateway.edge import Admission, client_name
 from mindtrack_gateway.identity import Principal, Role
 from mindtrack_gateway.limits import Kind
 from mindtrack_gateway.metrics import REQUEST_SECONDS
-from mindtrack_gateway.problems import DEPENDENCY_ERRORS, REQUEST_ID_HEADER, TooManyRequestsError
+from mindtrack_gateway.problems import (
+    AWAY,
+    DEPENDENCY_ERRORS,
+    REQUEST_ID_HEADER,
+    DependencyUnavailableError,
+    ProblemError,
+    TooManyRequestsError,
+)
 from mindtrack_gateway.problems import answer as problem_answer
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
 
 REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
+
+REFUSALS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 #: Status, headers and body.
 Reply = tuple[HTTPStatus, list[tuple[bytes, bytes]], bytes]
@@ -66,7 +77,7 @@ class ShortWay:
         self._seconds = {
             (each.route.path, status): REQUEST_SECONDS.labels("GET", each.route.path, int(status))
             for each in usual
-            for status in (*each.statuses, HTTPStatus.TOO_MANY_REQUESTS)
+            for status in (*each.statuses, *REFUSALS)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +96,7 @@ class ShortWay:
             return False
         try:
             answer = await _answer(usual, parts, scope, headers)
-        except DEPENDENCY_ERRORS:
+        except Exception:  # noqa: BLE001 - whatever it was, it happens again on the long way, and is told there
             return False
         if answer is None:
             return False
@@ -108,10 +119,12 @@ async def _answer(usual: Usual, parts: Parts, scope: Scope, headers: Mapping[byt
     admission = Admission(parts.limiter, usual.kind)
     try:
         await admission.admit_both(client_name(scope, parts.limits.trusted_proxies), principal.subject)
+        status, told, body = await make()
     except TooManyRequestsError as error:
         status, told, body = _refusal(error, scope["path"])
-    else:
-        status, told, body = await make()
+    except DEPENDENCY_ERRORS as error:  # to charge and to wait once more would help nobody
+        get_logger().error(events.REQUEST_FAILED, route=usual.route.path, exc_info=error)
+        status, told, body = _refusal(DependencyUnavailableError(AWAY), scope["path"])
     told.extend(admission.fields())
     return status, told, body
 
@@ -123,7 +136,7 @@ def _request_id(given: bytes | None) -> bytes:
     return b"%032x" % random.getrandbits(128)
 
 
-def _refusal(error: TooManyRequestsError, path: str) -> Reply:
+def _refusal(error: ProblemError, path: str) -> Reply:
     response = problem_answer(error.document(path), error.answer_headers())
     return HTTPStatus(response.status_code), [*response.raw_headers], bytes(response.body)
 

@@ -63,7 +63,7 @@ def build_runner(settings: InferenceSettings, *, service: str, roll: Roll | None
 
         from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
-        from mindtrack_inference.lease import give_up  # noqa: PLC0415
+        from mindtrack_inference.lease import end_leases  # noqa: PLC0415
         from mindtrack_inference.runner import Runner  # noqa: PLC0415
         from mindtrack_shared.db.engine import sync_engine  # noqa: PLC0415
         from mindtrack_shared.observability.traces import open_traces  # noqa: PLC0415
@@ -84,7 +84,7 @@ def build_runner(settings: InferenceSettings, *, service: str, roll: Roll | None
         with suppress(OperationalError):  # the first drain will say so
             engine.connect().close()  # stays in the pool
         lost = roll.lost() if roll else []
-        if roll and lost and give_up(engine, lost):
+        if roll and lost and end_leases(engine, lost):
             roll.strike(lost)
         runner = Runner(
             engine=engine,

@@ -78,7 +78,7 @@ class Lease:
         self._lost.set()
 
 
-def give_up(engine: Engine, worker_ids: Collection[UUID]) -> bool:
+def end_leases(engine: Engine, worker_ids: Collection[UUID]) -> bool:
     """End the leases of workers that are known to have ended: maintenance takes back what they held when it
     looks next, in place of a lease's time after. False if the database is away.
     """
@@ -88,7 +88,8 @@ def give_up(engine: Engine, worker_ids: Collection[UUID]) -> bool:
     except SQLAlchemyError as error:  # they lapse on their own
         get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
         return False
-    get_logger().warning(events.WORKER_LOST, count=len(held))
+    if held:
+        get_logger().warning(events.WORKER_LOST, count=len(held))
     return True
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -99,6 +99,8 @@ class Runner:
         self._settings = settings
         self._on_hang = on_hang
         self._stop = threading.Event()
+        #: Whether each claim of this drain was heard of, and of which it was.
+        self._is_sure, self._seen = True, set[UUID]()
         #: Fresh for every process: a restarted worker is never mistaken for the one before it.
         self.worker_id = new_id()
 
@@ -118,7 +120,7 @@ class Runner:
     def drain(self, rung_by: UUID) -> int:
         """Work through the job that rang and those waiting behind it, until none waits or time is up.
 
-        If a worker was lost over the job that rang, work on that one alone: should it be lost again, nobody
+        If a worker was lost over the first job, work on that one alone: should one be lost again, nobody
         else's work goes with it.
 
         Returns how many jobs were claimed; none is usual when another drain was faster.
@@ -126,14 +128,16 @@ class Runner:
         if self._stop.is_set():
             return 0
         try:
-            rung = self._claim_rung(rung_by)
+            self._release_unseen()
+            first = self._claim_first(rung_by)
         except OperationalError as error:
             get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
             return 0
+        if first is None:
+            return 0
         settings, lanes = self._settings, list(self._lanes)
         shift = Shift(lanes, seconds=settings.drain_budget.total_seconds(), stop=self._stop)
-        if rung is not None:
-            shift.begin(rung.lane)
+        shift.begin(first.lane)
         ahead = int(settings.ahead_seconds * SAMPLE_RATE / self._analyzer.terms.window_samples)
         limit_seconds = settings.batch_limit.total_seconds()
         with (
@@ -142,7 +146,7 @@ class Runner:
             ThreadPoolExecutor(len(lanes), "lane") as feeders,
         ):
             drain = _Drain(
-                claim=self._claim,
+                claim=self._claim_next,
                 fetch=self._fetch,
                 lanes=self._lanes,
                 analyzer=self._analyzer,
@@ -153,26 +157,57 @@ class Runner:
                 buffer=Buffer(lanes, capacity=max(ahead, 2 * self._analyzer.batch)),
                 shift=shift,
                 stop=self._stop,
-                rung=rung,
+                first=first,
             )
             fed = [feeders.submit(drain.feed, lane) for lane in lanes]
             drain.score()
+        with suppress(OperationalError):  # the next drain tries again
+            self._release_unseen()
         return sum(feeder.result() for feeder in fed)
 
-    def _claim_rung(self, job_id: UUID) -> Rung | None:
-        for lane in self._lanes:
-            job = self._claim(lane, job_id)
-            if job is not None:
-                return Rung(lane, job)
+    def _claim_first(self, rung_by: UUID) -> First | None:
+        """Claim the job that rang or, if another drain was faster, the foremost of the first lane."""
+        for job_id in (rung_by, None):
+            for lane in self._lanes:
+                job = self._claim(lane, job_id)
+                if job is not None:
+                    return First(lane, job)
         return None
 
-    def _claim(self, lane: Priority, job_id: UUID | None = None) -> ClaimedJob | None:
+    def _claim_next(self, lane: Priority) -> ClaimedJob | None:
+        return self._claim(lane, besides_others=True)
+
+    def _claim(
+        self, lane: Priority, job_id: UUID | None = None, *, besides_others: bool = False
+    ) -> ClaimedJob | None:
         statement = jobs.claim(
-            worker_id=self.worker_id, lease=self._job_settings.lease, priorities=[lane], job_id=job_id
+            worker_id=self.worker_id,
+            lease=self._job_settings.lease,
+            priorities=[lane],
+            job_id=job_id,
+            besides_others=besides_others,
         )
-        with self._engine.begin() as connection:
-            row = connection.execute(statement).one_or_none()
-        return None if row is None else ClaimedJob(*row)
+        try:
+            with self._engine.begin() as connection:
+                row = connection.execute(statement).one_or_none()
+        except OperationalError:
+            self._is_sure = False
+            raise
+        if row is None:
+            return None
+        job = ClaimedJob(*row)
+        self._seen.add(job.id)
+        return job
+
+    def _release_unseen(self) -> None:
+        """Give back what was claimed in a transaction whose end we do not know. Nothing else is in hand."""
+        if not self._is_sure:
+            with self._engine.begin() as connection:
+                unseen = connection.scalars(jobs.release_unseen(self.worker_id, self._seen)).all()
+            if unseen:
+                get_logger().warning(events.CLAIMS_UNSEEN, count=len(unseen))
+        self._is_sure = True
+        self._seen.clear()
 
     def _fetch(self, job: ClaimedJob) -> Iterator[bytes]:
         """Yield a recording in chunks, unsealed; raise at the end if they are not what was uploaded."""
@@ -184,8 +219,8 @@ class Runner:
             raise RecordingCorruptedError(job.object_key)
 
 
-class Rung(NamedTuple):
-    """The job that rang, and the lane it waited in."""
+class First(NamedTuple):
+    """The job that a drain begins with, and the lane it waited in."""
 
     lane: Priority
     job: ClaimedJob
@@ -206,7 +241,7 @@ class _Drain:
     buffer: Buffer
     shift: Shift
     stop: threading.Event
-    rung: Rung | None
+    first: First
     #: Jobs that will be settled, or are: nothing more is to be done for them.
     ended: set[Lease] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -231,11 +266,10 @@ class _Drain:
         return count
 
     def _claimed(self, lane: Priority) -> Iterator[ClaimedJob]:
-        if self.rung is not None:
-            if self.rung.lane is lane:
-                yield self.rung.job
-            if self.rung.job.workers_lost:
-                return
+        if self.first.lane is lane:
+            yield self.first.job
+        if self.first.job.workers_lost:
+            return
         while self.shift.may_look(lane):
             job = self.claim(lane)
             if job is not None:

@@ -93,7 +93,7 @@ class InferenceSettings(BaseSettings):
         Field(
             ge=timedelta(seconds=1),
             description="A worker process whose model takes longer for one batch hangs: it is ended and "
-            "replaced, and its jobs are taken back when their leases lapse.",
+            "replaced, and its jobs are taken back.",
         ),
     ] = timedelta(minutes=2)
     drain_budget: Annotated[

@@ -141,5 +141,8 @@ class RetentionSettings(BaseSettings):
     ] = timedelta(days=365)
     accesses: Annotated[
         Duration,
-        Field(ge=LEAST_ACCESSES, description="How long it is kept who read what; six years at least."),
+        Field(
+            ge=LEAST_ACCESSES,
+            description="How long it is kept who read, changed or took out what; six years at least.",
+        ),
     ] = timedelta(days=7 * 366)

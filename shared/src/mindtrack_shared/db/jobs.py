@@ -306,11 +306,12 @@ def claim(
     lease: timedelta,
     priorities: Sequence[Priority] = tuple(Priority),
     job_id: UUID | None = None,
+    besides_others: bool = False,
 ) -> ReturningUpdate[*tuple[Any, ...]]:
     """Claim `job_id`, or of the foremost of `priorities` the job that has waited longest.
 
-    A job over which a worker was lost is claimed by its id alone: it may have been what ended it, and is for
-    who holds nothing else.
+    Who has it `besides_others` gets none over which a worker was lost: it may have been what ended it, and is
+    for who holds nothing else.
 
     Returns no row if there is nothing to claim; the last column is the job's age in seconds. A job of another
     priority is never claimed, even if it rang.
@@ -330,7 +331,10 @@ def claim(
         .with_for_update(skip_locked=job_id is None)
         .correlate(None)  # the same table as the update's, on its own
     )
-    candidate = candidate.where(Job.id == job_id if job_id is not None else Job.workers_lost == 0)
+    if job_id is not None:
+        candidate = candidate.where(Job.id == job_id)
+    if besides_others:
+        candidate = candidate.where(Job.workers_lost == 0)
     return (
         _move(JobStatus.QUEUED, JobStatus.RUNNING)
         .where(Job.id == candidate.scalar_subquery())
@@ -415,6 +419,11 @@ def release(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
 def demote(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
     """Give the job back like `release`, to wait among bulk jobs from now on."""
     return _held(_untouched().values(priority=Priority.BULK), job_id, fence)
+
+
+def release_unseen(worker_id: UUID, seen: Collection[UUID]) -> ReturningUpdate[UUID]:
+    """Give back, like `release`, what a worker claimed and never heard of: the answer got lost."""
+    return _untouched().where(Job.worker_id == worker_id, Job.id.not_in(seen)).returning(Job.id)
 
 
 def _untouched() -> Update:

@@ -114,6 +114,8 @@ async def acknowledge(
         first = await session.scalar(alerts.acknowledge(alert_id, person, caller.id))
         if first is not None:
             await session.execute(alerts.note(alert_id, AlertEventKind.ACKNOWLEDGED, actor=caller.id))
+            if person == caller.as_person:
+                access.note_own(session, person, action="acknowledgeAlert")
         row = await _one(session, alert_id, person)
         view = AlertView.of(row, _reader(caller, person))
     if first is not None:

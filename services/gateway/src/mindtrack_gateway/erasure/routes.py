@@ -28,7 +28,8 @@ async def erase(
 
     Grants end first. There is no way back. Ask again if the answer was lost or an error: it goes on where it
     stopped, and what is erased already has the receipt that it had. What you wrote about others as a
-    clinician stays, and so does who read what of you.
+    clinician stays, and so does who read what of you, and when you sent, deleted or took out something: ids
+    and operations, none of what it said.
     """
     row = await erasing.erase(parts, user_id)
     async with parts.sessions(Fence.own(user_id)) as session:

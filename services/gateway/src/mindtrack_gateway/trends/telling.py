@@ -84,10 +84,10 @@ def _understood(query: bytes) -> tuple[tuple[Measure, ...], int] | None:
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=bool(query))
         measures = tuple(Measure(value) for name, value in pairs if name == "measure")
+        days = [value for name, value in pairs if name == "days"]
+        number = int(days[0]) if days else DAYS
     except ValueError:
         return None
-    days = [value for name, value in pairs if name == "days"]
-    number = int(days[0]) if days and days[0].isascii() and days[0].isdigit() else DAYS
     if (
         len(days) + len(measures) < len(pairs)
         or len(measures) > len(Measure)
