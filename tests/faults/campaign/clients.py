@@ -22,6 +22,7 @@ def gateway_killed(trial: Trial) -> None:
     """Its way to the database is slow, so that the object is there long before its row."""
     rig, rounds, between = trial.rig, trial.rounds(6), 0
     link, gateway = rig.link("gateway", "database"), rig.process("gateway")
+    former = set(rig.objects())
     with trial.crowd.client() as client:
         trial.crowd.insist(client, recording())  # so that the person is known
         for _ in range(rounds):
@@ -37,7 +38,7 @@ def gateway_killed(trial: Trial) -> None:
     trial.settled()
     trial.check(f"{between} of {rounds} kills between the two", holds=between >= rounds / 2)
     rows = {key for (key,) in rig.rows("select object_key from recordings")}
-    left = len([key for key in rig.objects() if key not in rows])
+    left = len(set(rig.objects()) - former - rows)
     trial.check(f"{left} orphans left, listed by `mindtrack-scheduler verify`", holds=left <= rounds)
     trial.all_succeeded()
 

@@ -245,6 +245,7 @@ def wrong_clocks(trial: Trial) -> None:
                     "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                     # S3 refuses whose clock is a quarter of an hour off; the files are the same.
                     "MINDTRACK_STORAGE_URL": trial.rig.infrastructure.recordings.as_uri(),
+                    "MINDTRACK_KEYS_URL": trial.rig.infrastructure.keys.as_uri(),
                 },
             )
             for offset in ("+1", "-1")

@@ -96,6 +96,7 @@ class Environment:
         return {
             "MINDTRACK_INFERENCE_MODEL_CACHE": str(self.layout.models),
             "MINDTRACK_INFERENCE_READY_FILE": str(ready_file),
+            "MINDTRACK_INFERENCE_ROLL": str(ready_file.with_suffix(".roll")),
             **self.variables(roles.WORKER),
         }
 

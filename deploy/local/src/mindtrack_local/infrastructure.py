@@ -66,6 +66,11 @@ class Infrastructure:
         """The folder in which recordings lie, whichever way they are reached."""
         return self.layout.recordings if self.config.storage == "folder" else self.layout.s3 / s3.BUCKET
 
+    @property
+    def keys(self) -> Path:
+        """The folder in which data keys lie, whichever way they are reached."""
+        return self.layout.keys if self.config.storage == "folder" else self.layout.s3 / s3.KEYS_BUCKET
+
     def settings(self, group: type[Settings]) -> Settings:
         """Build a settings group as a service would, e.g. `settings(DatabaseSettings)`."""
         return settings_from(self.environment.variables(), group)
