@@ -123,7 +123,7 @@ def test_what_breaks_on_the_short_way_is_told_like_anything_else(
     assert left(before) - left(answer) <= (1 if status == 503 else 2)
     assert answer.headers["x-request-id"] != before.headers["x-request-id"]
     if status == 503:
-        assert answer.json()["type"] == "urn:mindtrack:problem:dependency-unavailable"
+        assert answer.json()["type"] == "urn:mindtrack:problem:unavailable"
         assert answer.headers["retry-after"]
 
 

@@ -94,21 +94,24 @@ class ShortWay:
         headers = dict(scope["headers"])
         if len(headers) != len(scope["headers"]):  # one came twice; which of both counts is not ours to say
             return False
+        request_id = _request_id(headers.get(REQUEST_ID))
         try:
-            answer = await _answer(usual, parts, scope, headers)
+            answer = await _answer(usual, parts, scope, headers, request_id)
         except Exception:  # noqa: BLE001 - whatever it was, it happens again on the long way, and is told there
             return False
         if answer is None:
             return False
         status, told, body = answer
-        told.append((REQUEST_ID, _request_id(headers.get(REQUEST_ID))))
+        told.append((REQUEST_ID, request_id))
         await send({"type": "http.response.start", "status": int(status), "headers": told})
         await send({"type": "http.response.body", "body": body})
         self._seconds[usual.route.path, status].observe(time.perf_counter() - started)
         return True
 
 
-async def _answer(usual: Usual, parts: Parts, scope: Scope, headers: Mapping[bytes, bytes]) -> Reply | None:
+async def _answer(
+    usual: Usual, parts: Parts, scope: Scope, headers: Mapping[bytes, bytes], request_id: bytes
+) -> Reply | None:
     principal = _caller(parts, headers)
     user_id = parts.people.recall(principal.subject) if principal is not None else None
     if principal is None or user_id is None:
@@ -123,7 +126,8 @@ async def _answer(usual: Usual, parts: Parts, scope: Scope, headers: Mapping[byt
     except TooManyRequestsError as error:
         status, told, body = _refusal(error, scope["path"])
     except DEPENDENCY_ERRORS as error:  # to charge and to wait once more would help nobody
-        get_logger().error(events.REQUEST_FAILED, route=usual.route.path, exc_info=error)
+        name = request_id.decode()
+        get_logger().error(events.REQUEST_FAILED, route=usual.route.path, request_id=name, exc_info=error)
         status, told, body = _refusal(DependencyUnavailableError(AWAY), scope["path"])
     told.extend(admission.fields())
     return status, told, body
