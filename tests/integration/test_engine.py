@@ -43,6 +43,24 @@ def test_one_that_died_at_work_costs_one_statement(database: DatabaseSettings, e
     pool.dispose()
 
 
+def test_who_stands_still_within_a_transaction_holds_nobody_up_for_long(
+    database: DatabaseSettings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "STANDSTILL", 300)
+    pool = sync_engine(database, application_name="stands still")
+    lock = text("select pg_advisory_xact_lock(4711)")
+
+    with pool.connect() as connection:
+        connection.execute(lock)
+        with engine.begin() as other:
+            other.execute(lock)  # waits until the server has ended the first
+        with pytest.raises(OperationalError):
+            connection.execute(SELECT_1)
+    with pool.connect() as connection:
+        assert connection.scalar(SELECT_1) == 1
+    pool.dispose()
+
+
 async def test_so_are_those_of_the_gateway(
     database: DatabaseSettings, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

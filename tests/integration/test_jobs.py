@@ -251,6 +251,19 @@ def test_what_lost_workers_held_is_silent_at_once(engine: Engine, user_id: UUID)
     assert run(engine, jobs.heartbeat(goes_on.id, goes_on.fence, lease=LEASE)) == []
 
 
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_silent_worker_that_holds_its_row_holds_up_no_rescue(
+    engine: Engine, user_id: UUID, attempts: int
+) -> None:
+    for _ in range(2):
+        add_job(engine, user_id, max_attempts=attempts)
+    held, other = claim(engine, lease=LAPSED), claim(engine, lease=LAPSED)
+    with engine.begin() as frozen:
+        frozen.execute(jobs.heartbeat(held.id, held.fence, lease=LEASE))
+        rescued = [*run(engine, jobs.requeue_lapsed()), *run(engine, jobs.fail_exhausted())]
+        assert [row.id for row in rescued] == [other.id]
+
+
 def test_the_last_silent_attempt_ends_the_job(engine: Engine, user_id: UUID) -> None:
     job_id = add_job(engine, user_id, max_attempts=1)
     claim(engine, lease=LAPSED)

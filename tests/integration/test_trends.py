@@ -96,7 +96,7 @@ def test_both_ways_answer_alike(
 def test_the_short_way_is_taken(sign_in: Client, rising: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     person = sign_in(rising.subject)
     trend(person)
-    monkeypatch.setattr(routes, "tell", None)  # the long way's
+    monkeypatch.setattr(routes, "trend_of", None)  # the long way's
 
     assert trend(person, days=90)["days"]
     with pytest.raises(AssertionError):
@@ -116,7 +116,7 @@ def test_what_breaks_on_the_short_way_is_told_like_anything_else(
 
     person = sign_in(rising.subject)
     before = person.get("/v1/users/me/trends")
-    monkeypatch.setattr(telling, "tell", broken)
+    monkeypatch.setattr(telling, "trend_of", broken)
     answer = person.get("/v1/users/me/trends")
 
     assert answer.status_code == status

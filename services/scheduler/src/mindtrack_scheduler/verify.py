@@ -68,6 +68,7 @@ def verify(
     )
     with engine.connect() as connection:
         connection.execute(text("set local statement_timeout = 0"))  # sorting takes as long as it takes
+        connection.execute(text("set local idle_in_transaction_session_timeout = 0"))
         # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
         rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
         objects = (found for found in recordings.store.objects() if not found.key.startswith(OTHERS))

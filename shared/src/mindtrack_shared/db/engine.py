@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -28,7 +28,10 @@ POOL_TIMEOUT = 1.0  # seconds
 #: A connection that has rested for longer is asked whether it lives, so that a restarted server costs a round
 #: trip, not a failed request. One that has just worked is believed: that spares every fourth round trip.
 RESTED = 1.0  # seconds
-#: `statement_timeout` lives on the server; these notice that the server is gone.
+#: Milliseconds. Whoever stands still within a transaction, as a machine does that is moved, holds up all who
+#: want the same rows: the server ends it, before those who wait for them give up by their statement's time.
+STANDSTILL = 10_000
+#: Both times live on the server; these notice that the server is gone.
 DEAD_PEER = {
     "connect_timeout": 5,  # seconds
     "keepalives_idle": 10,  # seconds
@@ -47,7 +50,8 @@ def _options(settings: DatabaseSettings, application_name: str) -> dict[str, Any
         "hide_parameters": True,  # an error message must not carry a person's data into the logs
         "connect_args": {
             "application_name": application_name,
-            "options": f"-c statement_timeout={milliseconds} -c timezone=UTC",
+            "options": f"-c statement_timeout={milliseconds} -c timezone=UTC"
+            f" -c idle_in_transaction_session_timeout={STANDSTILL}",
             **DEAD_PEER,
         },
     }
@@ -74,6 +78,7 @@ def async_engine(settings: DatabaseSettings, *, application_name: str) -> AsyncE
 
 def _listen(engine: Engine) -> None:
     event.listen(engine, "handle_error", _forget_rows)
+    event.listen(engine, "handle_error", _stood_still)
     event.listen(engine, "checkin", _note_rest)
     event.listen(engine, "checkout", partial(_ask_after_rest, engine.dialect))
 
@@ -93,6 +98,12 @@ def _ask_after_rest(
         dialect.do_ping(connection)
     except psycopg.Error as error:
         raise InvalidatePoolError from error
+
+
+def _stood_still(context: ExceptionContext) -> None:
+    """Tell who stood still what all are told whose connection broke; the driver has an error of its own."""
+    if isinstance(context.original_exception, psycopg.errors.IdleInTransactionSessionTimeout):
+        raise OperationalError(context.statement, None, context.original_exception, hide_parameters=True)
 
 
 def _forget_rows(context: ExceptionContext) -> None:

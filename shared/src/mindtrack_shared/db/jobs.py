@@ -445,7 +445,7 @@ def requeue_lapsed() -> ReturningUpdate[UUID]:
     """Take back jobs whose worker fell silent, while attempts remain."""
     return (
         _move(JobStatus.RUNNING, JobStatus.QUEUED)
-        .where(Job.lease_expires_at < now(), Job.attempt < Job.max_attempts)
+        .where(Job.id.in_(_lapsed(Job.attempt < Job.max_attempts)))
         .values(workers_lost=Job.workers_lost + 1, not_before=now(), dispatched_at=None)
         .returning(Job.id)
     )
@@ -455,7 +455,19 @@ def fail_exhausted() -> ReturningUpdate[UUID, float]:
     """End jobs whose last allowed attempt fell silent; return their ids and ages in seconds."""
     return (
         _move(JobStatus.RUNNING, JobStatus.FAILED)
-        .where(Job.lease_expires_at < now(), Job.attempt >= Job.max_attempts)
+        .where(Job.id.in_(_lapsed(Job.attempt >= Job.max_attempts)))
         .values(code=FailureCode.WORKER_LOST)
         .returning(Job.id, _age())
+    )
+
+
+def _lapsed(attempts: ColumnElement[bool]) -> Select[UUID]:
+    """Running jobs of silent workers, without those whose rows are locked: a worker that stands still within
+    a transaction holds its row until the server ends that, and must not hold up the rescue of all others.
+    """
+    return (
+        select(Job.id)
+        .where(_is(JobStatus.RUNNING), Job.lease_expires_at < now(), attempts)
+        .with_for_update(skip_locked=True)
+        .correlate(None)
     )

@@ -13,7 +13,7 @@ from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_b
 from mindtrack_gateway.problems import InvalidRequestError, NotFoundError, documented
 from mindtrack_gateway.trends.rendering import Asked
 from mindtrack_gateway.trends.schemas import TrendView
-from mindtrack_gateway.trends.telling import DAYS, GZIP, HEADERS, MAX_DAYS, MEASURES, tell
+from mindtrack_gateway.trends.telling import DAYS, GZIP, HEADERS, MAX_DAYS, MEASURES, trend_of
 from mindtrack_shared.domain.trends import Measure
 
 router = APIRouter(prefix="/v1/users", tags=["trends"], dependencies=[documented_bearer])
@@ -43,7 +43,7 @@ async def get(  # noqa: PLR0913, PLR0917 - what a trend is asked by
     Of yourself, or as a clinician of who granted you `trends`. Today is the person's, not the server's. What
     is usual comes from the person's days before, also those before the period.
     """
-    told = await tell(parts, caller, Asked(caller.named(user_id), tuple(measure), days))
+    told = await trend_of(parts, caller, Asked(caller.named(user_id), tuple(measure), days))
     headers = dict(HEADERS)
     if GZIP in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = GZIP

@@ -31,7 +31,7 @@ HEADERS = access.CACHING | {"Vary": "Accept-Encoding"}
 GZIP = "gzip"
 
 
-async def tell(parts: Parts, caller: Caller, asked: Asked) -> bytes:
+async def trend_of(parts: Parts, caller: Caller, asked: Asked) -> bytes:
     """Read a person's days within what is open to somebody, and return their trend as JSON, by gzip.
 
     Raises:
@@ -68,7 +68,7 @@ class OwnTrends:
 
 
 async def _reply(parts: Parts, asked: Asked) -> Reply:
-    body = await tell(parts, Caller(asked.person, frozenset({Role.USER})), asked)
+    body = await trend_of(parts, Caller(asked.person, frozenset({Role.USER})), asked)
     headers = HEADERS | {
         "Content-Type": "application/json",
         "Content-Encoding": GZIP,

@@ -84,6 +84,7 @@ def verify(
         anchored[anchor.seq].append((anchor.mac, written))
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         connection.execute(text("set local statement_timeout = 0"))  # it takes as long as it takes
+        connection.execute(text("set local idle_in_transaction_session_timeout = 0"))
         walk = _Walk(keys, anchored)
         yield from walk.marks(connection)
         yield from walk.links(connection)
