@@ -61,7 +61,7 @@ class Expected:
     status: JobStatus = JobStatus.QUEUED
     attempt: int = 0
     fence: int = 0
-    workers_lost: int = 0
+    worker_lost: bool = False
     lapsed: bool = False
     erased: bool = False
 
@@ -71,7 +71,7 @@ class Expected:
 
     def ends_with_its_worker(self) -> None:
         again = self.attempt < MOST_ATTEMPTS
-        self.workers_lost += again
+        self.worker_lost = again
         self.becomes(JobStatus.QUEUED if again else JobStatus.FAILED)
 
     def becomes(self, status: JobStatus) -> None:
@@ -110,7 +110,7 @@ class JobMachine(RuleBasedStateMachine):
     def claim(self, worker: int, besides_others: bool) -> None:  # noqa: FBT001 - drawn by name
         """Take whatever waits; beside others, nothing over which a worker was lost."""
         waiting = {job_id: job for job_id, job in self.expected.items() if job.claimable}
-        claimable = {job_id for job_id, job in waiting.items() if not (besides_others and job.workers_lost)}
+        claimable = {job_id for job_id, job in waiting.items() if not (besides_others and job.worker_lost)}
         claimed = self._claim(self.workers[worker], None, besides_others=besides_others)
         assert (claimed in claimable) if claimable else claimed is None
 
@@ -131,7 +131,7 @@ class JobMachine(RuleBasedStateMachine):
         claimed = ClaimedJob(*row)
         job = self.expected[claimed.id]
         assert claimed.fence == job.fence + 1
-        assert claimed.workers_lost == job.workers_lost
+        assert claimed.worker_lost == job.worker_lost
         job.becomes(JobStatus.RUNNING)
         job.fence, job.attempt = claimed.fence, job.attempt + 1
         worker.held.append(claimed)
@@ -171,6 +171,7 @@ class JobMachine(RuleBasedStateMachine):
         if valid:
             job.becomes(status)
             job.attempt -= outcome in {"release", "demotion"}
+            job.worker_lost = False
 
     @precondition(lambda self: any(job.status is JobStatus.RUNNING for job in self.expected.values()))
     @rule(choice=choices)

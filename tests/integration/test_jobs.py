@@ -195,7 +195,7 @@ def test_a_job_whose_worker_fell_silent_is_queued_again(engine: Engine, user_id:
     assert run(engine, jobs.fail_exhausted()) == []
     assert run(engine, jobs.requeue_lapsed()) == [(job_id,)]
     again = claim(engine, job_id)
-    assert (again.attempt, again.workers_lost) == (2, 1)
+    assert (again.attempt, again.worker_lost) == (2, True)
 
 
 def test_a_job_over_which_a_worker_was_lost_is_for_who_holds_nothing_else(
@@ -210,7 +210,7 @@ def test_a_job_over_which_a_worker_was_lost_is_for_who_holds_nothing_else(
     assert claim(engine, besides_others=True) is None
     assert run(engine, jobs.to_ring(limit=10)) == [(lost.id, Priority.INTERACTIVE)]
     again = claim(engine)
-    assert (again.id, again.workers_lost) == (lost.id, 1)
+    assert (again.id, again.worker_lost) == (lost.id, True)
 
 
 def test_what_a_worker_never_heard_of_is_given_back(engine: Engine, user_id: UUID) -> None:
@@ -222,7 +222,7 @@ def test_what_a_worker_never_heard_of_is_given_back(engine: Engine, user_id: UUI
     assert run(engine, jobs.release_unseen(worker_id, {seen.id})) == [(unseen.id,)]
 
     row = load_job(engine, unseen.id)
-    assert (row.status, row.attempt, row.workers_lost) == (JobStatus.QUEUED, 0, 0)
+    assert (row.status, row.attempt, row.started_at) == (JobStatus.QUEUED, 0, None)
     assert {load_job(engine, job.id).status for job in (seen, anothers)} == {JobStatus.RUNNING}
     assert {seen.id, unseen.id, anothers.id} == set(ids)
     assert run(engine, jobs.release_unseen(worker_id, set())) == [(seen.id,)]
@@ -234,7 +234,7 @@ def test_a_retry_is_for_anybody(engine: Engine, user_id: UUID) -> None:
     run(engine, jobs.retry(failed.id, failed.fence, delay=timedelta(0)))
 
     again = claim(engine)
-    assert (again.id, again.attempt, again.workers_lost) == (failed.id, 2, 0)
+    assert (again.id, again.attempt, again.worker_lost) == (failed.id, 2, False)
 
 
 def test_what_lost_workers_held_is_silent_at_once(engine: Engine, user_id: UUID) -> None:

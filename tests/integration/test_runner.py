@@ -646,7 +646,9 @@ def test_what_cost_a_worker_is_worked_on_alone(workshop: Workshop, rung_by: str)
     """Beside nothing else is it claimed, nor anything else beside it; it is its turn when others' is."""
     suspect, others = workshop.job(), {workshop.job(), workshop.job(priority=Priority.BULK)}
     with workshop.engine.begin() as connection:
-        connection.execute(update(Job).where(Job.id == suspect).values(workers_lost=1))
+        connection.execute(
+            update(Job).where(Job.id == suspect).values(started_at=datetime.now(UTC), attempt=1, fence=1)
+        )
     rings = {"suspect": suspect, "other": min(others), "ended": new_id()}
 
     workshop.runner(ScriptedAnalyzer(analysis())).drain(rings[rung_by])

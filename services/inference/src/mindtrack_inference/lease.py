@@ -32,8 +32,8 @@ class ClaimedJob:
     max_attempts: int
     #: Every write for this job carries it.
     fence: int
-    #: How many workers ended while they held it.
-    workers_lost: int
+    #: Whether the worker that began it last was lost.
+    worker_lost: bool
     object_key: str
     sha256: bytes
     recorded_at: datetime

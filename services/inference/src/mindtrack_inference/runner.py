@@ -268,7 +268,7 @@ class _Drain:
     def _claimed(self, lane: Priority) -> Iterator[ClaimedJob]:
         if self.first.lane is lane:
             yield self.first.job
-        if self.first.job.workers_lost:
+        if self.first.job.worker_lost:
             return
         while self.shift.may_look(lane):
             job = self.claim(lane)

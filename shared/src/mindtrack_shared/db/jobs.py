@@ -47,6 +47,7 @@ from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import first_id
 
 _Done = aliased(Job)
+_Former = aliased(Job)
 #: What can change about a job that has not ended.
 _CHANGES = (Job.status, Job.fence, Job.priority, Job.not_before)
 _Change = tuple[JobStatus, int, Priority, datetime]
@@ -334,7 +335,7 @@ def claim(
     if job_id is not None:
         candidate = candidate.where(Job.id == job_id)
     if besides_others:
-        candidate = candidate.where(Job.workers_lost == 0)
+        candidate = candidate.where(Job.started_at.is_(None))
     return (
         _move(JobStatus.QUEUED, JobStatus.RUNNING)
         .where(Job.id == candidate.scalar_subquery())
@@ -352,7 +353,7 @@ def claim(
             Job.attempt,
             Job.max_attempts,
             Job.fence,
-            Job.workers_lost,
+            _worker_lost().label("worker_lost"),
             Recording.object_key,
             Recording.sha256,
             Recording.recorded_at,
@@ -362,6 +363,11 @@ def claim(
             _age(),
         )
     )
+
+
+def _worker_lost() -> ColumnElement[bool]:
+    """Whether a queued job that is claimed keeps that it was begun: queries see rows as they were before."""
+    return select(_Former.started_at.is_not(None)).where(_Former.id == Job.id).scalar_subquery()
 
 
 def _held(statement: Update, job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
@@ -403,8 +409,10 @@ def fail(job_id: UUID, fence: int, code: FailureCode) -> ReturningUpdate[UUID]:
 
 def retry(job_id: UUID, fence: int, *, delay: timedelta) -> ReturningUpdate[UUID]:
     """Give the job back for another attempt, not before `delay` has passed."""
-    back = _move(JobStatus.RUNNING, JobStatus.QUEUED)
-    return _held(back.values(not_before=clock.after(delay), dispatched_at=None), job_id, fence)
+    back = _move(JobStatus.RUNNING, JobStatus.QUEUED).values(
+        started_at=None, not_before=clock.after(delay), dispatched_at=None
+    )
+    return _held(back, job_id, fence)
 
 
 def release(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
@@ -442,11 +450,11 @@ def lapse(worker_ids: Collection[UUID]) -> ReturningUpdate[UUID]:
 
 
 def requeue_lapsed() -> ReturningUpdate[UUID]:
-    """Take back jobs whose worker fell silent, while attempts remain."""
+    """Take back jobs whose worker fell silent, while attempts remain. That they were begun stays known."""
     return (
         _move(JobStatus.RUNNING, JobStatus.QUEUED)
         .where(Job.id.in_(_lapsed(Job.attempt < Job.max_attempts)))
-        .values(workers_lost=Job.workers_lost + 1, not_before=now(), dispatched_at=None)
+        .values(not_before=now(), dispatched_at=None)
         .returning(Job.id)
     )
 

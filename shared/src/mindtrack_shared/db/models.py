@@ -237,8 +237,6 @@ class Job(Base):
     #: Attempts begun so far, counted before the work starts so that a killed worker counts too.
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     max_attempts: Mapped[int] = mapped_column(SmallInteger)
-    #: Attempts that ended with their worker: who claims it next, claims it alone.
-    workers_lost: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     #: Rises with every claim; a write that carries an older fence changes nothing.
     fence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     worker_id: Mapped[UUID | None]
@@ -255,6 +253,8 @@ class Job(Base):
     #: `Quality` of the recording, known once it was decoded.
     quality: Mapped[Measurements | None] = mapped_column(measurements)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    #: When the last attempt began. Of a queued job: of the worker that was lost over it. Who claims it next,
+    #: claims it alone.
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
