@@ -39,7 +39,8 @@ def gateway_killed(trial: Trial) -> None:
     trial.check(f"{between} of {rounds} kills between the two", holds=between >= rounds / 2)
     rows = {key for (key,) in rig.rows("select object_key from recordings")}
     left = len(set(rig.objects()) - former - rows)
-    trial.check(f"{left} orphans left, listed by `mindtrack-scheduler verify`", holds=left <= rounds)
+    # Of each kill what was under way: the request, and its repetition, which a client sends at once.
+    trial.check(f"{left} orphans left, listed by `mindtrack-scheduler verify`", holds=left <= 2 * rounds)
     trial.all_succeeded()
 
 

@@ -97,12 +97,18 @@ def exhausted(trial: Trial) -> None:
     trial.all_succeeded()
 
 
+#: The wires of a namespace are this machine's own, and look like a network.
+PLAIN = {f"MINDTRACK_{group}_PLAINTEXT": "true" for group in ("DATABASE", "QUEUE", "STORAGE")}
+
+
 @fault("F25", "a worker cut off from Postgres, but not from Valkey (network namespace)")
 def partitioned(trial: Trial) -> None:
     rig = trial.rig
     with _namespace(trial) as (addresses, wire), rig.without_workers():
         rounds = trial.rounds(5)
-        worker = rig.add_worker("apart", prefix=(tool("ip"), "netns", "exec", NAMESPACE), addresses=addresses)
+        worker = rig.add_worker(
+            "apart", PLAIN, prefix=(tool("ip"), "netns", "exec", NAMESPACE), addresses=addresses
+        )
         caught = 0
         for _ in range(rounds):
             jobs = trial.crowd.send_many(4, seconds=20.0, at_once=1)

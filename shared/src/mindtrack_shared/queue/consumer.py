@@ -1,4 +1,4 @@
-"""A Celery consumer that shows that its worker lives."""
+"""A Celery consumer that shows that its worker lives, and connects anew if an acknowledgement is lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,25 @@ class LivingConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
     Without a broker the loop stands still, and starting again would not bring the broker back.
     """
 
+    connection_errors: tuple[type[Exception], ...]
+
     def __init__(self, *args: Any, life_sign: LifeSign, **options: Any) -> None:  # noqa: ANN401 - Celery's
         super().__init__(*args, **options)
         self._life_sign = life_sign
         life_sign.show()
         self.timer.call_repeatedly(SHOW_EVERY, life_sign.show)
+
+    def update_strategies(self) -> None:
+        """Have an acknowledgement raise that fails with its connection.
+
+        Celery would note it and go on with that connection, which counts the message as in hand: for a worker
+        that takes one at a time, it was the last. What is raised has the consumer connect anew.
+        """
+        errors, self.connection_errors = self.connection_errors, ()
+        try:
+            super().update_strategies()
+        finally:
+            self.connection_errors = errors
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - Celery's
         with self._life_sign.shown_meanwhile():

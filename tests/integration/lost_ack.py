@@ -1,0 +1,42 @@
+"""A worker whose first acknowledgement fails as over a half-open connection. Run by `test_consumer`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from kombu.transport import redis as transport
+from redis.exceptions import TimeoutError as NoAnswerError
+
+from mindtrack_shared.observability.liveness import LifeSign
+from mindtrack_shared.queue.celery import celery_app, run_worker
+from mindtrack_shared.settings import QueueSettings
+
+QUEUE, TASK = "lost-ack", "integration.lost_ack.note"
+
+
+def main() -> None:
+    app = celery_app("lost-ack", QueueSettings())
+    app.conf.update(worker_concurrency=1, worker_pool_start_method="fork")
+    app.task(name=TASK)(note)
+    acknowledge: Callable[..., None] = transport.QoS.ack
+    failed: list[str] = []
+
+    def fail_once(self: object, tag: str) -> None:
+        if not failed:
+            failed.append(tag)
+            raise NoAnswerError("Timeout reading from socket")
+        acknowledge(self, tag)
+
+    transport.QoS.ack = fail_once  # type: ignore[method-assign]
+    sys.exit(run_worker(app, [QUEUE], LifeSign(None)))
+
+
+def note(file: str, line: str) -> None:
+    with Path(file).open("a", encoding="ascii") as opened:
+        opened.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()
