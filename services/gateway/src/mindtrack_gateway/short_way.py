@@ -17,6 +17,7 @@ from uuid import UUID
 
 from asgi_correlation_id.middleware import is_valid_uuid4
 from fastapi.routing import APIRoute
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mindtrack_gateway.dependencies import Parts
@@ -141,7 +142,10 @@ def _request_id(given: bytes | None) -> bytes:
 
 
 def _refusal(error: ProblemError, path: str) -> Reply:
-    response = problem_answer(error.document(path), error.answer_headers())
+    return reply_of(problem_answer(error.document(path), error.answer_headers()))
+
+
+def reply_of(response: Response) -> Reply:
     return HTTPStatus(response.status_code), [*response.raw_headers], bytes(response.body)
 
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_shared.observability import events
+from mindtrack_shared.observability.liveness import lives
 from mindtrack_shared.observability.logging import get_logger
 
 #: Read by children when they build their settings.
@@ -99,4 +100,4 @@ def _is_lost(entry: Path) -> bool:
         process = int(entry.read_text(encoding="ascii"))
     except (OSError, ValueError):  # struck meanwhile, or being written
         return False
-    return entry.suffix == LOST or process == os.getpid() or not Path(f"/proc/{process}").exists()
+    return entry.suffix == LOST or process == os.getpid() or not lives(process)

@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Engine, Row, collate, select, text
+from sqlalchemy import Engine, Row, collate, select
 
+from mindtrack_shared.db.engine import without_hurry
 from mindtrack_shared.db.models import Recording
 from mindtrack_shared.sealing import KeyMissingError, SealBrokenError, SealedRecordings, sealed_size
 from mindtrack_shared.storage import ListedObject, ObjectMissingError
@@ -67,8 +68,7 @@ def verify(
         .order_by(collate(Recording.object_key, "C"))
     )
     with engine.connect() as connection:
-        connection.execute(text("set local statement_timeout = 0"))  # sorting takes as long as it takes
-        connection.execute(text("set local idle_in_transaction_session_timeout = 0"))
+        without_hurry(connection)
         # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
         rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
         objects = (found for found in recordings.store.objects() if not found.key.startswith(OTHERS))

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
@@ -74,6 +74,12 @@ def async_engine(settings: DatabaseSettings, *, application_name: str) -> AsyncE
     engine = create_async_engine(database_url(settings), **options)
     _listen(engine.sync_engine)
     return engine
+
+
+def without_hurry(connection: Connection) -> None:
+    """Let the transaction under way take as long as it takes, and stand still within it."""
+    connection.execute(text("set local statement_timeout = 0"))
+    connection.execute(text("set local idle_in_transaction_session_timeout = 0"))
 
 
 def _listen(engine: Engine) -> None:

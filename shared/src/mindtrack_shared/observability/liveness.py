@@ -69,3 +69,8 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+
+
+def lives(process: int) -> bool:
+    """Whether there is a process with that number, whoever runs it."""
+    return Path(f"/proc/{process}").exists()

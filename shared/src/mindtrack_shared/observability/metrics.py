@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mindtrack_shared.observability.liveness import lives
 from mindtrack_shared.settings import MetricsSettings
 
 #: Read by `prometheus_client` when it is imported: in children, not in the parent that makes the folder.
@@ -52,7 +53,7 @@ def served_for_children(settings: MetricsSettings) -> Iterator[None]:
 
         def collect(self) -> Iterator[object]:
             for file in folder.glob("gauge_live*_*.db"):
-                if not _lives(int(file.stem.rpartition("_")[2])):
+                if not lives(int(file.stem.rpartition("_")[2])):
                     file.unlink(missing_ok=True)
             return iter(super().collect())  # type: ignore[no-untyped-call]
 
@@ -66,11 +67,3 @@ def served_for_children(settings: MetricsSettings) -> Iterator[None]:
         thread.join()
         del os.environ[FOLDER_VARIABLE]
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

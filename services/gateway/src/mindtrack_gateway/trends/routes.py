@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from mindtrack_gateway.dependencies import CurrentReader, PartsDep, documented_b
 from mindtrack_gateway.problems import InvalidRequestError, NotFoundError, documented
 from mindtrack_gateway.trends.rendering import Asked
 from mindtrack_gateway.trends.schemas import TrendView
-from mindtrack_gateway.trends.telling import DAYS, GZIP, HEADERS, MAX_DAYS, MEASURES, trend_of
+from mindtrack_gateway.trends.telling import DAYS, GZIP, MAX_DAYS, MEASURES, respond, trend_of
 from mindtrack_shared.domain.trends import Measure
 
 router = APIRouter(prefix="/v1/users", tags=["trends"], dependencies=[documented_bearer])
@@ -44,12 +43,7 @@ async def get(  # noqa: PLR0913, PLR0917 - what a trend is asked by
     is usual comes from the person's days before, also those before the period.
     """
     told = await trend_of(parts, caller, Asked(caller.named(user_id), tuple(measure), days))
-    headers = dict(HEADERS)
-    if GZIP in request.headers.get("accept-encoding", ""):
-        headers["Content-Encoding"] = GZIP
-    else:
-        told = gzip.decompress(told)
-    return Response(told, media_type="application/json", headers=headers)
+    return respond(told, takes_gzip=GZIP in request.headers.get("accept-encoding", ""))
 
 
 #: People ask for their own each time they open the page; they take a shorter way to the same answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from fastapi import Response
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
@@ -18,7 +20,7 @@ from mindtrack_gateway.access import Caller
 from mindtrack_gateway.dependencies import Parts
 from mindtrack_gateway.identity import Role
 from mindtrack_gateway.limits import Kind
-from mindtrack_gateway.short_way import Reply
+from mindtrack_gateway.short_way import Reply, reply_of
 from mindtrack_gateway.trends.rendering import Asked, compressed
 from mindtrack_shared.db.trend_sources import parameters, source
 from mindtrack_shared.domain import grants
@@ -47,6 +49,16 @@ async def trend_of(parts: Parts, caller: Caller, asked: Asked) -> bytes:
     return compressed(asked, local_day(now, zone or "UTC"), read)
 
 
+def respond(told: bytes, *, takes_gzip: bool) -> Response:
+    """Answer with what `trend_of` returned."""
+    headers = dict(HEADERS)
+    if takes_gzip:
+        headers["Content-Encoding"] = GZIP
+    else:
+        told = gzip.decompress(told)
+    return Response(told, media_type="application/json", headers=headers)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTrends:
     """A person's own, as the page and phones ask for it: `short_way.Usual`."""
@@ -68,14 +80,8 @@ class OwnTrends:
 
 
 async def _reply(parts: Parts, asked: Asked) -> Reply:
-    body = await trend_of(parts, Caller(asked.person, frozenset({Role.USER})), asked)
-    headers = HEADERS | {
-        "Content-Type": "application/json",
-        "Content-Encoding": GZIP,
-        "Content-Length": str(len(body)),
-    }
-    told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    return HTTPStatus.OK, told, body
+    caller = Caller(asked.person, frozenset({Role.USER}))
+    return reply_of(respond(await trend_of(parts, caller, asked), takes_gzip=True))
 
 
 @lru_cache(256)

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, select, text
+from sqlalchemy import Connection, Engine, RowMapping, select
 
 from mindtrack_scheduler.audit.chain import GENESIS, Keys, KeyUnknownError, Link, link_mac, mark_mac
 from mindtrack_shared.db import access_seals
 from mindtrack_shared.db.clock import now
+from mindtrack_shared.db.engine import without_hurry
 from mindtrack_shared.domain.access_events import MarkKind
 from mindtrack_shared.storage import Anchor
 
@@ -83,8 +84,7 @@ def verify(
     for anchor, written in anchors:
         anchored[anchor.seq].append((anchor.mac, written))
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        connection.execute(text("set local statement_timeout = 0"))  # it takes as long as it takes
-        connection.execute(text("set local idle_in_transaction_session_timeout = 0"))
+        without_hurry(connection)
         walk = _Walk(keys, anchored)
         yield from walk.marks(connection)
         yield from walk.links(connection)
