@@ -6,12 +6,12 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import URL, Engine, select, text
+from sqlalchemy import URL, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -21,6 +21,7 @@ from integration_support import as_role, execute_outside_transactions, settings_
 from mindtrack_shared.db import analyses, jobs, migrate, roles, trend_sources
 from mindtrack_shared.db.engine import async_engine, sync_engine
 from mindtrack_shared.db.fence import NOBODY, OBSERVER, Fence, Sessions, name_code, name_subject
+from mindtrack_shared.db.models import Job
 from mindtrack_shared.domain.grants import Scope
 from mindtrack_shared.domain.trends import Measure
 from mindtrack_shared.ids import new_id
@@ -143,7 +144,7 @@ async def test_what_was_named_ends_with_the_transaction(
 ) -> None:
     fill(engine, person, clinician)
     process = select(text("pg_backend_pid()"))
-    async with wall.sessions(Fence(people=(person,), clinician=clinician)) as session:
+    async with wall.sessions.open(Fence(people=(person,), clinician=clinician)) as session:
         served = await session.scalar(process)
         await session.execute(name_subject("somebody"))
         assert await every_row(session, "jobs")
@@ -161,11 +162,49 @@ async def test_a_session_stays_within_its_fence_in_all_of_its_transactions(
     engine: Engine, wall: Wall, person: UUID, clinician: UUID
 ) -> None:
     fill(engine, person, clinician)
-    async with wall.sessions(Fence.own(person)) as session:
+    async with wall.sessions.open(Fence.own(person)) as session:
         first = await every_row(session, "jobs")
         await session.rollback()
         assert await every_row(session, "jobs") == first
         assert first
+
+
+async def test_a_statement_that_names_somebody_itself_shows_what_is_theirs_and_leaves_no_name(
+    engine: Engine, wall: Wall, person: UUID, clinician: UUID
+) -> None:
+    other = add_user(engine, f"other-{new_id()}")
+    for each in (person, other):
+        fill(engine, each, clinician)
+    everybody = select(select(func.array_agg(Job.user_id.distinct())).scalar_subquery())
+    process = select(text("pg_backend_pid()"))
+    async with wall.sessions.begin(NOBODY) as session:
+        served = await session.scalar(process)
+
+    # Often enough for the driver to prepare it, and for the server to use one plan for all.
+    for each in (person, other, uuid4()) * 5:
+        (found,) = await wall.sessions.read_own_row(each, everybody, {})
+        assert found == (None if each not in {person, other} else [each])
+
+    async with wall.sessions.begin(NOBODY) as session:
+        assert await session.scalar(process) == served, "the same connection"
+        assert those(await wall.all(session)) == set()
+
+
+async def test_a_statement_that_may_be_looked_at_before_it_names_somebody_is_refused(
+    wall: Wall, person: UUID
+) -> None:
+    with pytest.raises(ValueError, match="scalar subqueries"):
+        await wall.sessions.read_own_row(person, select(Job.id), {})
+
+
+async def test_what_was_prepared_outlives_a_transaction(wall: Wall, person: UUID) -> None:
+    """Within fences, planning takes longer than execution: a statement is planned once for a connection."""
+    prepared = select(text("count(*) from pg_prepared_statements where statement like '%jobs.attempt%'"))
+    for _ in range(10):
+        async with wall.sessions.begin(Fence.own(person)) as session:
+            await session.execute(select(Job.attempt).where(Job.user_id == person))
+    async with wall.sessions.begin(NOBODY) as session:
+        assert await session.scalar(prepared) == 1
 
 
 async def test_nobody_changes_removes_or_adds_what_is_anothers(

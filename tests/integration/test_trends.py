@@ -116,7 +116,7 @@ def test_what_breaks_on_the_short_way_is_told_like_anything_else(
 
     person = sign_in(rising.subject)
     before = person.get("/v1/users/me/trends")
-    monkeypatch.setattr(telling, "trend_of", broken)
+    monkeypatch.setattr(telling, "own_trend", broken)
     answer = person.get("/v1/users/me/trends")
 
     assert answer.status_code == status

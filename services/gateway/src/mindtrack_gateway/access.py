@@ -172,7 +172,7 @@ async def _deciding(  # noqa: PLR0913 - as above
     adds: bool = False,
 ) -> AsyncIterator[AsyncSession]:
     asked = access_events.decide(caller.id, person, scope, by=by, action=action, request_id=request_id())
-    async with parts.sessions(Fence(clinician=caller.id, about=person)) as session:
+    async with parts.sessions.open(Fence(clinician=caller.id, about=person)) as session:
         if adds and person is not None:
             # Before the grant is looked up: whoever erases it waits for us, or we find it gone.
             await session.execute(users.hold(person))

@@ -99,5 +99,5 @@ async def _ended(parts: Parts, job_id: UUID, user_id: UUID) -> Job:
     known = await parts.snapshots.get(job_id, user_id)
     if known is not None:
         await parts.watch.ended(job_id, known, within=parts.settings.analyze_wait.total_seconds())
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         return (await session.scalars(jobs.owned(job_id, user_id))).unique().one()

@@ -124,7 +124,7 @@ async def update_backlog(sessions: Sessions) -> None:
     """
     found = loads = unrung = due = stale = waiting = unsealed = None
     with suppress(*DEPENDENCY_ERRORS):
-        async with sessions(OBSERVER) as session:
+        async with sessions.open(OBSERVER) as session:
             found = await _rows(session, jobs.backlog())
             loads = await _rows(session, jobs.drain_load())
             unrung = await _rows(session, jobs.unrung())
@@ -132,6 +132,7 @@ async def update_backlog(sessions: Sessions) -> None:
             stale = await _rows(session, standings.backlog())
             waiting = await _rows(session, notifications.due())
             unsealed = await _rows(session, access_seals.backlog())
+            await session.commit()
     # All at once, as pages may be asked for at the same time.
     _tell_jobs(found)
     _tell_load(loads)

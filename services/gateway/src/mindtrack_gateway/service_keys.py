@@ -71,6 +71,6 @@ class ServiceKeys:
             if key_id in self._digests or rested - now > READ_EVERY * READS_AT_ONCE:
                 return
             self._rested = rested
-            async with self._sessions(NOBODY) as session:
+            async with self._sessions.begin(NOBODY) as session:
                 rows = (await session.execute(service_keys.digests())).all()
             self._digests = {row.id: row.secret_sha256 for row in rows}

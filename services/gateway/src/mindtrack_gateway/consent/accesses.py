@@ -31,7 +31,7 @@ async def every(
 ) -> AccessPage:
     """Return a page of what others read of you, or tried to: by a grant, after one, in an emergency."""
     query = access_events.told(user_id, limit=asked.enough, before=asked.before)
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return AccessPage(
         items=[AccessView.of(row, reason) for row, reason in rows],

@@ -111,7 +111,7 @@ async def every(
         before=asked.before,
         live_only=asked.live,
     )
-    async with parts.sessions(caller.fence) as session:
+    async with parts.sessions.begin(caller.fence) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return GrantPage(
         items=await _views(parts, rows, caller),

@@ -101,7 +101,7 @@ async def every(
 ) -> InvitationPage:
     """Return a page of invitations, with what became of each; their codes are not known any more."""
     query = grants.invitations(user_id, limit=asked.enough, before=asked.before)
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.execute(query)).all())
     return InvitationPage(
         items=await _views(parts, rows),

@@ -32,7 +32,7 @@ async def erase(
     and operations, none of what it said.
     """
     row = await erasing.erase(parts, user_id)
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         audio_left = await session.scalar(deletion.count_unburied(user_id))
     response.headers.update(access.CACHING)
     return ErasureView.of(row, audio_left=audio_left or 0)

@@ -182,7 +182,7 @@ async def _saying(
 
 
 async def _owner(parts: Parts, job_id: UUID) -> UUID | None:
-    async with parts.sessions(Fence(job=job_id)) as session:
+    async with parts.sessions.begin(Fence(job=job_id)) as session:
         return await session.scalar(feedback.owner(job_id))
 
 

@@ -64,7 +64,7 @@ async def metrics(parts: PartsDep) -> Response:
 
 async def _ping_database(parts: Parts) -> None:
     """Ask as the observer: a login that may not be one is not the gateway's own."""
-    async with parts.sessions(OBSERVER) as session:
+    async with parts.sessions.begin(OBSERVER) as session:
         await session.execute(text("select 1"))
 
 

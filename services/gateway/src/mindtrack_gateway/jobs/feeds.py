@@ -60,7 +60,7 @@ class Feeds:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _tell(self, asked: list[UUID]) -> None:
-        async with self._sessions(Fence(people=tuple(asked))) as session:
+        async with self._sessions.begin(Fence(people=tuple(asked))) as session:
             rows = (await session.execute(jobs.lately(asked, since=datetime.now(UTC) - LATELY))).all()
         found: dict[UUID, dict[UUID, Version]] = {user_id: {} for user_id in asked}
         for row in rows:

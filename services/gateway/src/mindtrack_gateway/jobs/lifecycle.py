@@ -109,7 +109,7 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> Recei
 
 async def missing(parts: Parts, job_id: UUID, user_id: UUID) -> NotFoundError | DeletedError:
     """Say why a person has no such job: they deleted it, or it never was theirs."""
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         row = await _tombstone(session, job_id, user_id)
     if row is None:
         return NotFoundError(NO_SUCH_JOB)

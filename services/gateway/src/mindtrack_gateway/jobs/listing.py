@@ -97,7 +97,7 @@ async def page(
         created_after=asked.created_after,
         created_before=asked.created_before,
     )
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         rows, last = asked.cut((await session.scalars(query)).unique().all())
         items = [JobView.of(row) for row in rows]
     return JobPage(items=items, next_cursor=lead_on(request, response, last.id if last else None))

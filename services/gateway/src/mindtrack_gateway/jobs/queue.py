@@ -64,7 +64,7 @@ class QueueBoard:
             self._read_again_at = started + max(FRESH_SECONDS, took / READING_SHARE)
 
     async def _read(self) -> None:
-        async with self._sessions(OBSERVER) as session:
+        async with self._sessions.begin(OBSERVER) as session:
             marks = (await session.execute(jobs.queue_marks(marks=MARKS))).all()
             pace = (await session.execute(jobs.pace(of_last=PACE_OF_LAST))).all()
         lanes = {

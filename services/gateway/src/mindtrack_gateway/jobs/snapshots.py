@@ -141,7 +141,7 @@ class Snapshots:
         """Compare what is known of jobs, each with its owner: those that differ, gone ones among them."""
         for first in range(0, len(known), MOST_TOGETHER):
             some = known[first : first + MOST_TOGETHER]
-            async with self._sessions(_of(owner for _, owner, _ in some)) as session:
+            async with self._sessions.begin(_of(owner for _, owner, _ in some)) as session:
                 changes = [(job_id, version) for job_id, _, version in some]
                 differ = (await session.scalars(jobs.moved_on(changes))).all()
             for job_id in differ:
@@ -195,7 +195,7 @@ class Snapshots:
         settled: dict[UUID, bytes] = {}
         self._reading = set(job_ids)
         read_at = time.monotonic()
-        async with self._sessions(_of(people)) as session:
+        async with self._sessions.begin(_of(people)) as session:
             rows = (await session.execute(jobs.glances(job_ids))).all()
             for row in rows:
                 known = self._known.get(row.id)

@@ -48,7 +48,7 @@ WISHES: dict[str, Any] = {
 )
 async def get(parts: PartsDep, user_id: CurrentUser) -> NotificationsView:
     """Return what you want, and by which channels this installation can notify you."""
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         return await _view(session, parts, user_id)
 
 

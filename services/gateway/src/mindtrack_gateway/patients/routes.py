@@ -128,7 +128,7 @@ async def _labels(parts: Parts, caller: Caller, rows: Sequence[Row[Any]]) -> lis
 
 async def _among(parts: Parts, caller: Caller, search: str) -> set[UUID]:
     """Find whose label holds some characters, in either case; they may be somebody's id."""
-    async with parts.sessions(Fence(clinician=caller.id)) as session:
+    async with parts.sessions.begin(Fence(clinician=caller.id)) as session:
         called = dict((await session.execute(patients.labels(caller.id))).all())
     wanted = search.casefold()
     found = {

@@ -214,7 +214,7 @@ class Keys:
         """
         if mark != earlier.fingerprint:
             raise IdempotencyKeyReusedError
-        async with self._sessions(Fence.own(earlier.user_id)) as session:
+        async with self._sessions.begin(Fence.own(earlier.user_id)) as session:
             query = jobs.owned(earlier.job_id, earlier.user_id)
             job = (await session.scalars(query)).unique().one_or_none()
         if job is None:

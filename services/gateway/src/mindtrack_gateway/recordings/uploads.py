@@ -130,7 +130,7 @@ class Uploads:
         """
         if self._signer is None or not self._signer.is_valid(upload_id, expires, signature, now=time.time()):
             raise UploadUrlInvalidError("It was changed on the way, or it has expired.")
-        async with self._sessions(Fence(upload=upload_id)) as session:
+        async with self._sessions.begin(Fence(upload=upload_id)) as session:
             upload = await session.scalar(uploads.by_id(upload_id))
         if upload is None:
             raise NotFoundError("No such upload.")
@@ -173,7 +173,7 @@ class Uploads:
 
         """
         upload = await self._owned(upload_id, user_id)
-        async with self._sessions(Fence.own(user_id)) as session:
+        async with self._sessions.begin(Fence.own(user_id)) as session:
             found = upload.job_id and await session.scalars(jobs.owned(upload.job_id, user_id))
             job = found.unique().one_or_none() if found else None
         if job is None:
@@ -185,7 +185,7 @@ class Uploads:
         await self._objects.discard(f"uploads/{upload_id}")
 
     async def _owned(self, upload_id: UUID, user_id: UUID) -> Upload:
-        async with self._sessions(Fence.own(user_id)) as session:
+        async with self._sessions.begin(Fence.own(user_id)) as session:
             upload = await session.scalar(uploads.owned(upload_id, user_id))
         if upload is None:
             raise NotFoundError("No such upload.")

@@ -96,7 +96,7 @@ async def create(
 
 @router.get("", operation_id="listWebhooks", summary="List your webhooks", responses=documented())
 async def every(parts: PartsDep, user_id: CurrentSubscriber) -> WebhookList:
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         rows = await session.scalars(webhooks.endpoints(user_id))
         return WebhookList(items=[WebhookView.of(row) for row in rows])
 
@@ -104,7 +104,7 @@ async def every(parts: PartsDep, user_id: CurrentSubscriber) -> WebhookList:
 @router.get("/{webhook_id}", operation_id="getWebhook", summary="Look at a webhook", responses=OF_ONE)
 async def get(webhook_id: UUID, parts: PartsDep, user_id: CurrentSubscriber) -> WebhookView:
     """Return an endpoint, and why it is disabled if it is."""
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         return WebhookView.of(await owned_webhook(session, webhook_id, user_id))
 
 
@@ -114,7 +114,7 @@ async def change(
 ) -> WebhookView:
     values = wanted.values()
     if "url" in values:
-        async with parts.sessions(Fence.own(user_id)) as session:
+        async with parts.sessions.begin(Fence.own(user_id)) as session:
             await owned_webhook(session, webhook_id, user_id)
         await _check(parts, wanted.url)
     async with parts.sessions.begin(Fence.own(user_id)) as session:
@@ -192,7 +192,7 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - what a page is asked by
 ) -> DeliveryPage:
     """Return deliveries with each attempt: when, how long, and the status or why there was none."""
     before = decode(cursor) if cursor else None
-    async with parts.sessions(Fence.own(user_id)) as session:
+    async with parts.sessions.begin(Fence.own(user_id)) as session:
         await owned_webhook(session, webhook_id, user_id)
         # One row more than asked for tells whether another page follows.
         query = webhooks.deliveries(webhook_id, before=before, limit=limit + 1, state=state)
