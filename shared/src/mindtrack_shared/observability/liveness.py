@@ -62,6 +62,11 @@ def complaint(file: Path, seconds: float | None = None) -> str | None:
     return None
 
 
+def lives(process: int) -> bool:
+    """Whether there is a process with that number, whoever runs it."""
+    return Path(f"/proc/{process}").exists()
+
+
 def main(arguments: Sequence[str]) -> None:
     file, *seconds = arguments
     sys.exit(complaint(Path(file), *map(float, seconds)))
@@ -69,8 +74,3 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-
-
-def lives(process: int) -> bool:
-    """Whether there is a process with that number, whoever runs it."""
-    return Path(f"/proc/{process}").exists()
