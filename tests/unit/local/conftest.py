@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +12,6 @@ import pytest
 from mindtrack_local.output import Terminal
 from mindtrack_local.process import ProcessSpec
 from mindtrack_local.supervisor import Supervisor
-
-Eventually = Callable[[Callable[[], bool]], None]
 
 #: Starts in some 15 ms: no site-packages, no user site.
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -69,19 +66,6 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     supervisor = Supervisor(logs, tmp_path / "processes.json", Terminal(None))
     yield supervisor
     supervisor.stop()
-
-
-@pytest.fixture
-def eventually() -> Eventually:
-    """Wait for a condition, or fail after five seconds."""
-
-    def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 5
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen within five seconds"
-            time.sleep(0.01)
-
-    return wait
 
 
 def alive(pid: int) -> bool:

@@ -14,9 +14,9 @@ import pytest
 from mindtrack_local import register
 from mindtrack_local.guardian import Guardian
 from mindtrack_local.register import Record, Register
+from patience import eventually
 
 Alive = Callable[[int], bool]
-Eventually = Callable[[Callable[[], bool]], None]
 Journal = Callable[[], list[str]]
 Spawn = Callable[..., subprocess.Popen[bytes]]
 
@@ -74,7 +74,7 @@ def spawn() -> Iterator[Spawn]:
 
 
 def test_a_killed_launcher_leaves_nothing_running(
-    tmp_path: Path, spawn: Spawn, journal: Journal, alive: Alive, eventually: Eventually
+    tmp_path: Path, spawn: Spawn, journal: Journal, alive: Alive
 ) -> None:
     launcher = spawn(sys.executable, "-c", LAUNCHER, str(tmp_path), sys.executable, "-I", "-S", "-c", CHILD)
     eventually((tmp_path / "up").exists)
@@ -145,7 +145,7 @@ def test_this_process_can_be_told_from_its_predecessors() -> None:
     assert not Record("me", me.pid, me.create_time() - 60, 0).runs()
 
 
-def test_a_guardian_that_ended_early_is_noticed(tmp_path: Path, alive: Alive, eventually: Eventually) -> None:
+def test_a_guardian_that_ended_early_is_noticed(tmp_path: Path, alive: Alive) -> None:
     before = set(psutil.Process().children())
     guardian = Guardian(tmp_path / "processes.json")
     (process,) = set(psutil.Process().children()) - before

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,8 +16,7 @@ from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.ports import HOST
 from mindtrack_local.process import ProcessSpec
 from mindtrack_shared.settings import DatabaseSettings, QueueSettings
-
-Eventually = Callable[[Callable[[], bool]], None]
+from patience import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +67,7 @@ def test_a_second_stack_is_refused_and_harms_nothing(servers: Infrastructure) ->
     assert answers(servers.database_url)
 
 
-def test_a_killed_postgres_comes_back(servers: Infrastructure, eventually: Eventually) -> None:
+def test_a_killed_postgres_comes_back(servers: Infrastructure) -> None:
     servers.process("postgres").kill()
 
     eventually(lambda: servers.process("postgres").restarts > 0)

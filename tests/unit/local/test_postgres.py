@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import pwd
+import subprocess
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -13,8 +15,7 @@ from mindtrack_local.errors import PartFailedError
 from mindtrack_local.output import PartLog, Terminal
 from mindtrack_local.postgres import Postgres
 from mindtrack_local.process import Child
-
-Eventually = Callable[[Callable[[], bool]], None]
+from patience import eventually
 
 
 @pytest.fixture
@@ -27,9 +28,7 @@ def log(tmp_path: Path) -> PartLog:
     return PartLog("postgres", tmp_path, Terminal(None))
 
 
-def test_a_server_that_nobody_remembers_is_stopped_first(
-    server: Postgres, log: PartLog, eventually: Eventually
-) -> None:
+def test_a_server_that_nobody_remembers_is_stopped_first(server: Postgres, log: PartLog) -> None:
     spec = server.prepare()
     forgotten = Child(spec, log)
     eventually(spec.ready)
@@ -40,6 +39,29 @@ def test_a_server_that_nobody_remembers_is_stopped_first(
     assert "database system is shut down" in log.last_lines[-1]
     assert not spec.ready()
     log.close()
+
+
+def test_stacks_that_start_at_once_add_one_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    added: list[object] = []
+
+    user = pwd.struct_passwd((postgres.SYSTEM_USER, "x", 999, 995, "", "/", "/usr/sbin/nologin"))
+
+    def look(name: str) -> pwd.struct_passwd:
+        if not added:
+            raise KeyError(name)
+        return user
+
+    def add(command: list[str], **_: object) -> None:
+        time.sleep(0.1)
+        added.append(command)
+
+    monkeypatch.setattr(pwd, "getpwnam", look)
+    monkeypatch.setattr(subprocess, "run", add)
+    with ThreadPoolExecutor() as stacks:
+        found = [stacks.submit(postgres._system_user) for _ in range(4)]
+
+    assert [each.result() for each in found] == [user] * 4
+    assert len(added) == 1
 
 
 def test_what_a_killed_server_left_is_removed_and_its_pids_new_owner_spared(
@@ -56,9 +78,7 @@ def test_what_a_killed_server_left_is_removed_and_its_pids_new_owner_spared(
     assert not spec.ready()
 
 
-def test_a_path_too_long_for_a_socket_is_no_obstacle(
-    tmp_path: Path, log: PartLog, eventually: Eventually
-) -> None:
+def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path, log: PartLog) -> None:
     server = Postgres(tmp_path / ("long" * 30) / "postgres", durable=False)
     spec = server.prepare()
     child = Child(spec, log)
@@ -74,9 +94,7 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(
     log.close()
 
 
-def test_a_server_that_still_replays_is_not_ready(
-    server: Postgres, log: PartLog, tmp_path: Path, eventually: Eventually
-) -> None:
+def test_a_server_that_still_replays_is_not_ready(server: Postgres, log: PartLog, tmp_path: Path) -> None:
     """As after a restore: it would let itself be read, at a moment before the one that was asked for."""
     server.prepare()
     folder = tmp_path / "postgres"

@@ -11,10 +11,10 @@ from mindtrack_local import part
 from mindtrack_local.errors import PartFailedError
 from mindtrack_local.process import ProcessSpec
 from mindtrack_local.supervisor import Supervisor
+from patience import eventually
 
 StandIn = Callable[..., ProcessSpec]
 Journal = Callable[[], list[str]]
-Eventually = Callable[[Callable[[], bool]], None]
 Alive = Callable[[int], bool]
 
 STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN); note('deaf'); time.sleep(600)"
@@ -106,7 +106,6 @@ class TestRestart:
         self,
         supervisor: Supervisor,
         stand_in: StandIn,
-        eventually: Eventually,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(part, "FIRST_DELAY", 0.01)
@@ -124,7 +123,6 @@ class TestRestart:
         self,
         supervisor: Supervisor,
         stand_in: StandIn,
-        eventually: Eventually,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(part, "FIRST_DELAY", 0.01)
@@ -137,7 +135,7 @@ class TestRestart:
         assert [part.restart_delay(crashes) for crashes in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
 
     def test_a_part_that_waits_for_its_restart_stops_at_once(
-        self, supervisor: Supervisor, stand_in: StandIn, eventually: Eventually
+        self, supervisor: Supervisor, stand_in: StandIn
     ) -> None:
         supervisor.start(stand_in("worker"))
         supervisor.parts["worker"].kill()
@@ -149,7 +147,7 @@ class TestRestart:
         assert time.monotonic() - before < part.FIRST_DELAY
 
     def test_a_part_stopped_on_purpose_stays_down_until_started(
-        self, supervisor: Supervisor, stand_in: StandIn, journal: Journal, eventually: Eventually
+        self, supervisor: Supervisor, stand_in: StandIn, journal: Journal
     ) -> None:
         supervisor.start(stand_in("broker", ready=lambda: "broker started" in journal()))
         broker = supervisor.parts["broker"]
@@ -164,7 +162,7 @@ class TestRestart:
 
 class TestPause:
     def test_freezes_and_thaws_a_part_with_its_children(
-        self, supervisor: Supervisor, stand_in: StandIn, journal: Journal, eventually: Eventually
+        self, supervisor: Supervisor, stand_in: StandIn, journal: Journal
     ) -> None:
         parent = "subprocess.Popen(['setsid', 'sleep', '600']); note('forked'); time.sleep(600)"
         supervisor.start(stand_in("worker", parent, ready=lambda: "worker forked" in journal()))
@@ -197,7 +195,6 @@ class TestStop:
         stand_in: StandIn,
         journal: Journal,
         alive: Alive,
-        eventually: Eventually,
     ) -> None:
         parent = (
             f"subprocess.Popen([sys.executable, '-I', '-S', '-c', 'import time; time.sleep(600)']);{STUBBORN}"
@@ -217,7 +214,6 @@ class TestStop:
         stand_in: StandIn,
         journal: Journal,
         alive: Alive,
-        eventually: Eventually,
     ) -> None:
         parent = "child = subprocess.Popen(['sleep', '600']); note('forked'); time.sleep(600)"
         supervisor.start(stand_in("worker", parent, ready=lambda: "worker forked" in journal()))
@@ -229,7 +225,7 @@ class TestStop:
         eventually(lambda: not alive(child.pid))
 
     def test_a_paused_part_hears_the_signal(
-        self, supervisor: Supervisor, stand_in: StandIn, journal: Journal, eventually: Eventually
+        self, supervisor: Supervisor, stand_in: StandIn, journal: Journal
     ) -> None:
         supervisor.start(stand_in("worker", ready=lambda: "worker started" in journal()))
         process = psutil.Process(supervisor.parts["worker"].pid)

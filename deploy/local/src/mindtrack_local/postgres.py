@@ -7,12 +7,14 @@ an `atexit` handler, counts users in a file that a killed process leaves wrong, 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import pwd
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from signal import Signals
@@ -30,6 +32,8 @@ DATABASE = "mindtrack"
 SUPERUSER = "postgres"
 #: Postgres refuses to run as root; under root it runs as this user, created if need be.
 SYSTEM_USER = "pgserver"
+#: Where users are written down.
+ACCOUNTS = Path("/etc")
 LONGEST_SOCKET_PATH = 100  # bytes; sockaddr_un holds 104 on macOS, 108 on Linux
 STOP_TIMEOUT = 10.0  # seconds
 PID_FILE = "postmaster.pid"
@@ -183,9 +187,23 @@ def binaries() -> Path:
 def _system_user() -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(SYSTEM_USER)
-    command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed command
-    return pwd.getpwnam(SYSTEM_USER)
+    with _one_at_a_time():
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(SYSTEM_USER)
+        command = ["useradd", "--system", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed command
+        return pwd.getpwnam(SYSTEM_USER)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold up other stacks: `useradd` looks for a name before it locks, and a second one changes its id."""
+    folder = os.open(ACCOUNTS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _make_reachable(path: Path) -> None:
