@@ -20,10 +20,11 @@ import mindtrack_shared
 from bench.model import THREADS
 from bench.outcome import ROOT, report, require
 from bench.sides import in_turns, rate, ratio, rounds_wanted
-from faults_support import FaultyStack, another, eventually
+from faults_support import FaultyStack, another
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_local.config import SERVICES, StackConfig
 from mindtrack_shared.domain.emotions import Emotion
+from patience import eventually
 from unit.inference.recordings import voice_log
 
 TARGET = 4.0

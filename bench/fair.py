@@ -18,8 +18,9 @@ from bench.model import THREADS
 from bench.outcome import report, require
 from bench.sides import in_turns, progress, ratio, rounds_wanted
 from bench.system import running, write_recording
-from faults_support import FaultyStack, another, eventually
+from faults_support import FaultyStack, another
 from mindtrack_client import MindTrack, Priority
+from patience import eventually
 
 TARGET = 3.0
 #: Interactive jobs per round, one after the other, and bulk jobs that wait meanwhile.

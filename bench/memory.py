@@ -16,7 +16,8 @@ from bench.model import THREADS
 from bench.outcome import report, require
 from bench.sides import in_turns, ratio, rounds_wanted
 from bench.system import WORKER, running, write_recording
-from faults_support import FaultyStack, another, eventually
+from faults_support import FaultyStack, another
+from patience import eventually
 
 TARGET = 1.5
 HOUR, MINUTE = 3600.0, 60.0  # seconds

@@ -34,7 +34,7 @@ from bench.outcome import report, require
 from bench.proxy import SEND_HEADER, Fate, Fault, Proxy
 from bench.sides import Ratio, progress
 from factories import TENSE, ScriptedAnalyzer, analysis
-from faults_support import FaultyStack, eventually
+from faults_support import FaultyStack
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.config import Service, StackConfig
@@ -53,6 +53,7 @@ from mindtrack_shared.settings import (
     StorageSettings,
 )
 from mindtrack_shared.storage import open_store
+from patience import eventually
 from unit.inference.recordings import voice
 
 TARGET = 1.0

@@ -23,10 +23,10 @@ from bench.model import THREADS, load
 from bench.outcome import report, require
 from bench.sides import in_turns, progress, rate, ratio, rounds_wanted
 from bench.system import WORKER, running, write_recording
-from faults_support import eventually
 from mindtrack_inference.engines import Precision, PrecisionChoice
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.domain.jobs import JobStatus
+from patience import eventually
 
 TARGET = 0.85
 BACKLOG = 200

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -22,6 +21,7 @@ from mindtrack_shared.db.models import AnalysisRecord, Job
 from mindtrack_shared.domain.jobs import JobStatus
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings
+from patience import eventually
 from unit.inference.recordings import encode, voice
 
 SAMPLE_RATE = 16_000  # Hz
@@ -55,7 +55,7 @@ class FaultyStack(Stack):
         """Submit a recording and wait until a worker has claimed its job."""
         with self.client() as client:
             job_id = client.submit(recording).id
-        eventually(lambda: self.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+        eventually(lambda: self.job(job_id).status is JobStatus.RUNNING, what="a claim")
         return job_id
 
     def jobs(self) -> list[Job]:
@@ -82,15 +82,6 @@ class FaultyStack(Stack):
                 yield session
         finally:
             engine.dispose()
-
-
-def eventually(condition: Callable[[], bool], *, within: float, what: str) -> None:
-    """Wait until a condition holds, for at most `within` seconds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within:g} s: {what}")
-        time.sleep(0.02)
 
 
 def another(recording: Path, folder: Path) -> Path:

@@ -21,6 +21,7 @@ from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db import roles
+from mindtrack_shared.db.models import Base
 from mindtrack_shared.domain.analysis import Analysis
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.ids import new_id
@@ -28,10 +29,25 @@ from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import DatabaseSettings, JobSettings
 
-#: Empties the database, but for people, and for who read what: that only grows.
-EMPTY = (
-    "TRUNCATE recordings, jobs, tombstones, day_rollups, day_values, webhook_endpoints, invitations,"
-    " standings, alerts, notification_preferences, notes, patient_labels, erasures, data_keys CASCADE"
+#: What stays when a test's database is emptied: people, and who read what, which only grows.
+STAYS = {
+    "users",
+    "service_keys",
+    "emergencies",
+    "access_events",
+    "access_unsealed",
+    "access_seals",
+    "access_marks",
+}
+_EMPTIED = [table.name for table in Base.metadata.sorted_tables if table.name not in STAYS]
+#: Empties the database. Of few rows, TRUNCATE takes 20 times as long; like it, this waits for writers.
+EMPTY = "; ".join(
+    [
+        "SET LOCAL session_replication_role = replica",  # no triggers: the order does not matter
+        f"LOCK TABLE {', '.join(_EMPTIED)} IN EXCLUSIVE MODE",
+        *(f"DELETE FROM {name}" for name in _EMPTIED),  # noqa: S608 - our own tables
+        "SET LOCAL session_replication_role = origin",
+    ]
 )
 #: Makes a client of a person by their subject and roles.
 SignIn = Callable[..., httpx.Client]

@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from browser_support import ARGUMENTS, DESKTOP, PHONE, as_somebody, chromium, visiting
-from faults_support import eventually
 from mindtrack_local.config import StackConfig
 from mindtrack_local.histories import Pattern, people
 from mindtrack_local.issuer import Role
@@ -23,6 +22,7 @@ from mindtrack_local.stack import Stack
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.settings import DatabaseSettings, StorageSettings
 from mindtrack_shared.storage import open_store
+from patience import eventually
 from samples import SAMPLES
 
 IMAGES = Path(__file__).parents[1] / "docs/images"

@@ -16,12 +16,12 @@ from sqlalchemy import Engine
 
 from browser_support import ARGUMENTS, Visit, as_somebody, chromium, visiting
 from factories import add_history, rise
-from faults_support import eventually
 from mindtrack_local.config import StackConfig
 from mindtrack_local.issuer import Role
 from mindtrack_local.stack import Stack
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.settings import DatabaseSettings
+from patience import eventually
 from samples import SAMPLES
 
 OPEN = 40  # days of a rise, by which an alert is open
@@ -78,9 +78,7 @@ def edith(stack: Stack, engine: Engine) -> UUID:
         user_id = UUID(api.get("/v1/users/me/trends").json()["user_id"])
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         add_history(engine, user_id, rise(yesterday, days=OPEN), revision=revision(stack))
-        eventually(
-            lambda: api.get("/v1/users/me/alerts").json()["items"] != [], within=30, what="an alert opens"
-        )
+        eventually(lambda: api.get("/v1/users/me/alerts").json()["items"] != [], what="an alert opens")
         asked = {
             "purpose": "Care",
             "use_context": "healthcare",

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browser_support import ACCENT, PHONE, Visit, pixels
-from faults_support import eventually
 from mindtrack_local.stack import Stack
+from patience import eventually
 
 Keep = Callable[[Page, str], None]
 Open = Callable[..., Visit]
@@ -36,7 +36,7 @@ def seen(stack: Stack) -> dict[str, Any]:
         everybody = found["workers"] + found["processes"]
         return all(each["up"] for each in everybody) and found["workers"][0]["engine"] is not None
 
-    eventually(well, within=60, what="everybody is up")
+    eventually(well, what="everybody is up")
     return found
 
 

@@ -15,10 +15,10 @@ import httpx2
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from faults_support import eventually
 from mindtrack_local.issuer import Role
 from mindtrack_local.ports import HOST, reserve
 from mindtrack_local.stack import Stack
+from patience import eventually
 
 #: Where its driver listens, or the next that is free.
 DRIVER_PORT = 9600

@@ -18,12 +18,12 @@ import av
 import httpx2
 import psycopg
 
-from faults_support import eventually
 from leaks import Canaries
 from mindtrack_client import JobStatus
 from mindtrack_local.issuer import Role
 from mindtrack_local.stack import Stack
 from mindtrack_shared.observability import events
+from patience import eventually
 from samples import SAMPLES
 from webhook_receiver import Receiver, answer, garbage, hang_up
 
@@ -380,7 +380,7 @@ class Drive:
                 person.get("/v1/jobs", params={"cursor": said(f"cursor without {server}")})
                 person.get("/v1/users/me/trends", params={"measure": said(f"measure without {server}")})
                 if server == "valkey":
-                    eventually(self._relay_has_noticed, within=30, what="the relay misses Valkey")
+                    eventually(self._relay_has_noticed, what="the relay misses Valkey")
             finally:
                 part.start()
                 part.wait_ready()

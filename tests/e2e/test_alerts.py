@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 from standardwebhooks import Webhook
 
 from factories import add_history, rise
-from faults_support import eventually
 from mindtrack_client import MindTrack
 from mindtrack_local.stack import Stack
 from mindtrack_shared.db import standings
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.settings import DatabaseSettings
+from patience import eventually
 from samples import SAMPLES
 from smtp_sink import Sink
 from webhook_receiver import receiving
@@ -67,14 +67,14 @@ def test_a_recording_opens_an_alert_and_who_asked_is_told(
         add_history(
             engine, user_id, rise(yesterday, days=DAYS), revision=probe.analysis.model.bundle_revision
         )
-        eventually(lambda: evaluated(engine, user_id), within=20, what="the history is looked at")
+        eventually(lambda: evaluated(engine, user_id), what="the history is looked at")
         assert alerts() == []
 
         sign_in("edith").submit(SAMPLES / "day-1.wav", wait=True, timeout=60)
-        eventually(lambda: alerts() != [], within=20, what="an alert")
+        eventually(lambda: alerts() != [], what="an alert")
         (alert,) = alerts()
-        eventually(lambda: receiver.received != [], within=20, what="a webhook")
-        eventually(lambda: mail.received != [], within=20, what="an e-mail")
+        eventually(lambda: receiver.received != [], what="a webhook")
+        eventually(lambda: mail.received != [], what="an e-mail")
 
     (got,) = receiver.received
     Webhook(secret).verify(got.body, got.headers)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from faults_support import eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.stack import Stack
+from patience import eventually
 from samples import SAMPLES
 
 PERSON = "somebody-whose-name-is-in-no-metric"
@@ -45,7 +45,7 @@ def test_a_job_is_counted_wherever_it_passes(
     torn.write_bytes((SAMPLES / "day-2.m4a").read_bytes()[:20_000])
     pages: dict[str, str] = {name: f"http://127.0.0.1:{port}" for name, port in stack.metrics_ports.items()}
     for name, page in pages.items():  # the stack does not wait for those that nobody waits for
-        eventually(partial(answers, page), within=60, what=f"{name}'s metrics")
+        eventually(partial(answers, page), what=f"{name}'s metrics")
     before = {name: samples(page) for name, page in pages.items()}
 
     client = sign_in(PERSON)
@@ -60,7 +60,7 @@ def test_a_job_is_counted_wherever_it_passes(
 
     # Whoever waits may hear of the commit before the worker has counted it.
     unreadable = {"status": "rejected", "code": "unreadable"}
-    eventually(lambda: rise("inference", "jobs_ended_total", **unreadable) == 1, within=5, what="a count")
+    eventually(lambda: rise("inference", "jobs_ended_total", **unreadable) == 1, what="a count")
     assert rise("inference", "jobs_ended_total", status="succeeded", code="none") == 1
     assert rise("inference", "decode_errors_total", format="audio/mp4") == 1
     assert rise("inference", "job_wait_seconds_count", priority="interactive") == 2

@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from faults_support import eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import SERVICES, StackConfig
 from mindtrack_local.stack import Stack
+from patience import eventually
 from samples import SAMPLES
 
 #: Shorter than a crashed worker takes to come back.
@@ -52,7 +52,7 @@ def everybody_is_up(stack: Stack) -> bool:
 
 
 def test_a_job_is_seen_where_it_is(watched: Stack, tmp_path: Path) -> None:
-    eventually(partial(everybody_is_up, watched), within=60, what="everybody")
+    eventually(partial(everybody_is_up, watched), what="everybody")
     before = look(watched)
     assert {each["service"] for each in before["processes"]} == {*SERVICES} - {"gateway", "inference"}
     assert before["backlogs"]["unrung"] == {"waiting": 0, "oldest_seconds": 0}
@@ -68,7 +68,7 @@ def test_a_job_is_seen_where_it_is(watched: Stack, tmp_path: Path) -> None:
     def counted() -> bool:  # whoever waits may hear of the commit before the worker has counted it
         return {("succeeded", "none"), ("rejected", "unreadable")} <= ended(look(watched)).keys()
 
-    eventually(counted, within=10, what="both in the counts")
+    eventually(counted, what="both in the counts")
     after = look(watched)
     assert ended(after) == {("succeeded", "none"): 1, ("rejected", "unreadable"): 1}
     lane = after["lanes"][0]
@@ -90,12 +90,12 @@ def ended(seen: dict[str, Any]) -> dict[tuple[str, str], float]:
 
 
 def test_a_worker_that_is_killed_is_shown_as_down_until_it_is_back(watched: Stack) -> None:
-    eventually(partial(everybody_is_up, watched), within=60, what="everybody")
+    eventually(partial(everybody_is_up, watched), what="everybody")
     alive = worker(watched)
 
     watched.process("inference").kill()
 
-    eventually(lambda: not worker(watched)["up"], within=10, what="a worker that is down")
+    eventually(lambda: not worker(watched)["up"], what="a worker that is down")
     down = worker(watched)
     assert down["reason"] == "unreachable"
     assert (down["engine"], down["bundle"], down["target"]) == (
@@ -104,14 +104,14 @@ def test_a_worker_that_is_killed_is_shown_as_down_until_it_is_back(watched: Stac
         alive["target"],
     )
     assert down["seen_at"] >= alive["seen_at"]
-    eventually(partial(everybody_is_up, watched), within=60, what="everybody again")
+    eventually(partial(everybody_is_up, watched), what="everybody again")
 
 
 def test_one_that_is_stopped_is_away_and_the_rest_is_shown(watched: Stack) -> None:
-    eventually(partial(everybody_is_up, watched), within=60, what="everybody")
+    eventually(partial(everybody_is_up, watched), what="everybody")
     watched.process("relay").stop()
     try:
-        eventually(lambda: away(look(watched)) == {"relay"}, within=10, what="a relay that is away")
+        eventually(lambda: away(look(watched)) == {"relay"}, what="a relay that is away")
         assert look(watched)["lanes"][0]["queued"] == 0
     finally:
         watched.process("relay").start()
@@ -122,12 +122,10 @@ def away(seen: dict[str, Any]) -> set[str]:
 
 
 def test_without_a_database_processes_are_shown_and_queues_are_not_known(watched: Stack) -> None:
-    eventually(partial(everybody_is_up, watched), within=60, what="everybody")
+    eventually(partial(everybody_is_up, watched), what="everybody")
     watched.process("postgres").pause()
     try:  # the first answer may be of the look before
-        eventually(
-            lambda: look(watched)["lanes"][0]["queued"] is None, within=20, what="a queue that is not known"
-        )
+        eventually(lambda: look(watched)["lanes"][0]["queued"] is None, what="a queue that is not known")
         seen = look(watched)
     finally:
         watched.process("postgres").resume()

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from faults_support import another, eventually
+from faults_support import another
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.config import StackConfig
 from mindtrack_local.stack import Stack
 from otlp_receiver import ReceivedSpan, Receiver, receiving
+from patience import eventually
 from samples import SAMPLES
 
 #: Nothing else may be said of a job.
@@ -53,7 +54,7 @@ def path(spans: list[ReceivedSpan]) -> set[tuple[str, str, str | None]]:
 
 
 def trace(receiver: Receiver, job_id: UUID, expected: set[tuple[str, str, str | None]]) -> list[ReceivedSpan]:
-    eventually(lambda: path(receiver.spans(job_id.hex)) >= expected, within=20, what="the whole trace")
+    eventually(lambda: path(receiver.spans(job_id.hex)) >= expected, what="the whole trace")
     return receiver.spans(job_id.hex)
 
 

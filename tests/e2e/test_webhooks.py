@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx2
 from standardwebhooks import Webhook
 
-from faults_support import eventually
 from mindtrack_client import JobStatus, MindTrack
 from mindtrack_local.stack import Stack
+from patience import eventually
 from samples import SAMPLES
 from webhook_receiver import receiving
 
@@ -31,7 +31,7 @@ def test_who_asked_is_told_of_each_end_and_can_verify_it(
         ended = [
             client.submit(recording, wait=True, timeout=60) for recording in (SAMPLES / "day-7.m4a", torn)
         ]
-        eventually(lambda: len(receiver.received) == 2, within=30, what="two webhooks")
+        eventually(lambda: len(receiver.received) == 2, what="two webhooks")
 
     assert [job.status for job in ended] == [JobStatus.SUCCEEDED, JobStatus.REJECTED]
     told = {}

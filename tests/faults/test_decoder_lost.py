@@ -5,8 +5,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from faults_support import FaultyStack, another, eventually, talking
+from faults_support import FaultyStack, another, talking
 from mindtrack_shared.domain.jobs import JobStatus, RejectionCode
+from patience import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -20,9 +21,7 @@ def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultySt
     recording = talking(tmp_path / "log.wav", seconds=60)
     with stack.client() as client:
         doomed = [client.submit(another(recording, tmp_path)).id for _ in range(KILLS)]
-        eventually(
-            lambda: JobStatus.RUNNING in {job.status for job in stack.jobs()}, within=20, what="a claim"
-        )
+        eventually(lambda: JobStatus.RUNNING in {job.status for job in stack.jobs()}, what="a claim")
         killed: set[int] = set()
         while len(killed) < KILLS:
             victims = [child for child in decoders(stack) if child.pid not in killed and is_busy(child)]
@@ -34,7 +33,7 @@ def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultySt
         spared = [client.submit(another(recording, tmp_path)).id for _ in range(3)]
 
     eventually(lambda: stack.succeeded(spared), within=120, what="the others succeeding")
-    eventually(lambda: all(job.status.is_terminal for job in stack.jobs()), within=60, what="an end for all")
+    eventually(lambda: all(job.status.is_terminal for job in stack.jobs()), what="an end for all")
     jobs = [stack.job(job_id) for job_id in doomed]
     rejected = [job for job in jobs if job.status is JobStatus.REJECTED]
     assert {job.status for job in jobs} <= {JobStatus.SUCCEEDED, JobStatus.REJECTED}

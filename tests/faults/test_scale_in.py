@@ -13,10 +13,11 @@ import pytest
 
 from deploy.manifests import kubectl, name_of, rendered
 from deploy.policies import Pod
-from faults_support import FaultyStack, another, eventually, talking
+from faults_support import FaultyStack, another, talking
 from mindtrack_local.part import Part
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.domain.jobs import JobStatus, Priority
+from patience import eventually
 
 pytestmark = [
     pytest.mark.faults,
@@ -65,7 +66,7 @@ class LaneOfWorkers:
             found.extend(worker for worker in self._workers if self.held(worker))
             return bool(found)
 
-        eventually(look, within=20, what="a worker that is busy")
+        eventually(look, what="a worker that is busy")
         return found[0]
 
     def scale_in(self) -> list[UUID]:
@@ -96,7 +97,7 @@ def test_scaling_in_cuts_no_interactive_job(stack: FaultyStack, tmp_path: Path) 
         caught += held
 
     workers.fill()
-    eventually(lambda: stack.succeeded(promised), within=60, what="all succeeding")
+    eventually(lambda: stack.succeeded(promised), what="all succeeding")
     assert len(caught) >= 2, "stopped too late to prove anything"
     assert {(job.attempt, job.fence) for job in stack.jobs()} == {(1, 1)}
     assert stack.analyses_per_job() == dict.fromkeys(promised, 1)
@@ -120,7 +121,7 @@ def test_scaling_in_hands_long_bulk_work_on(stack: FaultyStack, tmp_path: Path) 
             (JobStatus.RUNNING, 1, 2),
             (JobStatus.SUCCEEDED, 1, 2),
         }
-        eventually(lambda: stack.succeeded(promised), within=60, what="the other worker finishing")
+        eventually(lambda: stack.succeeded(promised), what="the other worker finishing")
 
     assert {(job.attempt, job.fence) for job in stack.jobs()} == {(1, 2)}
     assert stack.analyses_per_job() == dict.fromkeys(promised, 1)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from faults_support import FaultyStack, eventually, talking
+from faults_support import FaultyStack, talking
 from mindtrack_client import Priority
 from mindtrack_inference.bundle import load_bundle
 from mindtrack_local.errors import PartFailedError
 from mindtrack_shared.bundles import ONNX_NAME, BundleManifest
 from mindtrack_shared.domain.jobs import JobStatus
+from patience import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -31,14 +32,14 @@ def test_a_worker_that_stops_politely_gives_bulk_work_back(stack: FaultyStack, t
     with stack.client() as client:
         recording = talking(tmp_path / "long.wav", seconds=290)
         job_id = client.submit(recording, priority=Priority.BULK).id
-    eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, within=20, what="a claim")
+    eventually(lambda: stack.job(job_id).status is JobStatus.RUNNING, what="a claim")
 
     worker.stop()
 
     job = stack.job(job_id)
     assert (job.status, job.attempt) == (JobStatus.QUEUED, 0)
     stack.add_inference("second")
-    eventually(lambda: stack.succeeded([job_id]), within=60, what="another worker finishing")
+    eventually(lambda: stack.succeeded([job_id]), what="another worker finishing")
 
 
 def test_a_worker_that_cannot_load_its_model_eats_no_message(stack: FaultyStack, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_worker_that_cannot_load_its_model_eats_no_message(stack: FaultyStack,
 
     stack.add_inference("inference")
 
-    eventually(lambda: stack.succeeded([job_id]), within=60, what="a whole worker taking the job")
+    eventually(lambda: stack.succeeded([job_id]), what="a whole worker taking the job")
 
 
 def log(stack: FaultyStack, part: str) -> str:

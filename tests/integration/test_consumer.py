@@ -6,18 +6,24 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from integration.lost_ack import QUEUE, TASK
 from mindtrack_shared.queue.celery import celery_app
 from mindtrack_shared.settings import QueueSettings
+from patience import eventually
 
 #: Seconds: half of what a worker may stand still for after its broker did.
-PATIENCE = 30.0
+TAKEN_WITHIN = 30.0
 
 
 def test_an_acknowledgement_that_is_lost_stops_no_worker(queue: QueueSettings, tmp_path: Path) -> None:
     done = tmp_path / "done"
+
+    def taken(line: str) -> bool:
+        return done.exists() and line in done.read_text(encoding="ascii")
+
     url = queue.url.get_secret_value()
     environment = os.environ | {"MINDTRACK_QUEUE_URL": url, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "integration.lost_ack"]
@@ -26,11 +32,8 @@ def test_an_acknowledgement_that_is_lost_stops_no_worker(queue: QueueSettings, t
         app = celery_app("sender", QueueSettings(url=queue.url))
         for line in ("first", "second"):
             app.send_task(TASK, (str(done), line), queue=QUEUE)
-            deadline = time.monotonic() + PATIENCE
-            while not done.exists() or line not in done.read_text(encoding="ascii"):
-                assert time.monotonic() < deadline, f"the {line} message is not taken"
-                assert worker.poll() is None
-                time.sleep(0.1)
+            eventually(partial(taken, line), within=TAKEN_WITHIN, what=f"the {line} message")
+            assert worker.poll() is None
             time.sleep(1)  # for its acknowledgement
     finally:
         worker.terminate()

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.db.models import Job
+from patience import eventually
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(1024)
 BOUNDARY = "limit"
@@ -224,7 +225,7 @@ def test_an_upload_whose_client_vanishes_leaves_nothing(
         time.sleep(0.2)  # let it arrive
     time.sleep(0.5)  # and let the gateway notice
 
+    eventually(lambda: stored() == before, what="nothing is left of it")
     assert ada.get("/v1/jobs").json()["items"] == []
-    assert stored() == before
     with Session(engine) as session:
         assert session.scalar(select(func.count()).select_from(Job)) == 0

@@ -32,6 +32,7 @@ from mindtrack_scheduler.forget_keys import forget_keys
 from mindtrack_shared.db import idempotency, roles
 from mindtrack_shared.db.models import IdempotencyKey, Job
 from mindtrack_shared.settings import DatabaseSettings
+from patience import eventually
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(2048)
 OTHER = WAV + b"\x01"
@@ -132,13 +133,6 @@ def under_way(client: httpx.Client, engine: Engine, content: bytes = WAV) -> Ite
         yield slow
     finally:
         slow.close()
-
-
-def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
 
 
 # --- keys -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from statistics import median
 
 import httpx2 as httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from sqlalchemy import Engine, func, select
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from integration_support import as_role, serving
 from mindtrack_gateway.app import create_app
+from mindtrack_gateway.dependencies import Parts
 from mindtrack_local import valkey
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_local.ports import reserve
@@ -27,6 +29,7 @@ from mindtrack_shared.db import roles
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings
+from patience import eventually
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(1024)
 UNKNOWN = "/v1/jobs/00000000-0000-7000-8000-000000000000"
@@ -68,8 +71,9 @@ class Broker:
 
 
 class Gateway:
-    def __init__(self, url: str, infrastructure: Infrastructure) -> None:
+    def __init__(self, app: FastAPI, url: str, infrastructure: Infrastructure) -> None:
         self.url = url
+        self._app = app
         self._issuer = infrastructure.issuer
         self._http = httpx.Client(base_url=url, timeout=30)
 
@@ -102,6 +106,10 @@ class Gateway:
 
     def post(self, content: bytes | Iterator[bytes], headers: dict[str, str]) -> httpx.Response:
         return self._http.post("/v1/jobs", content=content, headers=self.authorization("ada") | headers)
+
+    def uploads_under_way(self) -> int:
+        parts: Parts = self._app.state.parts
+        return parts.limiter.uploads.total
 
     def refused(self, kind: str, scope: str) -> float:
         page = self._http.get("/metrics").text
@@ -144,7 +152,8 @@ def gateways(
                 login = as_role(roles.GATEWAY, database)
                 environment.setenv("MINDTRACK_DATABASE_URL", login.url.get_secret_value())
                 environment.setenv("MINDTRACK_QUEUE_URL", broker.url)
-                gateway = Gateway(running.enter_context(serving(create_app())), infrastructure)
+                app = create_app()
+                gateway = Gateway(app, running.enter_context(serving(app)), infrastructure)
             running.callback(gateway.close)
             yield gateway
 
@@ -243,7 +252,7 @@ def test_valkey_learns_no_names(gateways: Gateways, broker: Broker) -> None:
     with gateways(trusted_proxies='["127.0.0.0/8"]', **slow) as gateway, Redis.from_url(broker.url) as redis:
         gateway.poll("ada-lovelace", **{"X-Forwarded-For": "8.8.8.8"})
         gateway.upload("ada-lovelace")
-        time.sleep(0.3)
+        eventually(lambda: len(redis.keys("mt:limit:*")) == 3)
         keys = redis.keys("mt:limit:*")
         lives = [redis.pttl(key) for key in keys]
 
@@ -278,9 +287,9 @@ def uploading(gateway: Gateway, subject: str) -> socket.socket:
 def test_uploads_at_a_time_are_few(gateways: Gateways) -> None:
     with gateways(concurrent_uploads=2, concurrent_uploads_per_subject=1) as gateway:
         with uploading(gateway, "ada"), uploading(gateway, "grace"):
-            time.sleep(0.3)
+            eventually(lambda: gateway.uploads_under_way() == 2)
             one_too_many, everybody = gateway.upload("ada"), gateway.upload("linus")
-        time.sleep(0.3)
+        eventually(lambda: gateway.uploads_under_way() == 0)
         afterwards = gateway.upload("ada")
 
     assert one_too_many.status_code == 429
@@ -291,12 +300,13 @@ def test_uploads_at_a_time_are_few(gateways: Gateways) -> None:
     assert afterwards.status_code == 202
 
 
-def test_waiting_for_a_result_is_no_upload(gateways: Gateways) -> None:
-    with gateways(concurrent_uploads_per_subject=1) as gateway:
-        waiting = uploading_whole(gateway)
-        time.sleep(0.5)
+def test_waiting_for_a_result_is_no_upload(gateways: Gateways, engine: Engine) -> None:
+    with gateways(concurrent_uploads_per_subject=1) as gateway, uploading_whole(gateway) as waiting:
+        eventually(lambda: jobs(engine) == 1 and gateway.uploads_under_way() == 0)
         other = gateway.upload()
-        waiting.close()
+        waiting.setblocking(False)
+        with pytest.raises(BlockingIOError):  # no answer yet
+            waiting.recv(1)
 
     assert other.status_code == 202
 

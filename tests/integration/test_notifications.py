@@ -24,7 +24,6 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
 from factories import add_history, add_user, rise
-from faults_support import eventually
 from integration_support import as_role, serving_gateway
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.channels import Channels
@@ -36,6 +35,7 @@ from mindtrack_shared.db.engine import async_engine
 from mindtrack_shared.db.models import Notification, NotificationAddress
 from mindtrack_shared.domain.notifications import SCHEDULE, Channel, NotificationState
 from mindtrack_shared.settings import DatabaseSettings, NotificationSettings
+from patience import eventually
 from smtp_sink import Sink, taking_mail
 from webhook_receiver import Receiver, answer, receiving
 
@@ -150,7 +150,7 @@ def test_who_asked_is_notified_once_by_each_channel(
     wants(engine, ada_id, (Channel.EMAIL, "ada+voice@example.org"), (Channel.PUSH, TOPIC))
     with notifying(database, settings(mail, push)), notifying(database, settings(mail, push)):
         open_alert(engine, ada_id)
-        eventually(lambda: states(engine) == [SENT, SENT], within=10, what="both are sent")
+        eventually(lambda: states(engine) == [SENT, SENT], what="both are sent")
         run(engine, "update standings set stale_since = now()")
         evaluate(engine)
         time.sleep(0.5)
@@ -175,13 +175,13 @@ def test_what_fails_is_tried_again_until_it_is_taken(
     wants(engine, ada_id, (Channel.EMAIL, "ada@example.org"), (Channel.PUSH, TOPIC))
     open_alert(engine, ada_id)
     with notifying(database, settings(mail, push)):
-        eventually(attempted(engine, 1), within=10, what="both are tried")
+        eventually(attempted(engine, 1), what="both are tried")
         for row in held(engine):
             assert row.state == PENDING
             waits = row.not_before - datetime.now(UTC)
             assert timedelta(seconds=40) < waits < timedelta(seconds=75)
         run(engine, "update notifications set not_before = now()")
-        eventually(lambda: states(engine) == [SENT, SENT], within=10, what="both are sent")
+        eventually(lambda: states(engine) == [SENT, SENT], what="both are sent")
 
     assert (len(mail.received), len(push.received)) == (1, 2)
     assert [row.attempts for row in held(engine)] == [2, 2]
@@ -195,9 +195,9 @@ def test_after_the_last_attempt_it_is_given_up(
     open_alert(engine, ada_id)
     with notifying(database, settings(mail, push)):
         for times in range(1, len(SCHEDULE) + 1):
-            eventually(attempted(engine, times), within=10, what=f"attempt {times}")
+            eventually(attempted(engine, times), what=f"attempt {times}")
             run(engine, "update notifications set not_before = now() where state = 'pending'")
-        eventually(lambda: states(engine) == [FAILED], within=10, what="it is given up")
+        eventually(lambda: states(engine) == [FAILED], what="it is given up")
         time.sleep(0.3)
 
     assert len(push.received) == len(SCHEDULE)
@@ -211,7 +211,7 @@ def test_nothing_goes_out_in_quiet_hours_and_that_is_no_attempt(
     open_alert(engine, ada_id)
     wants(engine, ada_id, **quiet_now())
     with notifying(database, settings(mail, push)):
-        eventually(lambda: held(engine)[0].not_before > datetime.now(UTC), within=10, what="it waits")
+        eventually(lambda: held(engine)[0].not_before > datetime.now(UTC), what="it waits")
         (row,) = held(engine)
         assert (row.state, row.attempts, row.lease_expires_at) == (PENDING, 0, None)
         assert timedelta(hours=1, minutes=50) < row.not_before - datetime.now(UTC) <= timedelta(hours=2)
@@ -219,7 +219,7 @@ def test_nothing_goes_out_in_quiet_hours_and_that_is_no_attempt(
 
         wants(engine, ada_id, **quiet_now("Asia/Kolkata"), time_zone="America/New_York")
         run(engine, "update notifications set not_before = now()")
-        eventually(lambda: states(engine) == [SENT], within=10, what="it is sent by another clock")
+        eventually(lambda: states(engine) == [SENT], what="it is sent by another clock")
     assert len(mail.received) == 1
 
 
@@ -239,7 +239,7 @@ def test_what_is_not_wanted_any_more_is_withheld(  # noqa: PLR0913, PLR0917 - fi
     open_alert(engine, ada_id)
     run(engine, change)
     with notifying(database, settings(mail, push)):
-        eventually(lambda: states(engine) == [WITHHELD], within=10, what="it is withheld")
+        eventually(lambda: states(engine) == [WITHHELD], what="it is withheld")
 
     assert mail.received == []
 
@@ -255,7 +255,7 @@ def test_that_a_clinician_saw_it_keeps_nothing_from_the_person(
         clinician=add_user(engine, "mary"),
     )
     with notifying(database, settings(mail, push)):
-        eventually(lambda: states(engine) == [SENT], within=10, what="it is sent")
+        eventually(lambda: states(engine) == [SENT], what="it is sent")
 
     assert len(mail.received) == 1
 
@@ -266,7 +266,7 @@ def test_a_channel_that_is_not_offered_any_more_fails(
     wants(engine, ada_id)
     open_alert(engine, ada_id)
     with notifying(database, settings(mail, push).model_copy(update={"channels": ("push",)})):
-        eventually(attempted(engine, 1), within=10, what="it is tried")
+        eventually(attempted(engine, 1), what="it is tried")
 
     assert (states(engine), mail.received) == ([PENDING], [])
 
@@ -296,9 +296,9 @@ def test_what_was_sent_and_not_written_down_is_sent_again(
     command = [sys.executable, "-m", "mindtrack_scheduler", "deliver"]
     try:
         started.append(subprocess.Popen(command, env=os.environ | variables))
-        eventually(lambda: started[0].poll() == -signal.SIGKILL, within=30, what="it is killed")
+        eventually(lambda: started[0].poll() == -signal.SIGKILL, what="it is killed")
         started.insert(0, subprocess.Popen(command, env=os.environ | variables))
-        eventually(lambda: states(engine) == [SENT], within=30, what="it is sent")
+        eventually(lambda: states(engine) == [SENT], what="it is sent")
         started[0].send_signal(signal.SIGTERM)
         assert started[0].wait(timeout=15) == 0
     finally:
@@ -428,7 +428,7 @@ def test_addresses_can_be_tried_out_now_and_then(
         tried = person.post(f"{PLACE}/test")
         assert tried.status_code == 202
         assert [each["channel"] for each in tried.json()["items"]] == ["email", "push"]
-        eventually(lambda: states(engine) == [SENT, SENT], within=10, what="both are sent")
+        eventually(lambda: states(engine) == [SENT, SENT], what="both are sent")
     assert mail.received[0].subject.startswith("A test")
 
     again = person.post(f"{PLACE}/test")

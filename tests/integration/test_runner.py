@@ -52,6 +52,7 @@ from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
 from mindtrack_shared.sealing import DataKeys, SealedRecordings
 from mindtrack_shared.settings import JobSettings, QueueSettings
 from mindtrack_shared.storage import RecordingStore
+from patience import PATIENCE, eventually
 
 QUICK = JobSettings(lease=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.1))
 
@@ -618,9 +619,10 @@ def test_a_worker_told_to_stop_claims_nothing_more_and_returns_bulk_work(worksho
 def test_a_model_that_hangs_lets_its_lease_lapse_and_is_reported(workshop: Workshop) -> None:
     job_id = workshop.job()
     reports: list[str] = []
+    over = threading.Event()
 
     def hang() -> Analysis:
-        time.sleep(2.5)
+        over.wait(PATIENCE)
         return analysis()
 
     runner = workshop.runner(
@@ -631,10 +633,11 @@ def test_a_model_that_hangs_lets_its_lease_lapse_and_is_reported(workshop: Works
     )
     thread = threading.Thread(target=runner.drain, args=(job_id,))
     thread.start()
-    time.sleep(2)
-    assert reports == ["hangs"]
-    assert rescue(workshop.engine, workshop.wakeups, QUICK).requeued == 1
+    eventually(lambda: bool(reports))
+    eventually(lambda: rescue(workshop.engine, workshop.wakeups, QUICK).requeued == 1)
+    over.set()
     thread.join()
+    assert reports == ["hangs"]
     assert load_job(workshop.engine, job_id).status is JobStatus.QUEUED
     assert workshop.runner(ScriptedAnalyzer(analysis())).drain(job_id) == 1
     assert load_job(workshop.engine, job_id).attempt == 2

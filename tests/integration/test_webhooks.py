@@ -46,6 +46,7 @@ from mindtrack_shared.ids import new_id
 from mindtrack_shared.outbound import Guard
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import DatabaseSettings, JobSettings, WebhookSettings
+from patience import eventually
 from webhook_receiver import Receiver, answer, garbage, receiving, silence
 
 pytestmark = pytest.mark.usefixtures("engine")  # which empties the tables
@@ -127,13 +128,6 @@ def told(engine: Engine) -> list[tuple[UUID | None, str]]:
 def change(engine: Engine, statement: str, **values: object) -> None:
     with engine.begin() as connection:
         connection.execute(text(statement), values)
-
-
-def eventually(condition: Callable[[], bool], *, within: float = 10) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
 
 
 def attempted(engine: Engine, delivery_id: UUID, times: int) -> Callable[[], bool]:

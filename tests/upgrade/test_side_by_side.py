@@ -13,11 +13,12 @@ from uuid import UUID
 import psutil
 import pytest
 
-from faults_support import FaultyStack, another, eventually, talking
+from faults_support import FaultyStack, another, talking
 from mindtrack_client import JobStatus, MindTrack, Priority
 from mindtrack_local.config import SERVICES, Service, StackConfig
 from mindtrack_shared.db import roles
 from mindtrack_shared.ids import new_id
+from patience import eventually
 from samples import SAMPLES
 from upgrade.previous import PACKAGES, login
 

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from mindtrack_inference.metrics import DECODERS_KILLED
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms, prepare
 from mindtrack_inference.settings import QualitySettings
 from mindtrack_shared.domain.jobs import RejectionCode
+from patience import eventually
 from unit.inference.recordings import Format, encode, sweep, video, voice, voice_log
 
 TERMS = Terms(window_samples=8_000, hop_samples=4_000, max_seconds=60, thresholds=QualitySettings())
@@ -125,20 +125,13 @@ def sent_at_work(pid: int, number: signal.Signals) -> Iterator[None]:
     before = seconds_of(pid)
 
     def send() -> None:
-        if eventually(lambda: seconds_of(pid) >= before + 0.03):
-            os.kill(pid, number)
+        eventually(lambda: seconds_of(pid) >= before + 0.03)
+        os.kill(pid, number)
 
     sender = threading.Thread(target=send)
     sender.start()
     yield
     sender.join()
-
-
-def eventually(found: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not found() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return found()
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=str)
@@ -278,7 +271,7 @@ def test_the_child_dies_with_its_parent() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SUDDEN_DEATH], stdout=subprocess.PIPE, check=True, timeout=60
     )
-    assert eventually(lambda: not is_running(int(done.stdout)))
+    eventually(lambda: not is_running(int(done.stdout)), what="the child's end")
 
 
 def test_closing_kills_the_child() -> None:
