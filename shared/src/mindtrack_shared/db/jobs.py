@@ -41,7 +41,8 @@ from sqlalchemy.sql.expression import cast
 
 from mindtrack_shared.db import clock
 from mindtrack_shared.db.clock import now
-from mindtrack_shared.db.models import AnalysisRecord, Job, Recording, job_status
+from mindtrack_shared.db.models import AnalysisRecord, Job, Recording
+from mindtrack_shared.db.models.jobs import job_status
 from mindtrack_shared.domain.jobs import FailureCode, JobStatus, Priority, RejectionCode
 from mindtrack_shared.domain.quality import Quality
 from mindtrack_shared.ids import first_id

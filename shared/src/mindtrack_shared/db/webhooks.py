@@ -37,13 +37,8 @@ from sqlalchemy.sql.dml import Insert, ReturningInsert, ReturningUpdate
 from sqlalchemy.sql.expression import cast
 
 from mindtrack_shared.db.clock import after, now
-from mindtrack_shared.db.models import (
-    Job,
-    WebhookAttempt,
-    WebhookDelivery,
-    WebhookEndpoint,
-    delivery_state,
-)
+from mindtrack_shared.db.models import Job, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from mindtrack_shared.db.models.webhooks import delivery_state
 from mindtrack_shared.domain.jobs import TERMINAL
 from mindtrack_shared.domain.webhooks import (
     FAILING_AT_MOST,
