@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import CALM, PARTIAL, add_grant, add_job, analysis, subject_of
-from integration_support import SignIn, upload, work
+from integration_support import SignIn, plan_of, upload, work
 from mindtrack_gateway.analyses.schemas import AnalysisPage
 from mindtrack_gateway.identity import Role
 from mindtrack_shared.db import analyses
@@ -171,9 +171,7 @@ def test_a_page_is_a_range_of_the_index(engine: Engine, person: UUID, analysed: 
     query = analyses.page(person, limit=21, before=(NOON + HOUR, UUID(int=0)), recorded_after=NOON)
     with engine.connect() as connection:
         connection.execute(text("set local enable_seqscan = off"))
-        compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
-        rows = connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars()
-        plan = "\n".join(rows)
+        plan = plan_of(connection, query)
 
     assert re.search(r"Index Scan Backward using ix_analyses_user_id_recorded_at", plan), plan
     condition = plan[plan.index("ix_analyses_user_id_recorded_at") :].splitlines()[1]

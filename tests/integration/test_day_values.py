@@ -12,11 +12,11 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, Select, text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import add_job, add_user, analysis
-from integration_support import EMPTY
+from integration_support import EMPTY, plan_of
 from mindtrack_scheduler.days import mend, rebuild
 from mindtrack_shared.db import analyses, day_values, trend_sources
 from mindtrack_shared.domain.analysis import IndeterminateReason
@@ -256,12 +256,12 @@ def test_a_trend_reads_an_index(engine: Engine, measure: Measure) -> None:
     source = trend_sources.source((measure,)).params(trend_sources.parameters(ada, days=90, today=LAST))
     add_days(engine, measure)
     wanted = "Index Only Scan using pk_day_values" if measure is Measure.STRESS_SCORE else "Index"
-    plan = plan_of(engine, between)
-    assert wanted in plan
-    assert "Seq Scan" not in plan
-    plan = plan_of(engine, source)
-    assert wanted in plan
-    assert "Seq Scan on day_values" not in plan, "other tables are empty here"
+    with engine.connect() as connection:
+        alone, with_the_rest = plan_of(connection, between), plan_of(connection, source)
+    assert wanted in alone
+    assert "Seq Scan" not in alone
+    assert wanted in with_the_rest
+    assert "Seq Scan on day_values" not in with_the_rest, "other tables are empty here"
 
 
 def add_days(engine: Engine, measure: Measure) -> None:
@@ -283,11 +283,3 @@ def add_days(engine: Engine, measure: Measure) -> None:
         )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("vacuum analyze day_values"))
-
-
-def plan_of(engine: Engine, statement: Select[*tuple[Any, ...]]) -> str:
-    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
-    with engine.connect() as connection:
-        return "\n".join(
-            connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars()
-        )

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from factories import add_grant, add_user, subject_of
-from integration_support import SignIn
+from integration_support import SignIn, plan_of
 from mindtrack_gateway.consent.grants import NO_SUCH_CODE
 from mindtrack_gateway.consent.invitations import ASKED, MOST_INVITATIONS
 from mindtrack_gateway.consent.schemas import NewInvitation
@@ -582,6 +582,4 @@ def explained(connection: Connection, person: UUID, clinician: UUID) -> str:
     statement = access_events.decide(
         clinician, person, Scope.TRENDS, by=[ActorRole.CLINICIAN], action="getTrends", request_id=None
     )
-    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
-    rows = connection.exec_driver_sql(f"explain analyze {compiled}", compiled.construct_params())
-    return "\n".join(rows.scalars())
+    return plan_of(connection, statement, "analyze")

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from sqlalchemy import Connection, Engine, Select, text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import add_grant, subject_of
-from integration_support import SignIn
+from integration_support import SignIn, plan_of
 from mindtrack_gateway.history import cursor
 from mindtrack_gateway.history.schemas import HistoryPage
 from mindtrack_gateway.identity import Role
@@ -196,7 +196,9 @@ def test_a_page_reads_its_days_and_no_more(engine: Engine, person: UUID, how: di
     with engine.connect() as connection:  # never committed
         for part in CROWD.split(";"):
             connection.execute(text(part), {"id": person} if ":id" in part else {})
-        plan = explained(connection, day_values.page(person, days=32, **how))
+        plan = plan_of(
+            connection, day_values.page(person, days=32, **how), "(analyze, timing off, buffers off)"
+        )
 
     assert "Seq Scan" not in plan
     assert plan.count("using pk_day_values") == 2, plan
@@ -212,9 +214,3 @@ def read(plan: str) -> list[int]:
         for line in plan.splitlines()
         if "Scan" in line and "actual" in line
     ]
-
-
-def explained(connection: Connection, statement: Select[Any]) -> str:
-    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
-    asked = f"explain (analyze, timing off, costs on, buffers off) {compiled}"
-    return "\n".join(connection.exec_driver_sql(asked, compiled.construct_params()).scalars())

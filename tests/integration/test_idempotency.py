@@ -25,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from factories import add_job, add_user
-from integration_support import as_role, serving_gateway
+from integration_support import as_role, plan_of, serving_gateway
 from mindtrack_gateway.recordings.intake import Intake
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.forget_keys import forget_keys
@@ -521,13 +521,22 @@ def test_equal_bytes_of_two_people_are_unrelated(
     assert len(job_ids(engine)) == 2
 
 
+#: A thousand recordings of one person.
+DILIGENT = """
+insert into recordings
+    (id, user_id, object_key, sha256, size_bytes, content_type, recorded_at, recorded_on, time_zone)
+select uuidv7(), :user_id, 'key-' || n, sha256(n::text::bytea), n, 'audio/wav', now(), now()::date, 'UTC'
+from generate_series(1, 1000) n
+"""
+
+
 def test_the_lookup_has_an_index(engine: Engine) -> None:
     user_id = add_user(engine)
     query = idempotency.same_recording(user_id, hashlib.sha256(WAV).digest())
-    with engine.connect() as connection:
-        connection.execute(text("set local enable_seqscan = off"))
-        compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
-        plan = "\n".join(connection.exec_driver_sql(f"explain {compiled}", dict(compiled.params)).scalars())
+    with engine.connect() as connection:  # never committed
+        connection.execute(text(DILIGENT), {"user_id": user_id})
+        connection.execute(text("analyze recordings"))
+        plan = plan_of(connection, query)
 
     assert "ix_recordings_user_id_sha256" in plan
 

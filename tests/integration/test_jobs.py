@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from factories import QUALITY, add_job, add_user, analysis, load_job
+from integration_support import plan_of
 from mindtrack_inference.lease import end_leases
 from mindtrack_shared.db import analyses, jobs
 from mindtrack_shared.domain.indices import indices
@@ -526,12 +527,11 @@ def test_each_query_finds_its_index_on_a_busy_table(
     statement: Any,  # noqa: ANN401 - any statement
     index: str,
 ) -> None:
-    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
     with engine.begin() as connection:
         for part in BUSY.split(";"):
             connection.execute(text(part), {"user_id": user_id} if ":user_id" in part else {})
         connection.execute(text("analyze jobs, recordings"))
-        plan = connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars().all()
+        plan = plan_of(connection, statement)
 
-    assert index in "\n".join(plan)
-    assert "Sort" not in "\n".join(plan), "the index has the order, too"
+    assert index in plan
+    assert "Sort" not in plan, "the index has the order, too"

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from sqlalchemy import Connection, Engine, Select, event, text
+from sqlalchemy import Engine, event, text
 
 from factories import RUNNING, add_job, add_user, end_jobs, move_jobs
-from integration_support import upload, work
+from integration_support import plan_of, upload, work
 from mindtrack_gateway.jobs import listing
 from mindtrack_gateway.jobs.cursor import encode
 from mindtrack_gateway.jobs.schemas import JobPage
@@ -207,7 +207,7 @@ def test_what_cannot_be_asked_is_refused(ada: httpx.Client, query: str, field: s
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def test_a_lost_plus_is_explained(ada: httpx.Client) -> None:
+def test_a_lost_plus_is_plan_of(ada: httpx.Client) -> None:
     (error,) = ada.get("/v1/jobs?created_after=2026-03-01T18:00:00+01:00").json()["errors"]
 
     assert "%2B" in error["detail"]
@@ -262,7 +262,7 @@ def test_each_list_finds_its_index_on_a_busy_table(engine: Engine, person: UUID)
         for part in CROWD.split(";"):
             connection.execute(text(part), {"user_id": person} if ":user_id" in part else {})
         for asked in (*lists, *rare):
-            plan = explained(connection, jobs.page(person, limit=21, **asked))
+            plan = plan_of(connection, jobs.page(person, limit=21, **asked))
             assert "Seq Scan" not in plan, (asked, plan)
             if asked in rare:
                 sorted_rows = re.findall(r"Sort .*rows=(\d+)", plan)
@@ -273,11 +273,6 @@ def test_each_list_finds_its_index_on_a_busy_table(engine: Engine, person: UUID)
             condition = plan[plan.index("ix_jobs_user_id_id") :].splitlines()[1]
             assert condition.count("id <") == ("before" in asked) + ("created_before" in asked)
             assert condition.count("id >=") == ("created_after" in asked)
-
-
-def explained(connection: Connection, statement: Select[Any]) -> str:
-    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})
-    return "\n".join(connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars())
 
 
 def test_many_are_told_at_once_in_the_order_asked_for(

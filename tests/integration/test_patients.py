@@ -12,12 +12,12 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from sqlalchemy import Connection, Engine, Executable, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from factories import add_grant, add_user, subject_of
-from integration_support import SignIn
+from integration_support import SignIn, plan_of
 from mindtrack_gateway.identity import Role
 from mindtrack_gateway.patients.places import decode, encode
 from mindtrack_gateway.patients.schemas import OverviewView, PatientPage
@@ -679,14 +679,14 @@ def test_a_list_looks_into_indexes_whoever_else_there_is(
     people = {"among": {new_id() for _ in range(20)}}
     for more in ({}, {"statuses": [Status.ABOVE]}, {"open_alerts": True}, people):
         query = patients.page(asked, limit=limit, sort=sort, order=Order.DESCENDING, **more)
-        plan = explained(crowded, query)
+        plan = plan_of(crowded, query)
         indexed(plan)
         assert re.search("Index Scan using pk_patient_labels", plan), plan
 
 
 def test_an_overview_looks_into_indexes_too(crowded: Connection, clinician: UUID) -> None:
     asked = Asked(clinician, "getPatientsOverview", None)
-    indexed(explained(crowded, patients.overview(asked, silent=14 * DAY)))
+    indexed(plan_of(crowded, patients.overview(asked, silent=14 * DAY)))
 
 
 def indexed(plan: str) -> None:
@@ -695,8 +695,3 @@ def indexed(plan: str) -> None:
     for index in (of_grants, "pk_standings", "uq_alerts_open"):
         assert re.search(rf"Index (Only )?Scan (using|on) {index}", plan), (index, plan)
     assert re.search(r"Index Cond: \(+clinician_id = ", plan), plan
-
-
-def explained(connection: Connection, statement: Executable) -> str:
-    compiled = statement.compile(connection, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
-    return "\n".join(connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params()).scalars())

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, Executable, select, text
 from sqlalchemy.orm import Session
 
 from factories import add_history, add_job, add_user, analysis, load_job, rise
-from integration_support import EMPTY
+from integration_support import EMPTY, plan_of
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.settlement import Settlement
 from mindtrack_scheduler import standings as evaluation
@@ -664,13 +664,6 @@ from opened join addressed using (user_id)
 """
 
 
-def plan(engine: Engine, statement: Any) -> str:  # noqa: ANN401 - any statement
-    compiled = statement.compile(engine, compile_kwargs={"render_postcompile": True})
-    with engine.begin() as connection:
-        lines = connection.exec_driver_sql(f"explain {compiled}", compiled.construct_params())
-        return "\n".join(lines.scalars())
-
-
 @pytest.fixture
 def many(engine: Engine) -> Iterator[None]:
     """Three thousand people with an alert each, so that a plan says what it would do with many."""
@@ -694,7 +687,8 @@ def test_what_is_asked_often_reads_an_index(engine: Engine, ada_id: UUID) -> Non
         "wanted": (notifications.wanted(ada_id), "notification_addresses"),
     }
     for name, (statement, index) in queries.items():
-        found = plan(engine, statement)
+        with engine.connect() as connection:
+            found = plan_of(connection, statement)
         assert index in found, (name, found)
         assert "Seq Scan" not in found, (name, found)
 
