@@ -38,7 +38,12 @@ class Project:
     env_file: Path
 
     def compose(self, *arguments: str) -> str:
-        """Run a command of Compose and return what it printed."""
+        """Run a command of Compose and return what it printed.
+
+        Raises:
+            ComposeError: it failed, or goes on for ever: `up` does when what others wait for cannot start.
+
+        """
         files = [word for file in FILES for word in ("--file", str(ROOT / file))]
         command = [
             *find_compose(self.docker),
@@ -100,7 +105,11 @@ def health(container: Mapping[str, object]) -> str:
 
 
 def _output(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    begun = f"{' '.join(command[:4])} ..."
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HEALTHY_WITHIN)
+    except subprocess.TimeoutExpired as error:
+        raise ComposeError(f"{begun} did not end in {HEALTHY_WITHIN:.0f} s") from error
     if done.returncode != 0:
-        raise ComposeError(f"{' '.join(command[:4])} ... failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise ComposeError(f"{begun} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return done.stdout

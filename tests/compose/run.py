@@ -101,7 +101,7 @@ def run(docker: str, folder: Path, *, jobs: int, seconds: float, keep: bool) -> 
         attempts, restarts = restart_everything(stack, jobs, seconds)
         report(docker, times, restarts, attempts)
     except (ComposeError, FailedError):
-        for service in SERVICES:
+        for service in ("migrate", *SERVICES):
             console.print(project.log(service), markup=False, soft_wrap=True)
         raise
     finally:

@@ -298,18 +298,24 @@ def settings_accepted(manifests: Sequence[Manifest]) -> Iterator[str]:
     """Every value is one that its service would start with. What is missing may be in a Secret."""
     for pod in pods(manifests):
         for container in pod.containers:
-            with _told(_environment(manifests, container)):
-                for group in GROUPS:
-                    yield from (f"{pod.name}: {fault}" for fault in _refusals(group))
+            faults = refusals(_environment(manifests, container))
+            yield from (f"{pod.name}: {fault}" for fault in faults)
 
 
-def _refusals(group: type[BaseSettings]) -> Iterator[str]:
+def refusals(variables: Mapping[str, str]) -> Iterator[str]:
+    """Say what of an environment no service would start with."""
+    with _told(variables):
+        for group in GROUPS:
+            yield from _refused(group)
+
+
+def _refused(group: type[BaseSettings]) -> Iterator[str]:
     try:
         group()
     except ValidationError as error:
         for fault in error.errors():
             if fault["type"] != "missing":
-                yield f"{group.__name__}.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                yield ": ".join([".".join([group.__name__, *map(str, fault["loc"])]), fault["msg"]])
 
 
 def lanes_served(manifests: Sequence[Manifest]) -> Iterator[str]:

@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from deploy.policies import refusals
 from mindtrack_local import dotenv
 from mindtrack_local.__main__ import app
 from mindtrack_local.issuer import Issuer
@@ -134,6 +137,30 @@ def settings_known(compose: Document) -> Iterator[str]:
                 yield f"{name} is told {key}, which no setting is called"
 
 
+def settings_accepted(compose: Document) -> Iterator[str]:
+    """What each service is told, with an `.env` of `make env`, is what it starts with."""
+    values = _new_env()
+
+    def fill(reference: re.Match[str]) -> str:
+        name, _, default = reference.groups()
+        return values.get(name) or default or ""
+
+    for name, service in services(compose):
+        if name in OURS:
+            told = {
+                key: REFERENCE.sub(fill, str(value)) for key, value in service.get("environment", {}).items()
+            }
+            yield from (f"{name}: {fault}" for fault in refusals(told))
+
+
+@cache
+def _new_env() -> Mapping[str, str]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / ".env"
+        dotenv.write(path, Issuer(Path(folder) / "issuer"), Path(folder) / "keys")
+        return _values(path.read_text())
+
+
 def data_kept(compose: Document) -> Iterator[str]:
     """Data lies in named volumes; what is mounted from here is only read."""
     for name, service in services(compose):
@@ -169,6 +196,7 @@ RULES = (
     conditions,
     one_door,
     settings_known,
+    settings_accepted,
     data_kept,
     time_to_stop,
 )
@@ -193,6 +221,7 @@ def without(service: str, key: str) -> Callable[[Document], None]:
     return change
 
 
+NO_TLS = "leaves this machine without TLS: it needs sslmode=verify-full, or MINDTRACK_DATABASE_PLAINTEXT=true"
 BROKEN: list[tuple[Callable[[Document], Iterator[str]], Callable[[Document], None], str]] = [
     (hardened, changed("gateway", read_only=False), "gateway may write to its image"),
     (hardened, changed("inference", cap_drop=[]), "inference keeps privileges"),
@@ -242,6 +271,11 @@ BROKEN: list[tuple[Callable[[Document], Iterator[str]], Callable[[Document], Non
         settings_known,
         changed("relay", environment={"MINDTRACK_RELAY": "1"}),
         "relay is told MINDTRACK_RELAY, which no setting is called",
+    ),
+    (
+        settings_accepted,
+        lambda compose: compose["services"]["migrate"]["environment"].pop("MINDTRACK_DATABASE_PLAINTEXT"),
+        f"migrate: DatabaseSettings: Value error, {NO_TLS}",
     ),
     (data_kept, changed("storage", volumes=["./data:/data"]), "storage writes into this machine's ./data"),
     (data_kept, changed("storage", volumes=["objects:/data"]), "storage uses objects, which is no volume"),
