@@ -29,6 +29,7 @@ from mindtrack_shared.db import roles
 from mindtrack_shared.db.models import Job
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.settings import DatabaseSettings
+from mindtrack_shared.storage.recordings import PART_BYTES
 from patience import eventually
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(1024)
@@ -43,6 +44,7 @@ DEFAULTS = {
     "MINDTRACK_LIMIT_OTHERS_BURST": "40",
     "MINDTRACK_LIMIT_CONCURRENT_UPLOADS": "64",
     "MINDTRACK_LIMIT_CONCURRENT_UPLOADS_PER_SUBJECT": "4",
+    "MINDTRACK_LIMIT_CONCURRENT_UPLOAD_BYTES": "201326592",
 }
 
 #: Classes of requests, and the time by which their settings count.
@@ -83,11 +85,14 @@ class Gateway:
     def authorization(self, subject: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._issuer.token(subject)}"}
 
-    def upload(self, subject: str = "ada") -> httpx.Response:
+    def upload(self, subject: str = "ada", more: bytes = b"") -> httpx.Response:
         headers = self.authorization(subject)
-        return self._http.post(
-            "/v1/jobs", files={"file": ("a.wav", WAV + new_id().bytes, "audio/wav")}, headers=headers
-        )
+        content = WAV + new_id().bytes + more
+        return self._http.post("/v1/jobs", files={"file": ("a.wav", content, "audio/wav")}, headers=headers)
+
+    def upload_url(self) -> str:
+        url: str = self._http.post("/v1/uploads", headers=self.authorization("ada")).json()["url"]
+        return url
 
     def poll(self, subject: str = "ada", **headers: str) -> httpx.Response:
         return self._http.get(UNKNOWN, headers=self.authorization(subject) | headers)
@@ -269,7 +274,7 @@ def test_probes_and_metrics_are_not_limited(gateways: Gateways) -> None:
     assert "RateLimit" not in answer.headers
 
 
-def uploading(gateway: Gateway, subject: str) -> socket.socket:
+def uploading(gateway: Gateway, subject: str, length: int = 100_000) -> socket.socket:
     """Begin an upload and leave it there."""
     host, port = gateway.url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), timeout=10)
@@ -278,7 +283,7 @@ def uploading(gateway: Gateway, subject: str) -> socket.socket:
         f"Host: {host}",
         f"Authorization: {gateway.authorization(subject)['Authorization']}",
         "Content-Type: multipart/form-data; boundary=x",
-        "Content-Length: 100000",
+        f"Content-Length: {length}",
     ]
     connection.sendall(("\r\n".join(lines) + "\r\n\r\n--x\r\n").encode())
     return connection
@@ -298,6 +303,45 @@ def test_uploads_at_a_time_are_few(gateways: Gateways) -> None:
     assert everybody.json()["type"] == "urn:mindtrack:problem:overloaded"
     assert min(int(answer.headers["Retry-After"]) for answer in (one_too_many, everybody)) > 0
     assert afterwards.status_code == 202
+
+
+def test_large_uploads_take_the_room_of_many_small_ones(gateways: Gateways) -> None:
+    half_a_part = PART_BYTES // 2
+    with gateways(concurrent_upload_bytes=PART_BYTES + half_a_part) as gateway:
+        with uploading(gateway, "ada", 100_000_000), uploading(gateway, "grace", half_a_part - 2_000):
+            eventually(lambda: gateway.uploads_under_way() == 2)
+            no_room, room = gateway.upload("linus", b"x" * 4_000), gateway.upload("linus")
+        eventually(lambda: gateway.uploads_under_way() == 0)
+        afterwards = gateway.upload("linus", b"x" * 4_000)
+
+    assert no_room.status_code == 503
+    assert no_room.json()["type"] == "urn:mindtrack:problem:overloaded"
+    assert (room.status_code, afterwards.status_code) == (202, 202)
+
+
+def test_what_comes_through_urls_is_counted_as_well(
+    gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINDTRACK_GATEWAY_PRESIGN_UPLOADS", "false")
+    monkeypatch.setenv("MINDTRACK_GATEWAY_UPLOAD_SECRET", "a secret that only this test knows")
+    with gateways(concurrent_uploads_per_subject=1) as gateway:
+        one, other = gateway.upload_url(), gateway.upload_url()
+        host, port = gateway.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as slow:
+            path = one.removeprefix(gateway.url)
+            slow.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n".encode())
+            eventually(lambda: gateway.uploads_under_way() == 1)
+            refused = httpx.put(other, content=WAV)
+            slow.sendall(b"RIFF-Wave")
+            taken = slow.recv(12)
+        eventually(lambda: gateway.uploads_under_way() == 0)
+        afterwards = httpx.put(other, content=WAV)
+
+    assert refused.status_code == 429
+    assert refused.json()["type"] == "urn:mindtrack:problem:too-many-uploads"
+    assert refused.headers["Connection"] == "close"
+    assert taken == b"HTTP/1.1 204"
+    assert afterwards.status_code == 204
 
 
 def test_waiting_for_a_result_is_no_upload(gateways: Gateways, engine: Engine) -> None:

@@ -272,18 +272,33 @@ def test_the_hash_key_is_the_secret_or_else_the_queues() -> None:
 
 def test_uploads_at_a_time() -> None:
     uploads = Uploads(most=3, most_of_one=2)
-    uploads.enter("ada")
-    uploads.enter("ada")
+    uploads.enter("ada", 9)
+    uploads.enter("ada", 9)
 
     with pytest.raises(TooManyUploadsError):
-        uploads.enter("ada")
-    uploads.enter("grace")
+        uploads.enter("ada", 9)
+    uploads.enter("grace", 9)
     with pytest.raises(OverloadedError):
-        uploads.enter("grace")
-    uploads.leave("ada")
-    uploads.enter("ada")
+        uploads.enter("grace", 9)
+    uploads.leave("ada", 9)
+    uploads.enter("ada", 9)
     for subject in ("ada", "ada", "grace"):
-        uploads.leave(subject)
+        uploads.leave(subject, 9)
 
-    assert uploads.total == 0
+    assert (uploads.total, uploads.bytes_held) == (0, 0)
     assert not uploads.by_subject
+
+
+def test_uploads_share_their_memory_and_one_finds_some() -> None:
+    uploads = Uploads(most=0, most_of_one=0, most_bytes=10)
+    uploads.enter("ada", 12)
+    with pytest.raises(OverloadedError):
+        uploads.enter("grace", 1)
+    uploads.leave("ada", 12)
+    for size in (4, 6):
+        uploads.enter("ada", size)
+    with pytest.raises(OverloadedError):
+        uploads.enter("grace", 1)
+    uploads.enter("grace", 0)
+
+    assert uploads.bytes_held == 10

@@ -28,6 +28,7 @@ from mindtrack_gateway.problems import (
     UploadStalledError,
     answer,
 )
+from mindtrack_shared.storage.recordings import PART_BYTES
 
 if TYPE_CHECKING:
     from mindtrack_gateway.dependencies import Parts
@@ -72,11 +73,13 @@ def kind_of(method: str, path: str) -> Kind | None:
 class Admission:
     """What a request has been charged, and what it holds until it is over."""
 
-    __slots__ = ("_holder", "_kind", "_limiter", "verdict")
+    __slots__ = ("_holder", "_kind", "_limiter", "_size", "verdict")
 
-    def __init__(self, limiter: Limiter, kind: Kind) -> None:
+    def __init__(self, limiter: Limiter, kind: Kind, *, size: int = 0) -> None:
         self._limiter = limiter
         self._kind = kind
+        #: Bytes of what it uploads that lie in memory at a time.
+        self._size = size
         self._holder: str | None = None
         #: The last one, for the answer's fields.
         self.verdict: Verdict | None = None
@@ -116,7 +119,7 @@ class Admission:
     def begin(self, subject: str) -> Bucket | None:
         """Do what `admit` does before it waits; return the bucket to ask Valkey about, if any."""
         if self._kind is Kind.UPLOADS:
-            self._enter(subject)
+            self.enter(subject)
         bucket = self._limiter.bucket(self._kind, Whose.SUBJECT, subject)
         if bucket is None:
             return None
@@ -129,7 +132,7 @@ class Admission:
     def release(self) -> None:
         """Let go of the upload's place; safe to call again."""
         if self._holder is not None:
-            self._limiter.uploads.leave(self._holder)
+            self._limiter.uploads.leave(self._holder, self._size)
             self._holder = None
 
     def fields(self) -> Iterator[tuple[bytes, bytes]]:
@@ -137,16 +140,23 @@ class Admission:
             yield b"ratelimit", self.verdict.told
             yield b"ratelimit-policy", self.verdict.policy.advertised
 
-    def _enter(self, subject: str) -> None:
+    def enter(self, holder: str) -> None:
+        """Take a place among the uploads, for whom is known by a token or by an upload's URL.
+
+        Raises:
+            TooManyUploadsError: they have too many uploads under way.
+            OverloadedError: everybody has.
+
+        """
         try:
-            self._limiter.uploads.enter(subject)
+            self._limiter.uploads.enter(holder, self._size)
         except TooManyUploadsError:
-            LIMITED_REQUESTS.labels(self._kind, Whose.SUBJECT).inc()
+            LIMITED_REQUESTS.labels(Kind.UPLOADS, Whose.SUBJECT).inc()
             raise
         except OverloadedError:
-            LIMITED_REQUESTS.labels(self._kind, "process").inc()
+            LIMITED_REQUESTS.labels(Kind.UPLOADS, "process").inc()
             raise
-        self._holder = subject
+        self._holder = holder
 
     def _heed(self, verdict: Verdict, whose: Whose) -> None:
         self.verdict = verdict
@@ -175,13 +185,13 @@ class Edge:
         if kind is None:
             await self._app(scope, receive, send)
             return
-        admission = Admission(parts.limiter, kind)
+        admission = Admission(parts.limiter, kind, size=_in_memory(scope))
         scope[ADMISSION] = admission
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *admission.fields()]
-                if kind is Kind.UPLOADS and message["status"] in REFUSALS:
+                if message["status"] in REFUSALS and _may_be_recording(scope):
                     message["headers"].append(CLOSE)
             await send(message)
 
@@ -252,6 +262,16 @@ def _may_be_recording(scope: Scope) -> bool:
     if scope["method"] == "PUT":
         return path.startswith(UPLOAD_URLS)
     return path in RECORDINGS and not _header(scope, b"content-type").startswith(b"application/json")
+
+
+def _in_memory(scope: Scope) -> int:
+    """Return how many bytes of a recording lie in memory at a time, while it is received or copied."""
+    if not (scope["path"] in RECORDINGS or _may_be_recording(scope)):
+        return 0
+    declared = _header(scope, b"content-length")
+    if _may_be_recording(scope) and declared.isdigit():
+        return min(int(declared), PART_BYTES)
+    return PART_BYTES
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

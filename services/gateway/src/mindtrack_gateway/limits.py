@@ -283,30 +283,38 @@ def hash_key(settings: LimitSettings, queue: QueueSettings) -> bytes:
 
 @dataclass(slots=True)
 class Uploads:
-    """How many uploads this process receives at the moment. 0 is no cap."""
+    """How many uploads this process receives at the moment, and how much of them it holds. 0 is no cap."""
 
     most: int
     most_of_one: int
+    most_bytes: int = 0
     by_subject: Counter[str] = field(default_factory=Counter)
     total: int = 0
+    bytes_held: int = 0
 
-    def enter(self, subject: str) -> None:
-        """Count one more.
+    def enter(self, subject: str, size: int) -> None:
+        """Count one more, of which so many bytes lie in memory at a time.
 
         Raises:
             TooManyUploadsError: the person has as many under way as they may.
-            OverloadedError: the process has.
+            OverloadedError: the process has, or has no room for this one.
 
         """
         if self.most_of_one and self.by_subject[subject] >= self.most_of_one:
             raise TooManyUploadsError(f"Only {self.most_of_one} uploads may be under way at a time.")
-        if self.most and self.total >= self.most:
+        if (self.most and self.total >= self.most) or not self._has_room(size):
             raise OverloadedError("Too many uploads are under way. Please try again in a few seconds.")
         self.total += 1
+        self.bytes_held += size
         self.by_subject[subject] += 1
 
-    def leave(self, subject: str) -> None:
+    def _has_room(self, size: int) -> bool:
+        """Say whether memory is left; whoever is alone finds some."""
+        return not (self.most_bytes and self.total) or self.bytes_held + size <= self.most_bytes
+
+    def leave(self, subject: str, size: int) -> None:
         self.total -= 1
+        self.bytes_held -= size
         self.by_subject[subject] -= 1
         if not self.by_subject[subject]:
             del self.by_subject[subject]
@@ -324,7 +332,11 @@ class Limiter:
         prefix: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.uploads = Uploads(settings.concurrent_uploads, settings.concurrent_uploads_per_subject)
+        self.uploads = Uploads(
+            settings.concurrent_uploads,
+            settings.concurrent_uploads_per_subject,
+            settings.concurrent_upload_bytes,
+        )
         self._policies = policies(settings)
         self._timeout = settings.valkey_timeout.total_seconds()
         self._ledger = ledger

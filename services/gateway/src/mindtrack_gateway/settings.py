@@ -200,6 +200,14 @@ class LimitSettings(BaseSettings):
     concurrent_uploads_per_subject: Annotated[
         int, Field(ge=0, description="Of one person, in each process; more are answered 429. 0: any.")
     ] = 4
+    concurrent_upload_bytes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Of uploads, held by a process at a time; more are answered 503. An upload counts as "
+            "its length, 5 MiB at most, and takes a quarter more. 0: any.",
+        ),
+    ] = 192 * MEBIBYTE
     body_bytes: Annotated[
         int,
         Field(gt=0, description="Larger bodies are refused with 413, unless they are recordings."),

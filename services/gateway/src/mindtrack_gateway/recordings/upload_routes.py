@@ -10,14 +10,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, documented_bearer
+from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, admission, documented_bearer
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     DigestMismatchError,
     InvalidRequestError,
     MalformedRequestError,
     NotFoundError,
+    OverloadedError,
     RecordingTooLargeError,
+    TooManyUploadsError,
     UploadsNotConfiguredError,
     UploadStalledError,
     UploadUrlInvalidError,
@@ -88,6 +90,8 @@ def _base_url(request: Request, parts: Parts) -> str:
         NotFoundError,
         UploadStalledError,
         UploadUsedError,
+        TooManyUploadsError,
+        OverloadedError,
         RecordingTooLargeError,
         InvalidRequestError,
         DependencyUnavailableError,
@@ -102,4 +106,6 @@ async def put(
     signature: Annotated[str, Query(max_length=128, description="Part of the URL.")],
 ) -> None:
     """Store the body. The URL is the permission: no token is needed, and none is looked at."""
-    await parts.uploads.receive(request, upload_id, expires=expires, signature=signature)
+    upload = await parts.uploads.signed(upload_id, expires=expires, signature=signature)
+    admission(request).enter(str(upload.user_id))
+    await parts.uploads.receive(request, upload)

@@ -117,15 +117,13 @@ class Uploads:
         signature = self._signer.sign(upload.id, expires)
         return f"{base_url}/v1/uploads/{upload.id}?expires={expires}&signature={signature}"
 
-    async def receive(self, request: Request, upload_id: UUID, *, expires: int, signature: str) -> None:
-        """Store what comes through a URL of ours; it is looked at when it is submitted.
+    async def signed(self, upload_id: UUID, *, expires: int, signature: str) -> Upload:
+        """Return the upload that a URL of ours leads to.
 
         Raises:
             UploadUrlInvalidError: the URL is not ours, or has expired.
             NotFoundError: the upload was swept.
             UploadUsedError: a job has it.
-            ProblemError: the body is not acceptable; what was there before is still there.
-            StorageUnavailableError: the store is away; the same.
 
         """
         if self._signer is None or not self._signer.is_valid(upload_id, expires, signature, now=time.time()):
@@ -136,6 +134,16 @@ class Uploads:
             raise NotFoundError("No such upload.")
         if upload.job_id is not None:
             raise UploadUsedError("A job has this upload. Ask for another to upload another recording.")
+        return upload
+
+    async def receive(self, request: Request, upload: Upload) -> None:
+        """Store what comes through a URL of ours; it is looked at when it is submitted.
+
+        Raises:
+            ProblemError: the body is not acceptable; what was there before is still there.
+            StorageUnavailableError: the store is away; the same.
+
+        """
         body.refuse_declared_size(request, self.max_bytes)
         content = limited(body.chunks(request, idle=self._idle), self.max_bytes)
         await self._objects.store.write(upload.object_key, content)
