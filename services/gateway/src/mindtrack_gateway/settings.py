@@ -207,7 +207,7 @@ class LimitSettings(BaseSettings):
             description="Of uploads, held by a process at a time; more are answered 503. An upload counts as "
             "its length, 5 MiB at most, and takes a quarter more. 0: any.",
         ),
-    ] = 192 * MEBIBYTE
+    ] = 160 * MEBIBYTE
     body_bytes: Annotated[
         int,
         Field(gt=0, description="Larger bodies are refused with 413, unless they are recordings."),
