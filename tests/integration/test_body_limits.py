@@ -72,6 +72,21 @@ def test_a_forms_fields_are_few_and_short(ada: httpx.Client, fields: list[tuple[
     assert len(response.content) < 2000
 
 
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST", "PUT"])
+def test_nobody_sends_without_end_whatever_the_method(gateway: str, method: str) -> None:
+    sent: list[bytes] = []
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(1000):
+            sent.append(bytes(65_536))
+            yield sent[-1]
+
+    with suppress(httpx.TransportError):
+        response = httpx.request(method, f"{gateway}/v1/users/me", content=endless())
+        assert response.status_code in {405, 413}
+    assert len(sent) < 1000
+
+
 def test_what_is_packed_is_not_unpacked(ada: httpx.Client) -> None:
     packed = gzip.compress(recording(CAP))
     response = ada.post("/v1/jobs", content=packed, headers=AUDIO | {"Content-Encoding": "gzip"})

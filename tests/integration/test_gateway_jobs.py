@@ -31,6 +31,7 @@ from mindtrack_shared.domain.jobs import Priority, RejectionCode
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.sealing import SealedRecordings
+from patience import eventually
 
 
 def test_a_submission_is_a_promise_with_an_address(ada: httpx.Client) -> None:
@@ -389,6 +390,15 @@ def test_the_synchronous_endpoint_hands_over_a_job_that_takes_too_long(
     assert response.status_code == 202
     assert response.headers["Location"] == f"/v1/jobs/{response.json()['id']}"
     assert load_job(engine, UUID(response.json()["id"])).status == "queued"
+
+
+def test_a_job_that_is_deleted_meanwhile_is_gone(ada: httpx.Client, engine: Engine) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(ada.post, "/analyze-stress", files={"file": ("log.wav", WAV, "audio/wav")})
+        eventually(lambda: queued(engine) != [])
+        assert ada.delete(f"/v1/jobs/{queued(engine)[0]}").status_code == 200
+
+    assert waiting.result().status_code == 410
 
 
 def test_a_promise_given_is_not_taken_back_by_an_outage(

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from factories import CALM, RUNNING, TENSE, analysis, end_jobs, load_job, move_jobs, object_key
 from integration_support import upload, work
-from mindtrack_gateway.jobs import lifecycle
+from mindtrack_gateway.jobs import lifecycle, streams
 from mindtrack_scheduler import burials
 from mindtrack_scheduler.burials import bury
 from mindtrack_shared.db.models import Tombstone
@@ -338,3 +338,15 @@ def test_a_person_follows_all_of_their_jobs_and_nobody_elses(
         ("job", before, "failed"),
         ("deleted", new, None),
     ]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/{}/events", "/v1/events"])
+def test_a_stream_ends_so_that_its_caller_is_asked_anew(
+    ada: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = upload(ada).json()["id"]
+    monkeypatch.setattr(streams, "LONGEST", 0.2)
+    monkeypatch.setattr(streams, "KEEP_ALIVE", 0.1)
+
+    with ada.stream("GET", path.format(job_id)) as response:
+        assert ": waiting" in list(response.iter_lines())

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from integration_support import as_role, serving
 from mindtrack_gateway.app import create_app
+from mindtrack_gateway.recordings import uploads
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.sweep import sweep
 from mindtrack_shared.db import roles
@@ -416,6 +417,21 @@ def test_a_url_expires(
         assert put(here, OTHER).status_code == 403
         assert folder.read(f"uploads/{upload['id']}") == WAV
         assert folder.submit(upload).status_code == 202, "what came in time counts"
+
+
+def test_what_arrives_when_its_url_is_long_gone_is_not_kept(
+    folder: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep was there already: it would stay for ever."""
+    before = folder.keys()
+    upload = folder.ask()
+    monkeypatch.setattr(uploads, "LATE", timedelta(days=-1))
+
+    late = put(upload, WAV)
+
+    assert late.status_code == 408
+    assert late.json()["type"] == "urn:mindtrack:problem:upload-stalled"
+    assert folder.keys() == before
 
 
 def test_s3_lets_no_url_expire_late(

@@ -10,7 +10,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from mindtrack_shared.settings import WebhookSettings
@@ -20,6 +22,8 @@ Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 RESOLVE_TIMEOUT = 5.0  # seconds
+#: A name whose server does not answer holds a thread for longer than anybody waits: these do nothing else.
+_RESOLVING = ThreadPoolExecutor(16, thread_name_prefix="resolve")
 LONGEST_URL = 2048
 
 #: IANA's special-purpose registry (RFC 6890), multicast, and where Azure answers its own machines.
@@ -81,7 +85,8 @@ class Target:
 
 async def system_resolver(host: str, port: int) -> list[str]:
     """Ask the operating system."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, look)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 

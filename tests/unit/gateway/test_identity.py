@@ -21,10 +21,11 @@ from structlog.testing import capture_logs
 from bad_tokens import BAD_TOKENS, LONG_LIVED, OTHER_KEY, Forge
 from mindtrack_gateway import identity
 from mindtrack_gateway.identity import LEEWAY, Principal, Role, TokenVerifier
-from mindtrack_gateway.problems import UnauthorizedError
+from mindtrack_gateway.problems import DependencyUnavailableError, UnauthorizedError
 from mindtrack_gateway.trusted_keys import (
     FETCH_AGAIN_AFTER,
     FETCH_EVERY,
+    FETCH_FIRST_AGAIN_AFTER,
     LOOK_EVERY,
     PublishedKeys,
     TrustedKeys,
@@ -222,6 +223,20 @@ async def test_the_last_good_keys_stay_while_the_issuer_is_away() -> None:
             with capture_logs() as log:
                 assert await keys.get("one")
             assert [line["event"] for line in log] == [events.KEYS_REFUSED]
+
+
+async def test_before_the_first_keys_nothing_is_said_about_tokens() -> None:
+    address = Address()
+    address.keys = None
+    with address.serving() as url:
+        keys = PublishedKeys(url, clock=lambda: address.seconds)
+        for _ in range(3):
+            with pytest.raises(DependencyUnavailableError):
+                await keys.get("one")
+        assert address.asked == 1
+
+        address.keys, address.seconds = key_set(one=KEY), FETCH_FIRST_AGAIN_AFTER
+        assert await keys.get("one")
 
 
 async def test_many_callers_fetch_once() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindtrack_shared.outbound import ForbiddenTargetError, Guard, Target, is_public
+from mindtrack_shared.outbound import ForbiddenTargetError, Guard, Target, is_public, system_resolver
 from mindtrack_shared.settings import WebhookSettings
 
 STRICT = WebhookSettings()
@@ -244,6 +246,23 @@ async def test_a_host_that_is_nowhere_is_refused() -> None:
     for guard in (Guard(STRICT, nowhere), resolving([])[0]):
         with pytest.raises(ForbiddenTargetError):
             await guard.addresses("https://hooks.example.org/")
+
+
+async def test_names_that_nobody_answers_for_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def wait(*_: object, **__: object) -> list[object]:
+        over.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
+    looks = [asyncio.create_task(system_resolver(f"{n}.example.org", 443)) for n in range(40)]
+    await asyncio.sleep(0.1)
+    try:
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), 5)
+    finally:
+        over.set()
+    assert await asyncio.gather(*looks) == [[]] * 40
 
 
 async def test_a_name_that_changes_its_mind_is_asked_once_and_held_to_it() -> None:

@@ -11,10 +11,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from mindtrack_gateway.dependencies import CurrentSender, Parts, PartsDep, admission, documented_bearer
+from mindtrack_gateway.jobs.lifecycle import missing
 from mindtrack_gateway.jobs.schemas import JobView, ending
 from mindtrack_gateway.problems import (
     DEPENDENCY_ERRORS,
     AnalysisFailedError,
+    DeletedError,
     RecordingRejectedError,
     answer,
     documented,
@@ -63,7 +65,7 @@ class StressAnswer(BaseModel):
     response_model=StressAnswer,
     responses={
         **SUBMISSION_PROBLEMS,
-        **documented(RecordingRejectedError, AnalysisFailedError),
+        **documented(RecordingRejectedError, AnalysisFailedError, DeletedError),
         HTTPStatus.ACCEPTED: {"model": JobView, "description": "It takes longer: ask for the job."},
     },
     openapi_extra=SUBMISSION,
@@ -95,9 +97,17 @@ async def analyze_stress(
 
 
 async def _ended(parts: Parts, job_id: UUID, user_id: UUID) -> Job:
-    """Return the job once it has ended, or as it stands when waiting takes too long."""
+    """Return the job once it has ended, or as it stands when waiting takes too long.
+
+    Raises:
+        DeletedError: it was deleted meanwhile.
+
+    """
     known = await parts.snapshots.get(job_id, user_id)
     if known is not None:
         await parts.watch.ended(job_id, known, within=parts.settings.analyze_wait.total_seconds())
     async with parts.sessions.begin(Fence.own(user_id)) as session:
-        return (await session.scalars(jobs.owned(job_id, user_id))).unique().one()
+        job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
+    if job is None:
+        raise await missing(parts, job_id, user_id)
+    return job

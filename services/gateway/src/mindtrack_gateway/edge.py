@@ -46,10 +46,13 @@ CODES = "/v1/grants"
 UNLIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
 #: Answered from memory, a dozen per page.
 FILES = "/static/"
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+#: Of all other methods, a route may read a body, and does before it knows who sent it.
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A small body that takes longer is not coming.
 BODY_TIMEOUT = 30.0  # seconds
 ADDRESSES_REMEMBERED = 10_000
+#: Of `X-Forwarded-For`, in bytes: a dozen hops. What lies further from us is anybody's word.
+LONGEST_FORWARDED = 512
 
 #: Answers after which the rest of an upload is not wanted.
 REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -199,7 +202,7 @@ class Edge:
             name = client_name(scope, parts.limits.trusted_proxies)
             if name is not None:
                 admission.admit_address(name)
-            if scope["method"] in WITH_BODY and not _may_be_recording(scope):
+            if scope["method"] not in WITHOUT_BODY and not _may_be_recording(scope):
                 receive = await _small_body(scope, receive, parts.limits.body_bytes)
         except ProblemError as problem:
             refusal = answer(problem.document(scope["path"]), problem.answer_headers())
@@ -221,8 +224,10 @@ def client_name(scope: Scope, trusted: Networks) -> str | None:
         return None
     if not trusted:
         return network_of(client[0])
-    forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    return network_of(_untrusted(client[0], b",".join(forwarded).decode("latin-1"), trusted))
+    forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+    if len(forwarded) > LONGEST_FORWARDED:
+        forwarded = forwarded[-LONGEST_FORWARDED:].partition(b",")[2]  # the first one left is cut
+    return network_of(_untrusted(client[0], forwarded.decode("latin-1"), trusted))
 
 
 @lru_cache(ADDRESSES_REMEMBERED)

@@ -11,6 +11,7 @@ from typing import Protocol
 from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWKError, PyJWTError
 
+from mindtrack_gateway.problems import AWAY, DependencyUnavailableError
 from mindtrack_shared.errors import SettingError
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -23,6 +24,8 @@ FETCH_EVERY = 300.0  # seconds
 #: How soon after a fetch a key that is not known may cause another: anybody can make up a name. A good issuer
 #: publishes a new key for a while before it signs with it.
 FETCH_AGAIN_AFTER = 30.0  # seconds
+#: How soon another attempt is made while there are no keys at all.
+FETCH_FIRST_AGAIN_AFTER = 1.0  # seconds
 FETCH_TIMEOUT = 5.0  # seconds
 
 #: What tells a file from its successor; none where there is no file.
@@ -36,7 +39,13 @@ class KeySource(Protocol):
     def generation(self) -> int:
         """Rises whenever the keys change: what was verified with former ones must be verified again."""
 
-    async def get(self, key_id: str) -> PyJWK | None: ...
+    async def get(self, key_id: str) -> PyJWK | None:
+        """Return a key; None if there is none of that id.
+
+        Raises:
+            DependencyUnavailableError: nobody could be asked yet, so that nothing is known of any key.
+
+        """
 
 
 class PublishedKeys:
@@ -60,12 +69,16 @@ class PublishedKeys:
             async with self._fetching:
                 if self._is_due(key_id):  # nobody else did meanwhile
                     await self._fetch()
+        if not self._keys:
+            raise DependencyUnavailableError(AWAY)
         return self._keys.get(key_id)
 
     def _is_due(self, key_id: str) -> bool:
         if self._fetched is None:
             return True
         age = self._clock() - self._fetched
+        if not self._keys:
+            return age >= FETCH_FIRST_AGAIN_AFTER
         return age >= FETCH_EVERY or (key_id not in self._keys and age >= FETCH_AGAIN_AFTER)
 
     async def _fetch(self) -> None:

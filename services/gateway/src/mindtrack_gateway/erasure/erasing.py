@@ -24,8 +24,7 @@ async def erase(parts: Parts, user_id: UUID) -> Erasure:
     while True:
         async with parts.sessions.begin(Fence.own(user_id)) as session:
             step = await session.run_sync(erasing.go_on, user_id, parts.seals.destroy)
-        for job_id in step.job_ids:
-            await announce(parts, job_id)
+        await announce(parts, *step.job_ids)
         with suppress(StorageUnavailableError):  # maintenance does it, too
             for key in step.object_keys:
                 await parts.store.delete(key)

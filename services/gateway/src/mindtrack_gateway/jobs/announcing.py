@@ -7,7 +7,8 @@ from uuid import UUID
 from mindtrack_gateway.dependencies import Parts
 
 
-async def announce(parts: Parts, job_id: UUID) -> None:
+async def announce(parts: Parts, *job_ids: UUID) -> None:
     """Have all processes look again; those that miss it do so within seconds."""
-    parts.snapshots.forget(job_id)
-    await parts.watch.announce(job_id)
+    for job_id in job_ids:
+        parts.snapshots.forget(job_id)
+    await parts.watch.announce(*job_ids)

@@ -29,6 +29,8 @@ router = APIRouter(tags=["jobs"], dependencies=[documented_bearer])
 
 #: A line that says nothing keeps proxies from cutting a silent stream.
 KEEP_ALIVE = 15.0  # seconds
+#: Then a stream ends, and whoever comes back is asked anew who they are: a token runs out, a key is revoked.
+LONGEST = 300.0  # seconds
 #: After what time a client whose stream broke should come back.
 RETRY_MILLISECONDS = 2000
 
@@ -38,7 +40,8 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `job`, each with the document of `GET /v1/jobs/{job_id}` as data and its "
-        "`ETag` as id; `deleted` with the job's id. Comments keep the stream alive.",
+        "`ETag` as id; `deleted` with the job's id. Comments keep the stream alive; after five minutes, or "
+        "when a server stops, it ends: come back, as `EventSource` does by itself.",
         "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
@@ -71,7 +74,8 @@ async def _follow(
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     if known.has_ended or known.etag.decode() != last_event_id:
         yield event(known)
-    while not known.has_ended and not parts.watch.released:
+    end = asyncio.get_running_loop().time() + LONGEST
+    while not known.has_ended and not _is_over(parts, end):
         changed = await parts.watch.changed(job_id, known, within=KEEP_ALIVE)
         if changed is not None:
             known = changed
@@ -98,13 +102,18 @@ async def follow_all(parts: PartsDep, user_id: CurrentFollower) -> StreamingResp
 async def _follow_all(parts: Parts, user_id: UUID) -> AsyncIterator[bytes]:
     async with parts.feeds.listen(user_id) as changed:
         yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-        while not parts.watch.released:
+        end = asyncio.get_running_loop().time() + LONGEST
+        while not _is_over(parts, end):
             try:
                 job_id = await asyncio.wait_for(changed.get(), KEEP_ALIVE)
             except TimeoutError:
                 yield b": waiting\n\n"
                 continue
             yield await _event_of(parts.snapshots, job_id, user_id)
+
+
+def _is_over(parts: Parts, end: float) -> bool:
+    return parts.watch.released or asyncio.get_running_loop().time() >= end
 
 
 async def _event_of(snapshots: Snapshots, job_id: UUID, user_id: UUID) -> bytes:

@@ -68,11 +68,14 @@ class JobWatch:
         for job_id in self._waiting:
             self._wake(job_id)
 
-    async def announce(self, job_id: UUID) -> None:
-        """Tell every process, this one too, that a job has changed. Best effort: all look again anyway."""
+    async def announce(self, *job_ids: UUID) -> None:
+        """Tell every process, this one too, that jobs have changed. Best effort: all look again anyway."""
         try:
             async with asyncio.timeout(ANNOUNCE_TIMEOUT):
-                await self._redis.publish(self._channel, str(job_id))
+                async with self._redis.pipeline(transaction=False) as messages:
+                    for job_id in job_ids:
+                        messages.publish(self._channel, str(job_id))
+                    await messages.execute()
         except (RedisError, TimeoutError):
             get_logger().warning(events.WAKEUP_LOST)
 

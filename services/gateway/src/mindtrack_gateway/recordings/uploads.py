@@ -24,6 +24,7 @@ from mindtrack_gateway.problems import (
     UploadMismatchError,
     UploadMissingError,
     UploadsNotConfiguredError,
+    UploadStalledError,
     UploadUrlInvalidError,
     UploadUsedError,
 )
@@ -38,6 +39,10 @@ from mindtrack_shared.db.fence import Fence, Sessions
 from mindtrack_shared.db.models import Job, Upload
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.storage import ObjectMissingError
+
+#: How long after its URL's end an upload may still be on its way. Then comes the sweep, and a recording that
+#: arrives behind it would stay, though nothing leads to it.
+LATE = uploads.GRACE / 2
 
 
 class UploadTakenError(Exception):
@@ -140,13 +145,14 @@ class Uploads:
         """Store what comes through a URL of ours; it is looked at when it is submitted.
 
         Raises:
-            ProblemError: the body is not acceptable; what was there before is still there.
+            ProblemError: the body is not acceptable, or takes until long after the URL's end; what was there
+                before is still there.
             StorageUnavailableError: the store is away; the same.
 
         """
         body.refuse_declared_size(request, self.max_bytes)
         content = limited(body.chunks(request, idle=self._idle), self.max_bytes)
-        await self._objects.store.write(upload.object_key, content)
+        await self._objects.store.write(upload.object_key, _until(upload.expires_at + LATE, content))
 
     async def take(self, upload_id: UUID, user_id: UUID) -> StoredObject:
         """Copy what was uploaded to where no URL leads, sealed, and check it on the way.
@@ -250,3 +256,10 @@ async def use(session: AsyncSession, stored: StoredObject, job: Job) -> None:
         return
     if await session.scalar(uploads.use(stored.upload_id, job.id)) is None:
         raise UploadTakenError(stored.upload_id)
+
+
+async def _until(end: datetime, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        if datetime.now(UTC) > end:
+            raise UploadStalledError("The upload's URL expired long ago. Ask for another.")
+        yield chunk
