@@ -317,7 +317,7 @@ def test_all_bodies_and_answers_are_documented() -> None:
         assert name in {parameter["name"] for parameter in submit["parameters"]}
     assert statuses(submit) == "200 202 400 401 403 404 408 409 413 415 422 429 503"
     assert statuses(ask) == "201 400 401 403 408 413 422 429 501 503"
-    assert statuses(write) == "204 400 403 404 408 409 413 422 503"
+    assert statuses(write) == "204 400 403 404 408 409 413 422 429 503"
     assert "security" in submit
     assert "security" in ask
     assert "security" not in write, "the URL is the permission"
