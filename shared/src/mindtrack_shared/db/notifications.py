@@ -144,12 +144,23 @@ def queue(
     )
 
 
-def tested(user_id: UUID) -> Select[float | None]:
-    """Seconds until a person may try their addresses out again; null if they may now."""
-    left = func.extract("epoch", func.max(Notification.created_at) + cast(TEST_PAUSE, INTERVAL) - now())
-    recent = Notification.created_at > after(-TEST_PAUSE)
+def tested(user_id: UUID) -> Select[float]:
+    """Seconds until a person may try their addresses out again; no row if they may now.
+
+    Whatever their addresses are by now: messages go with an address, and who changes them writes to others.
+    """
+    tested_at = NotificationPreferences.tested_at
+    left = func.extract("epoch", tested_at + cast(TEST_PAUSE, INTERVAL) - now())
     return select(cast(left, Double)).where(
-        Notification.user_id == user_id, Notification.occasion == Occasion.TEST, recent
+        NotificationPreferences.user_id == user_id, tested_at > after(-TEST_PAUSE)
+    )
+
+
+def note_tested(user_id: UUID) -> Update:
+    return (
+        update(NotificationPreferences)
+        .where(NotificationPreferences.user_id == user_id)
+        .values(tested_at=now())
     )
 
 

@@ -103,6 +103,7 @@ async def test(parts: PartsDep, user_id: CurrentUser) -> TestList:
         row = await _preferences(session, user_id)
         if row is None or not row.addresses:
             raise NoAddressesError("Say first where to be notified: `PUT /v1/users/me/notifications`.")
+        await session.execute(notifications.note_tested(user_id))
         queued = []
         for address in row.addresses:
             message = notifications.queue(address, Occasion.TEST, alert_id=None, not_before=None)

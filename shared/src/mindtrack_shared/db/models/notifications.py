@@ -35,6 +35,8 @@ class NotificationPreferences(Base):
     #: IANA name; null is the zone of the newest recording.
     time_zone: Mapped[str | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.statement_timestamp())
+    #: When they last tried their addresses out. Asked for by who wants to know: a release may be here first.
+    tested_at: Mapped[datetime | None] = mapped_column(deferred=True)
 
     addresses: Mapped[list[NotificationAddress]] = relationship(
         lazy="raise", order_by="NotificationAddress.id"
