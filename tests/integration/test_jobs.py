@@ -306,6 +306,16 @@ def test_a_long_backlog_is_rung_again_a_few_jobs_at_a_time(engine: Engine, user_
     assert len(run(engine, jobs.to_ring(limit=10))) == 2
 
 
+def test_so_few_are_chosen_whatever_the_plan(engine: Engine, user_id: UUID) -> None:
+    """A nested loop would run a subquery for each row, and it would choose others each time."""
+    run(engine, jobs.rung([add_job(engine, user_id) for _ in range(5)]))
+    statement = jobs.ring_again(Priority.INTERACTIVE, after=timedelta(0), limit=2)
+    with engine.begin() as connection:
+        for joins in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
+            connection.execute(text(f"set local enable_{joins} = off"))
+        assert len(connection.execute(statement).all()) == 2
+
+
 def test_each_lane_is_rung_again_on_its_own(engine: Engine, user_id: UUID) -> None:
     bulk = [add_job(engine, user_id, priority=Priority.BULK) for _ in range(3)]
     interactive = add_job(engine, user_id)

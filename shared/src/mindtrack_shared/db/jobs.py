@@ -288,6 +288,9 @@ def ring_again(priority: Priority, *, after: timedelta, limit: int) -> Returning
 
     A few rings are enough, as one drain takes whatever waits in its lanes; a ring for each would flood the
     broker whenever the backlog is long. One lane at a time: a long backlog in one must not silence another.
+
+    They are chosen once, by a common table expression: a subquery may be run for each row that it is compared
+    with, and passes over those that it locked before.
     """
     silent = (
         select(Job.id)
@@ -295,8 +298,9 @@ def ring_again(priority: Priority, *, after: timedelta, limit: int) -> Returning
         .order_by(Job.dispatched_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("silent")
     )
-    return update(Job).where(Job.id.in_(silent.correlate(None))).values(dispatched_at=None).returning(Job.id)
+    return update(Job).where(Job.id == silent.c.id).values(dispatched_at=None).returning(Job.id)
 
 
 # --- working --------------------------------------------------------------------------------------------

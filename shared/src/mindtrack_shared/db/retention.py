@@ -60,8 +60,10 @@ def count(table: type[Base], which: ColumnElement[bool]) -> Select[int]:
 def remove(table: type[Base], which: ColumnElement[bool], *, limit: int) -> ReturningDelete[int]:
     """Delete some of them, the oldest first. Several at a time share the work."""
     key: Any = table.__table__.c.id
-    chosen = select(key).where(which).order_by(key).limit(limit).with_for_update(skip_locked=True)
-    return delete(table).where(key.in_(chosen)).returning(literal_column("1"))
+    chosen = (
+        select(key).where(which).order_by(key).limit(limit).with_for_update(skip_locked=True).cte("chosen")
+    )
+    return delete(table).where(key == chosen.c.id).returning(literal_column("1"))
 
 
 # --- audio ----------------------------------------------------------------------------------------------
