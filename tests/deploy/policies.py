@@ -315,7 +315,8 @@ def _refused(group: type[BaseSettings]) -> Iterator[str]:
     except ValidationError as error:
         for fault in error.errors():
             if fault["type"] != "missing":
-                yield ": ".join([".".join([group.__name__, *map(str, fault["loc"])]), fault["msg"]])
+                where = ".".join([group.__name__, *map(str, fault["loc"])])
+                yield f"{where}: {fault['msg']}"
 
 
 def lanes_served(manifests: Sequence[Manifest]) -> Iterator[str]:

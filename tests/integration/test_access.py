@@ -7,7 +7,6 @@ that an id gets which never was. What is not opened is a leak if a single byte o
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from mindtrack_shared.db.models import Invitation, Note, Upload, WebhookEndpoint
 from mindtrack_shared.domain.grants import Scope, UseContext
 from mindtrack_shared.domain.service_keys import SUBJECT_PREFIX, KeyScope
 from mindtrack_shared.ids import new_id
+from patience import eventually
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -388,11 +388,10 @@ class World:
 
     def _wait_until_known(self, key: str) -> None:
         """A flood of keys that do not hold, as we send, has a gateway wait before it looks for new ones."""
-        deadline = time.monotonic() + 30
         with httpx.Client(base_url=self._gateway, headers={"Authorization": f"Bearer {key}"}) as client:
-            while client.get("/v1/jobs").status_code == 401:
-                assert time.monotonic() < deadline, "a new key is not let in"
-                time.sleep(0.1)
+            eventually(
+                lambda: client.get("/v1/jobs").status_code != 401, within=30, what="a new key is let in"
+            )
 
     def _token(self, subject: str, kind: Kind) -> str:
         life = timedelta(hours=-1 if kind is Kind.EXPIRED else 1)

@@ -82,6 +82,10 @@ class Gateway:
     def close(self) -> None:
         self._http.close()
 
+    def connect(self) -> socket.socket:
+        host, port = self.url.removeprefix("http://").split(":")
+        return socket.create_connection((host, int(port)), timeout=10)
+
     def authorization(self, subject: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._issuer.token(subject)}"}
 
@@ -276,11 +280,10 @@ def test_probes_and_metrics_are_not_limited(gateways: Gateways) -> None:
 
 def uploading(gateway: Gateway, subject: str, length: int = 100_000) -> socket.socket:
     """Begin an upload and leave it there."""
-    host, port = gateway.url.removeprefix("http://").split(":")
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection = gateway.connect()
     lines = [
         "POST /v1/jobs HTTP/1.1",
-        f"Host: {host}",
+        "Host: 127.0.0.1",
         f"Authorization: {gateway.authorization(subject)['Authorization']}",
         "Content-Type: multipart/form-data; boundary=x",
         f"Content-Length: {length}",
@@ -326,10 +329,9 @@ def test_what_comes_through_urls_is_counted_as_well(
     monkeypatch.setenv("MINDTRACK_GATEWAY_UPLOAD_SECRET", "a secret that only this test knows")
     with gateways(concurrent_uploads_per_subject=1) as gateway:
         one, other = gateway.upload_url(), gateway.upload_url()
-        host, port = gateway.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as slow:
+        with gateway.connect() as slow:
             path = one.removeprefix(gateway.url)
-            slow.sendall(f"PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n".encode())
+            slow.sendall(f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n".encode())
             eventually(lambda: gateway.uploads_under_way() == 1)
             refused = httpx.put(other, content=WAV)
             slow.sendall(b"RIFF-Wave")
@@ -361,11 +363,10 @@ def uploading_whole(gateway: Gateway) -> socket.socket:
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
         b"Content-Type: audio/wav\r\n\r\n" + WAV + new_id().bytes + b"\r\n--x--\r\n"
     )
-    host, port = gateway.url.removeprefix("http://").split(":")
-    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection = gateway.connect()
     lines = [
         "POST /analyze-stress HTTP/1.1",
-        f"Host: {host}",
+        "Host: 127.0.0.1",
         f"Authorization: {gateway.authorization('ada')['Authorization']}",
         "Content-Type: multipart/form-data; boundary=x",
         f"Content-Length: {len(body)}",
@@ -392,18 +393,16 @@ def test_a_body_that_is_no_recording_is_small(gateways: Gateways) -> None:
 
 @pytest.mark.parametrize("piece", [b"X-Long: " + bytes(range(97, 123)) * 20, b"a" * 500])
 def test_headers_come_to_an_end(gateways: Gateways, piece: bytes) -> None:
-    with gateways() as gateway:
-        host, port = gateway.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Start: ")
-            answer = b""
-            try:
-                for _ in range(400):
-                    connection.sendall(piece + (b"\r\n" if b":" in piece else b""))
-                    time.sleep(0.0005)
-                answer = connection.recv(4096)
-            except ConnectionError:
-                answer = answer or connection.recv(4096)
+    with gateways() as gateway, gateway.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Start: ")
+        answer = b""
+        try:
+            for _ in range(400):
+                connection.sendall(piece + (b"\r\n" if b":" in piece else b""))
+                time.sleep(0.0005)
+            answer = connection.recv(4096)
+        except ConnectionError:
+            answer = answer or connection.recv(4096)
 
     assert answer.startswith(b"HTTP/1.1 400 ")
 

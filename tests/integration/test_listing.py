@@ -207,7 +207,7 @@ def test_what_cannot_be_asked_is_refused(ada: httpx.Client, query: str, field: s
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def test_a_lost_plus_is_plan_of(ada: httpx.Client) -> None:
+def test_a_lost_plus_is_explained(ada: httpx.Client) -> None:
     (error,) = ada.get("/v1/jobs?created_after=2026-03-01T18:00:00+01:00").json()["errors"]
 
     assert "%2B" in error["detail"]

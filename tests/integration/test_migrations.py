@@ -20,6 +20,7 @@ from mindtrack_shared.db.models import AnalysisRecord, Job, Recording
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.domain.webhooks import SECRET_BYTES
 from mindtrack_shared.ids import new_id
+from patience import eventually
 
 
 @pytest.fixture
@@ -300,13 +301,11 @@ def test_a_migration_waits_for_who_is_writing(empty: Engine) -> None:
 
 
 def wait_until_something_waits_for_a_lock(engine: Engine) -> None:
-    waiting = text("select exists (select from pg_locks where not granted)")
-    for _ in range(100):
+    def waits() -> bool:
         with engine.connect() as connection:
-            if connection.scalar(waiting):
-                return
-        time.sleep(0.05)
-    raise AssertionError("nothing waits for a lock")
+            return bool(connection.scalar(text("select exists (select from pg_locks where not granted)")))
+
+    eventually(waits, within=5, what="something waits for a lock")
 
 
 def test_several_services_may_migrate_at_once(empty: Engine) -> None:

@@ -29,6 +29,7 @@ from mindtrack_shared.queue.names import DRAIN_QUEUES, DRAIN_TASK
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.settings import JobSettings, QueueSettings
 from mindtrack_shared.testing.doorbell import SilentDoorbell
+from patience import eventually
 
 
 class BrokenDoorbell:
@@ -55,13 +56,8 @@ def announce(engine: Engine) -> None:
         connection.execute(jobs.announce())
 
 
-def eventually_rung(doorbell: SilentDoorbell, job_id: UUID, *, within: float) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if job_id in {ring.job_id for ring in doorbell.rung}:
-            return True
-        time.sleep(0.01)
-    return False
+def eventually_rung(doorbell: SilentDoorbell, job_id: UUID) -> None:
+    eventually(lambda: job_id in {ring.job_id for ring in doorbell.rung}, within=5, what="a ring")
 
 
 def test_a_committed_job_is_rung_at_once(engine: Engine) -> None:
@@ -71,7 +67,7 @@ def test_a_committed_job_is_rung_at_once(engine: Engine) -> None:
         job_id = add_job(engine, add_user(engine))
         announce(engine)
 
-        assert eventually_rung(doorbell, job_id, within=5)
+        eventually_rung(doorbell, job_id)
         announce(engine)  # ends the long poll, so that the test need not wait for it
 
     assert load_job(engine, job_id).dispatched_at is not None
@@ -83,7 +79,7 @@ def test_a_lost_announcement_costs_one_poll(engine: Engine) -> None:
         time.sleep(0.3)
         job_id = add_job(engine, add_user(engine))  # not announced
 
-        assert eventually_rung(doorbell, job_id, within=5)
+        eventually_rung(doorbell, job_id)
 
 
 class HastyWorker:
@@ -165,7 +161,7 @@ def test_the_relay_outlives_its_database_connection(engine: Engine) -> None:
         assert ended == [True]
         job_id = add_job(engine, add_user(engine))
 
-        assert eventually_rung(doorbell, job_id, within=5)
+        eventually_rung(doorbell, job_id)
 
 
 @pytest.fixture

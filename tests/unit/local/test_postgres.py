@@ -43,7 +43,6 @@ def test_a_server_that_nobody_remembers_is_stopped_first(server: Postgres, log: 
 
 def test_stacks_that_start_at_once_add_one_user(monkeypatch: pytest.MonkeyPatch) -> None:
     added: list[object] = []
-
     user = pwd.struct_passwd((postgres.SYSTEM_USER, "x", 999, 995, "", "/", "/usr/sbin/nologin"))
 
     def look(name: str) -> pwd.struct_passwd:

@@ -10,6 +10,7 @@ import pytest
 
 from mindtrack_shared.observability import liveness
 from mindtrack_shared.observability.liveness import UNWATCHED, LifeSign, complaint, main
+from patience import eventually
 
 
 def aged(file: Path, seconds: float) -> Path:
@@ -37,13 +38,9 @@ def test_it_is_shown_during_a_wait_and_not_after_it(tmp_path: Path, monkeypatch:
     file = tmp_path / "alive"
 
     with LifeSign(file).shown_meanwhile():
-        deadline = time.monotonic() + 10
-        while complaint(file) is not None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: complaint(file) is None, within=10, what="a sign")
         file.unlink()
-        while complaint(file) is not None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert complaint(file) is None
+        eventually(lambda: complaint(file) is None, within=10, what="another")
     file.unlink()
     time.sleep(0.05)
 

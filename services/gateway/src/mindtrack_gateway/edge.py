@@ -271,12 +271,10 @@ def _may_be_recording(scope: Scope) -> bool:
 
 def _in_memory(scope: Scope) -> int:
     """Return how many bytes of a recording lie in memory at a time, while it is received or copied."""
-    if not (scope["path"] in RECORDINGS or _may_be_recording(scope)):
-        return 0
+    if not _may_be_recording(scope):
+        return PART_BYTES if scope["path"] in RECORDINGS else 0  # it names an upload, which is copied
     declared = _header(scope, b"content-length")
-    if _may_be_recording(scope) and declared.isdigit():
-        return min(int(declared), PART_BYTES)
-    return PART_BYTES
+    return min(int(declared), PART_BYTES) if declared.isdigit() else PART_BYTES
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

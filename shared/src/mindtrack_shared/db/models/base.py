@@ -38,7 +38,6 @@ class Base(DeclarativeBase):
 
 #: Measurements by name. Absent as a whole is NULL, not JSON's null.
 Measurements = dict[str, Any]
-
 measurements = JSONB(none_as_null=True)
 
 

@@ -34,7 +34,6 @@ from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Micr
 from mindtrack_shared.ids import new_id
 
 job_status = enumeration(JobStatus, "job_status")
-
 #: Sorts in the order of the enumeration: interactive first.
 job_priority = enumeration(Priority, "job_priority")
 

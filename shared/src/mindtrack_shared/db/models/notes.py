@@ -9,8 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mindtrack_shared.db.models.base import Base, is_short_text, is_text
-from mindtrack_shared.domain.notes import LONGEST_LABEL
-from mindtrack_shared.domain.notes import LONGEST_NOTE as LONGEST_CLINICAL_NOTE
+from mindtrack_shared.domain.notes import LONGEST_LABEL, LONGEST_NOTE
 from mindtrack_shared.ids import new_id
 
 
@@ -40,7 +39,7 @@ class Note(Base):
     __table_args__ = (
         CheckConstraint("author_id <> user_id", name="by_another"),
         CheckConstraint("key ~ '^[!-~]{1,255}$'", name="key_visible_ascii"),
-        is_text("text", LONGEST_CLINICAL_NOTE),
+        is_text("text", LONGEST_NOTE),
         CheckConstraint("revision > 0", name="revision_positive"),
         CheckConstraint("updated_at >= created_at", name="updated_after"),
         CheckConstraint("deleted_at >= created_at", name="deleted_after"),
@@ -61,7 +60,7 @@ class NoteRevision(Base):
     written_at: Mapped[datetime]
 
     __table_args__ = (
-        is_text("text", LONGEST_CLINICAL_NOTE),
+        is_text("text", LONGEST_NOTE),
         CheckConstraint("revision > 0", name="revision_positive"),
     )
 

@@ -32,7 +32,6 @@ from mindtrack_shared.domain.webhooks import (
 from mindtrack_shared.ids import new_id
 
 webhook_status = enumeration(WebhookStatus, "webhook_status")
-
 delivery_state = enumeration(DeliveryState, "delivery_state")
 
 
