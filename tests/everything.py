@@ -37,7 +37,7 @@ Rows = dict[str, set[str]]
 def fill(engine: Engine, person: UUID, clinician: UUID) -> None:
     """Leave something of a person's in every table, partly by a clinician."""
     jobs = list(add_history(engine, person, rise(TODAY)).values())
-    evaluate(engine, budget=timedelta(seconds=30))
+    evaluate(engine)
     grant_id = add_grant(engine, person, clinician)
     (alert_id,) = _alerts(engine, person)
     with Session(engine) as session, session.begin():

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from factories import QUALITY, TENSE, add_job, add_user, analysis
 from integration_support import EMPTY
 from mindtrack_inference.lease import ClaimedJob, end_leases
-from mindtrack_inference.retry import GiveUp, Retry
+from mindtrack_inference.retry import GiveUp, Postpone, Retry
 from mindtrack_inference.settlement import Demote, Outcome, Reject, Release, Settlement
 from mindtrack_scheduler.rescue import rescue
 from mindtrack_shared.db import deletion, jobs
@@ -48,6 +48,7 @@ OUTCOMES: dict[str, tuple[Outcome, JobStatus]] = {
     "retry": (Retry(timedelta(0)), JobStatus.QUEUED),
     "release": (Release(), JobStatus.QUEUED),
     "demotion": (Demote(), JobStatus.QUEUED),
+    "postponement": (Postpone(timedelta(0)), JobStatus.QUEUED),
 }
 workers = st.integers(0, WORKERS - 1)
 #: Which of those there are.
@@ -170,7 +171,7 @@ class JobMachine(RuleBasedStateMachine):
         self.settlement.settle(claimed, Priority.INTERACTIVE, result)
         if valid:
             job.becomes(status)
-            job.attempt -= outcome in {"release", "demotion"}
+            job.attempt -= outcome in {"release", "demotion", "postponement"}
             job.worker_lost = False
 
     @precondition(lambda self: any(job.status is JobStatus.RUNNING for job in self.expected.values()))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -144,12 +145,15 @@ def test_only_the_newest_holder_can_finish(engine: Engine, user_id: UUID) -> Non
     assert load_job(engine, job_id).status is JobStatus.SUCCEEDED
 
 
-def test_a_retry_waits_and_asks_for_a_ring(engine: Engine, user_id: UUID) -> None:
+@pytest.mark.parametrize("again_later", [jobs.retry, jobs.postpone])
+def test_what_comes_again_later_waits_and_asks_for_a_ring(
+    engine: Engine, user_id: UUID, again_later: Callable[..., Any]
+) -> None:
     job_id = add_job(engine, user_id)
     run(engine, jobs.rung([job_id]))
     held = claim(engine)
 
-    run(engine, jobs.retry(job_id, held.fence, delay=timedelta(minutes=1)))
+    run(engine, again_later(job_id, held.fence, delay=timedelta(minutes=1)))
 
     job = load_job(engine, job_id)
     assert job.status is JobStatus.QUEUED
@@ -160,7 +164,12 @@ def test_a_retry_waits_and_asks_for_a_ring(engine: Engine, user_id: UUID) -> Non
 
 
 @pytest.mark.parametrize(
-    ("give_back", "priority"), [(jobs.release, Priority.INTERACTIVE), (jobs.demote, Priority.BULK)]
+    ("give_back", "priority"),
+    [
+        (jobs.release, Priority.INTERACTIVE),
+        (partial(jobs.postpone, delay=timedelta(0)), Priority.INTERACTIVE),
+        (jobs.demote, Priority.BULK),
+    ],
 )
 def test_a_job_given_back_untouched_has_used_no_attempt(
     engine: Engine, user_id: UUID, give_back: Callable[[UUID, int], Any], priority: Priority

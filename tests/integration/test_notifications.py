@@ -123,7 +123,7 @@ def wants(engine: Engine, user_id: UUID, *addresses: tuple[Channel, str], **pref
 
 def open_alert(engine: Engine, user_id: UUID) -> None:
     add_history(engine, user_id, rise(TODAY))
-    evaluate(engine, budget=timedelta(seconds=30))
+    evaluate(engine)
 
 
 def quiet_now(zone: str = "UTC") -> dict[str, Any]:

@@ -6,8 +6,10 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -116,7 +118,7 @@ def test_what_ended_long_ago_goes(  # noqa: PLR0913, PLR0917 - a table
     table: str,
     days: int,
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "OBJECTS", 2)
     person = add_user(engine)
     rows = [(ended, days + 1)] * 5 + [(ended, days - 1), (waiting, days + 1 if waiting == "pending" else 2)]
     with engine.begin() as connection:
@@ -161,7 +163,7 @@ def test_audio_stays_unless_somebody_says_how_long(engine: Engine, kept: Recordi
 def test_audio_goes_once_its_job_has_ended_and_the_result_stays(
     engine: Engine, kept: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "OBJECTS", 2)
     person = add_user(engine)
     ended, waiting, running = [add_job(engine, person) for _ in range(3)], add_job(engine, person), None
     running = add_job(engine, person)
@@ -179,6 +181,49 @@ def test_audio_goes_once_its_job_has_ended_and_the_result_stays(
         "sound",
     ]
     assert next(iter(retain(audio))).number == 0
+
+
+def test_a_class_that_cannot_be_removed_holds_up_no_other(engine: Engine, kept: RecordingStore) -> None:
+    person = add_user(engine)
+    job = add_job(engine, person)
+    put(engine, kept, job)
+    end_jobs(engine, job)
+    with engine.begin() as connection:
+        connection.execute(aged(DELIVERY), {"person": person, "state": "delivered", "days": 91})
+    nowhere = open_store(
+        StorageSettings(url="s3://recordings", endpoint="http://127.0.0.1:1", plaintext=True)
+    )
+    found = retain(listed(engine, nowhere, audio=timedelta(0)))
+    told = {each.name: each.number for each in islice(found, 5)}
+
+    assert told == {"audio": 0, "deliveries": 1, "notifications": 0, "invitations": 0, "accesses": 0}
+    with pytest.raises(retention.RetentionIncompleteError, match="audio"):
+        next(found)
+    assert next(iter(retain(listed(engine, kept, audio=timedelta(0))))).number == 1
+
+
+def test_a_slow_store_loses_nothing_of_what_was_done(
+    engine: Engine, database: DatabaseSettings, kept: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends who stands still within a transaction; many short waits are no standstill."""
+    person = add_user(engine)
+    jobs = [add_job(engine, person) for _ in range(12)]
+    for job in jobs:
+        put(engine, kept, job)
+    end_jobs(engine, *jobs)
+    monkeypatch.setattr("mindtrack_shared.db.engine.STANDSTILL", 600)
+    hurried = sync_engine(database, application_name="hurried")
+    remove = RecordingStore.remove
+
+    def slowly(store: RecordingStore, key: str) -> None:
+        time.sleep(0.1)
+        remove(store, key)
+
+    monkeypatch.setattr(RecordingStore, "remove", slowly)
+    try:
+        assert next(iter(retain(listed(hurried, kept, audio=timedelta(0))))).number == 12
+    finally:
+        hurried.dispose()
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,10 @@ from factories import (
 )
 from mindtrack_inference.errors import RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared
+from mindtrack_inference.retry import JITTER
 from mindtrack_inference.runner import Runner
 from mindtrack_inference.settings import InferenceSettings
+from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_scheduler.rescue import Rescued, rescue
 from mindtrack_shared.db.models import AnalysisRecord, DayRollupRecord, Job
 from mindtrack_shared.domain.analysis import Analysis, IndeterminateReason
@@ -50,8 +52,8 @@ from mindtrack_shared.ids import new_id
 from mindtrack_shared.observability import events
 from mindtrack_shared.queue.wakeups import Wakeups, finished_channel
 from mindtrack_shared.sealing import DataKeys, SealedRecordings
-from mindtrack_shared.settings import JobSettings, QueueSettings
-from mindtrack_shared.storage import RecordingStore
+from mindtrack_shared.settings import JobSettings, QueueSettings, StorageSettings
+from mindtrack_shared.storage import RecordingStore, open_store
 from patience import PATIENCE, eventually
 
 QUICK = JobSettings(lease=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.1))
@@ -690,6 +692,40 @@ def test_a_claim_that_was_not_heard_of_is_given_back(
 
     assert {load_job(workshop.engine, job_id).status for job_id in job_ids} == {JobStatus.SUCCEEDED}
     assert {row.attempt for row in workshop.analyses()} == {1}
+
+
+def test_storage_that_is_away_costs_no_attempt(workshop: Workshop, infrastructure: Infrastructure) -> None:
+    job_id = workshop.job(max_attempts=1)
+    settings = infrastructure.settings(StorageSettings)
+    away = settings.model_copy(update={"endpoint": "http://127.0.0.1:1"})
+    astray = Workshop(workshop.engine, open_store(away), workshop.wakeups, workshop.keys)
+    delays = []
+    for _ in range(3):
+        with capture_logs() as logs:
+            astray.runner(ScriptedAnalyzer(analysis())).drain(job_id)
+        delays += [line["delay_seconds"] for line in logs if line["event"] == events.JOB_POSTPONED]
+        waiting = load_job(workshop.engine, job_id)
+        assert (waiting.status, waiting.attempt, waiting.code) == (JobStatus.QUEUED, 0, None)
+        workshop.make_due(job_id)
+
+    workshop.runner(ScriptedAnalyzer(analysis())).drain(job_id)
+
+    ended = load_job(workshop.engine, job_id)
+    assert (ended.status, ended.attempt, ended.fence) == (JobStatus.SUCCEEDED, 1, 4)
+    assert delays == [pytest.approx(seconds, rel=JITTER) for seconds in (2.25, 4.5, 9)]
+
+
+def test_a_backlog_is_not_run_through_while_storage_is_away(
+    workshop: Workshop, infrastructure: Infrastructure
+) -> None:
+    waiting = [workshop.job() for _ in range(10)]
+    settings = infrastructure.settings(StorageSettings)
+    away = open_store(settings.model_copy(update={"endpoint": "http://127.0.0.1:1"}))
+    astray = Workshop(workshop.engine, away, workshop.wakeups, workshop.keys)
+
+    claimed = astray.runner(ScriptedAnalyzer(analysis()), drain_budget=timedelta(seconds=2)).drain(waiting[0])
+
+    assert 1 <= claimed <= 3
 
 
 def test_a_database_that_is_away_ends_the_drain_quietly(workshop: Workshop) -> None:

@@ -92,7 +92,7 @@ ENDED = "update alerts set ended_at = opened_at, ended_on = opened_on, ended_why
 
 
 def look(engine: Engine) -> int:
-    return evaluate(engine, budget=timedelta(seconds=30))
+    return evaluate(engine)
 
 
 # --- standings ------------------------------------------------------------------------------------------
@@ -199,11 +199,22 @@ def test_who_recorded_does_not_wait_for_those_whose_day_began(engine: Engine, ad
     run(engine, "update standings set due_at = now() - interval '1 hour'")
     add_history(engine, ada_id, {TODAY: 0.2})
 
-    assert evaluate(engine, budget=timedelta(0)) == 0
     with Session(engine) as session, session.begin():
         found, _ = session.execute(standings.next_stale()).one()
         assert found.user_id == ada_id
     assert look(engine) == 3
+
+
+def test_who_was_told_to_stop_leaves_the_rest_to_the_next(
+    engine: Engine, ada_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for person in (ada_id, add_user(engine, "grace")):
+        add_history(engine, person, {TODAY: 0.2})
+    answers = iter([False, True])
+    with monkeypatch.context() as told:
+        told.setattr("mindtrack_scheduler.standings.stopping", lambda: next(answers))
+        assert look(engine) == 1
+    assert look(engine) == 1
 
 
 def test_what_cannot_be_found_out_is_put_off_and_holds_up_nobody(engine: Engine, ada_id: UUID) -> None:

@@ -44,9 +44,9 @@ def _breaking_off(link: Link) -> None:
     link.most_bytes = BROKEN_OFF
 
 
-#: What is done to the way to storage, and for how long; the worker's patience ends some time.
+#: What is done to the way to storage, and for how long: the first for longer than three attempts lasted once.
 HARMS: tuple[tuple[str, Callable[[Link], None], float], ...] = (
-    ("503", _unavailable, 8.0),
+    ("503", _unavailable, 60.0),
     ("10 s latency", _slow, 15.0),
     ("cut mid-body", _breaking_off, 8.0),
 )

@@ -5,17 +5,36 @@ from datetime import timedelta
 
 import pytest
 
-from mindtrack_inference.retry import JITTER, LONGEST_DELAY, GiveUp, Retry, decide
+from mindtrack_inference.retry import JITTER, LONGEST_DELAY, PATIENCE, GiveUp, Postpone, Retry, decide
 from mindtrack_shared.domain.jobs import FailureCode
 
 
+def decided(  # noqa: PLR0913 - what a decision hangs on
+    code: FailureCode = FailureCode.INTERNAL,
+    *,
+    attempt: int = 1,
+    max_attempts: int = 3,
+    uncounted: int = 0,
+    age: timedelta = timedelta(0),
+    seed: int = 1,
+) -> Retry | Postpone | GiveUp:
+    return decide(
+        code,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        uncounted=uncounted,
+        age=age,
+        jitter=random.Random(seed),
+    )
+
+
 def delay_after(attempt: int, *, seed: int = 1) -> timedelta:
-    decision = decide(FailureCode.INTERNAL, attempt=attempt, max_attempts=50, jitter=random.Random(seed))
+    decision = decided(attempt=attempt, max_attempts=50, seed=seed)
     assert isinstance(decision, Retry)
     return decision.delay
 
 
-@pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 8), (3, 32)])
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 4), (3, 8)])
 def test_delays_grow_with_bounded_jitter(attempt: int, seconds: int) -> None:
     for seed in range(20):
         assert seconds <= delay_after(attempt, seed=seed).total_seconds() <= seconds * (1 + JITTER)
@@ -30,6 +49,24 @@ def test_delays_are_capped() -> None:
 
 
 def test_the_last_attempt_is_the_last() -> None:
-    decision = decide(FailureCode.DEPENDENCY, attempt=3, max_attempts=3, jitter=random.Random(1))
+    assert decided(attempt=3) == GiveUp(FailureCode.INTERNAL)
 
-    assert decision == GiveUp(FailureCode.DEPENDENCY)
+
+def test_a_dependency_that_is_away_costs_no_attempt_for_a_day() -> None:
+    almost = PATIENCE - timedelta(seconds=1)
+
+    last = decided(FailureCode.DEPENDENCY, attempt=3, uncounted=200, age=almost)
+
+    assert isinstance(last, Postpone)
+    assert LONGEST_DELAY <= last.delay <= LONGEST_DELAY * (1 + JITTER)
+    assert isinstance(decided(FailureCode.DEPENDENCY, attempt=1, age=PATIENCE), Retry)
+    assert decided(FailureCode.DEPENDENCY, attempt=3, age=PATIENCE) == GiveUp(FailureCode.DEPENDENCY)
+
+
+def test_nobody_waits_for_much_longer_than_twice_what_a_dependency_was_away() -> None:
+    waited = timedelta(0)
+    for uncounted in range(12):
+        decision = decided(FailureCode.DEPENDENCY, uncounted=uncounted, seed=uncounted)
+        assert isinstance(decision, Postpone)
+        assert decision.delay <= (waited + timedelta(seconds=2)) * (1 + JITTER)
+        waited += decision.delay

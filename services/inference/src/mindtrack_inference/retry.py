@@ -9,8 +9,11 @@ from datetime import timedelta
 from mindtrack_shared.domain.jobs import FailureCode
 
 FIRST_DELAY = timedelta(seconds=2)
-GROWTH = 4  # 2 s, 8 s, 32 s, ...
+GROWTH = 2  # 2 s, 4 s, 8 s, ...: nobody waits for longer than twice what was wrong lasted
 LONGEST_DELAY = timedelta(minutes=5)
+#: A job is this old before a dependency that stays away costs it attempts. Until then the job waits: nothing
+#: is known to be wrong with it, and an attempt that could not begin says nothing about it.
+PATIENCE = timedelta(days=1)
 #: Spread by up to this share, so that jobs that failed together do not come back together.
 JITTER = 0.25
 
@@ -21,19 +24,38 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Postpone:
+    """Again later, and it was no attempt."""
+
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     code: FailureCode
 
 
-def decide(
+def decide(  # noqa: PLR0913 - what a decision hangs on
     code: FailureCode,
     *,
     attempt: int,
     max_attempts: int,
+    uncounted: int,
+    age: timedelta,
     jitter: random.Random,
-) -> Retry | GiveUp:
-    """Decide what follows attempt number `attempt` (counted from 1), which failed with `code`."""
+) -> Retry | Postpone | GiveUp:
+    """Decide what follows attempt number `attempt` (counted from 1), which failed with `code`.
+
+    The job was accepted `age` ago; `uncounted` claims before this one were no attempts.
+    """
+    if code is FailureCode.DEPENDENCY and age < PATIENCE:
+        return Postpone(_delay(uncounted, jitter))
     if attempt >= max_attempts:
         return GiveUp(code)
-    seconds = min(LONGEST_DELAY.total_seconds(), FIRST_DELAY.total_seconds() * GROWTH ** (attempt - 1))
-    return Retry(timedelta(seconds=seconds * (1 + jitter.uniform(0, JITTER))))
+    return Retry(_delay(attempt - 1, jitter))
+
+
+def _delay(before: int, jitter: random.Random) -> timedelta:
+    """How long to wait after as many tries before this one."""
+    seconds = min(LONGEST_DELAY.total_seconds(), FIRST_DELAY.total_seconds() * GROWTH ** min(before, 20))
+    return timedelta(seconds=seconds * (1 + jitter.uniform(0, JITTER)))

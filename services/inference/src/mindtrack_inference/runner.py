@@ -42,6 +42,11 @@ from mindtrack_shared.observability.traces import UNTRACED, JobTraces
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.sealing import SealedRecordings
 from mindtrack_shared.settings import JobSettings
+from mindtrack_shared.storage import StorageUnavailableError
+
+#: A lane claims nothing for so long after storage was away: the next job would fare no better, and a backlog
+#: is not to be run through for nothing.
+REST_SECONDS = 1.0
 
 
 class Prepares(Protocol):
@@ -254,7 +259,7 @@ class _Drain:
                 count += 1
                 with _named(job):
                     get_logger().info(events.JOB_CLAIMED)
-                    if job.attempt == 1:
+                    if job.fence == 1:
                         metrics.JOB_WAIT_SECONDS.labels(lane).observe(job.age_seconds)
                         self.traces.step(job.id, "wait", since=time.perf_counter() - job.age_seconds)
                     self._prepare(self.leases.hold(job, lane))
@@ -294,6 +299,9 @@ class _Drain:
                 self.buffer.put(lease.lane, chunk)
         except LaneExceededError:
             self._end(lease, Demote())
+        except StorageUnavailableError as error:
+            self._end(lease, error)
+            self.stop.wait(REST_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it was, the job must be settled
             self._end(lease, error)
 

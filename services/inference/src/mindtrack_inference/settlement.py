@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -15,7 +16,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from mindtrack_inference import metrics
 from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
-from mindtrack_inference.retry import GiveUp, Retry, decide
+from mindtrack_inference.retry import GiveUp, Postpone, Retry, decide
 from mindtrack_shared.db import analyses, day_values, jobs, tables, webhooks
 from mindtrack_shared.db.models import Base, Standing, WebhookDelivery
 from mindtrack_shared.domain.analysis import Analysis
@@ -63,7 +64,7 @@ class Demote:
 
 
 Code = RejectionCode | FailureCode
-Outcome = Analysis | Reject | Retry | GiveUp | Release | Demote
+Outcome = Analysis | Reject | Retry | Postpone | GiveUp | Release | Demote
 
 #: The guarded update an outcome calls for, the event that reports it, and the event's fields.
 Conclusion = tuple[ReturningUpdate[UUID], str, dict[str, str | float]]
@@ -115,7 +116,7 @@ class Settlement:
         self._traces.step(job.id, "settle", since=since, fence=job.fence)
         ending = _ending(outcome)
         if ending is None:
-            if isinstance(outcome, Retry):
+            if isinstance(outcome, Retry | Postpone):
                 metrics.JOB_RETRIES.inc()
             self._trace_attempt(job, type(outcome).__name__.lower())
             return
@@ -129,12 +130,19 @@ class Settlement:
     def _trace_attempt(self, job: ClaimedJob, outcome: str) -> None:
         self._traces.attempt(job.id, job.fence, seconds=job.held_seconds, number=job.attempt, outcome=outcome)
 
-    def _after(self, error: Exception, job: ClaimedJob) -> Reject | Retry | GiveUp:
+    def _after(self, error: Exception, job: ClaimedJob) -> Reject | Retry | Postpone | GiveUp:
         if isinstance(error, RecordingRejectedError):
             return Reject(error.code, error.measured, error.needed, error.quality)
         code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
         get_logger().error(events.ATTEMPT_FAILED, code=code, exc_info=error)
-        return decide(code, attempt=job.attempt, max_attempts=job.max_attempts, jitter=self._jitter)
+        return decide(
+            code,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            uncounted=job.fence - job.attempt,
+            age=timedelta(seconds=job.seconds),
+            jitter=self._jitter,
+        )
 
     def _write(self, job: ClaimedJob, outcome: Outcome) -> None:
         """Write the outcome in one commit, with patience for a database that is away for a moment.
@@ -213,7 +221,7 @@ def _ending(outcome: Outcome) -> tuple[JobStatus, Code | None] | None:
             return JobStatus.REJECTED, rejection
         case GiveUp(failure):
             return JobStatus.FAILED, failure
-        case Retry() | Release() | Demote():
+        case Retry() | Postpone() | Release() | Demote():
             return None
 
 
@@ -233,9 +241,11 @@ def _conclusion(job: ClaimedJob, outcome: Outcome) -> Conclusion:
         case Reject(code, measured, needed, quality):
             refused = jobs.reject(job.id, job.fence, code, measured=measured, needed=needed, quality=quality)
             return refused, events.JOB_REJECTED, {"code": code}
-        case Retry(delay):
-            seconds = round(delay.total_seconds(), 1)
-            return jobs.retry(job.id, job.fence, delay=delay), events.JOB_RETRIED, {"delay_seconds": seconds}
+        case Retry(delay) | Postpone(delay):
+            counts = isinstance(outcome, Retry)
+            later = (jobs.retry if counts else jobs.postpone)(job.id, job.fence, delay=delay)
+            event = events.JOB_RETRIED if counts else events.JOB_POSTPONED
+            return later, event, {"delay_seconds": round(delay.total_seconds(), 1)}
         case GiveUp(code):
             return jobs.fail(job.id, job.fence, code), events.JOB_FAILED, {"code": code}
         case Release():

@@ -237,9 +237,13 @@ def retain(
     configure_logging(LogSettings(), service="retain")
     engine = sync_engine(DatabaseSettings(), application_name="mindtrack-retain")
     listed = retention.policies(RetentionSettings(), engine, store(), audit_keys())
-    for name, keep, number in (retention.look if dry_run else retention.retain)(listed):
-        period = "for ever" if keep is None else f"{keep / timedelta(days=1):g} days"
-        typer.echo(f"{name}\t{period}\t{number}")
+    try:
+        for name, keep, number in (retention.look if dry_run else retention.retain)(listed):
+            period = "for ever" if keep is None else f"{keep / timedelta(days=1):g} days"
+            typer.echo(f"{name}\t{period}\t{number}")
+    except retention.RetentionIncompleteError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command("rewrap-keys")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import deletion
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -14,13 +15,13 @@ from mindtrack_shared.storage import RecordingStore, StorageUnavailableError
 #: The gateway, which deletes at once, is given so much time for it.
 GRACE = timedelta(minutes=1)
 #: Objects deleted in one transaction.
-BATCH = 200
+BATCH = 20
 
 
 def bury(engine: Engine, store: RecordingStore) -> int:
     """Delete what is left of deleted jobs; return how many. Several at a time share the work."""
     buried = 0
-    while True:
+    while not stopping():
         with engine.begin() as connection:
             found = connection.execute(deletion.unburied(older_than=GRACE, limit=BATCH)).all()
             try:
@@ -32,4 +33,5 @@ def bury(engine: Engine, store: RecordingStore) -> int:
                 get_logger().warning(events.STORAGE_UNAVAILABLE)
                 return buried
         if len(found) < BATCH:
-            return buried
+            break
+    return buried

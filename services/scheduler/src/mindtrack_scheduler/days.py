@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import day_values, standings, users
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -24,13 +25,15 @@ def mend(engine: Engine, *, batch: int = BATCH) -> int:
     gets one.
     """
     mended, before = 0, None
-    while True:
+    while not stopping():
         with engine.connect() as connection:
             found = connection.execute(day_values.amiss(limit=batch)).all()
         by_person: defaultdict[UUID, list[date]] = defaultdict(list)
         for user_id, day in found:
             by_person[user_id].append(day)
         for user_id, days in by_person.items():
+            if stopping():
+                return mended
             with engine.begin() as connection:
                 for statement in day_values.renewal(user_id, days):
                     connection.execute(statement)

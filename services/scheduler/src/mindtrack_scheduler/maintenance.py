@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from mindtrack_scheduler.audit.chain import Keys
 from mindtrack_scheduler.settings import SchedulerSettings
+from mindtrack_scheduler.stopping import stop
 from mindtrack_shared.db.engine import sync_engine
 from mindtrack_shared.observability.logging import configure_logging
 from mindtrack_shared.observability.traces import JobTraces, open_traces
@@ -107,8 +108,10 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
     }
     app.conf.update(
         imports=["mindtrack_scheduler.tasks"],
-        # One process is plenty for short statements, and it has no model whose limits need a child to kill.
-        worker_pool="solo",
+        # A thread for each task: what takes long, as to remove a year of recordings, holds up no rescue.
+        # One process is plenty for statements, and it has no model whose limits need a child to kill.
+        worker_pool="threads",
+        worker_concurrency=len(every),
         task_default_queue=MAINTENANCE_QUEUE,
         beat_schedule={
             # An unread message is worthless once the next one is due.
@@ -119,6 +122,11 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         beat_max_loop_interval=min(5.0, *every.values()),
     )
     return app
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # Celery ships no types
+def have_it_stop(**_: Any) -> None:  # noqa: ANN401 - Celery's signal signature
+    stop()
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -9,19 +9,30 @@ from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from mindtrack_scheduler.audit import forgetting
 from mindtrack_scheduler.audit.chain import Keys
 from mindtrack_scheduler.metrics import RETAINED_AT, RETENTION_REMOVED
 from mindtrack_scheduler.settings import RetentionSettings
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import access_seals, retention
 from mindtrack_shared.db.models import Base, Invitation, Notification, WebhookDelivery
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
-from mindtrack_shared.storage import RecordingStore
+from mindtrack_shared.storage import RecordingStore, StorageUnavailableError
 
-#: Rows, or objects, in one transaction.
+#: Rows in one transaction.
 BATCH = 500
+#: Objects: each is a request, and who waits for the rows of these waits for all of them.
+OBJECTS = 20
+
+
+class RetentionIncompleteError(Exception):
+    """Of some classes, not all that is past its period could be removed; the next round goes on with them."""
+
+    def __init__(self, classes: list[str]) -> None:
+        super().__init__(f"not all was removed of: {', '.join(classes)}")
 
 
 class Expired(NamedTuple):
@@ -68,16 +79,29 @@ def look(listed: tuple[Policy, ...]) -> Iterator[Expired]:
 
 
 def retain(listed: tuple[Policy, ...]) -> Iterator[Expired]:
-    """Remove what is past its period, in small transactions; yield how much of each class went."""
+    """Remove what is past its period, in small transactions; yield how much of each class went.
+
+    Raises:
+        RetentionIncompleteError: for some classes, storage or database was away; the others are done.
+
+    """
+    failed = []
     for policy in listed:
         removed = 0
-        while policy.keep is not None and (batch := policy.remove(policy.keep)):
-            RETENTION_REMOVED.labels(policy.name).inc(batch)
-            removed += batch
+        try:
+            while policy.keep is not None and not stopping() and (batch := policy.remove(policy.keep)):
+                RETENTION_REMOVED.labels(policy.name).inc(batch)
+                removed += batch
+        except (StorageUnavailableError, SQLAlchemyError) as error:
+            get_logger().warning(events.RETENTION_FAILED, data_class=policy.name, error=type(error).__name__)
+            failed.append(policy.name)
         if removed:
             get_logger().info(events.RETENTION_REMOVED, data_class=policy.name, count=removed)
         yield Expired(policy.name, policy.keep, removed)
-    RETAINED_AT.set_to_current_time()
+    if failed:
+        raise RetentionIncompleteError(failed)
+    if not stopping():
+        RETAINED_AT.set_to_current_time()
 
 
 def _of_rows(
@@ -104,13 +128,12 @@ def _count_audio(engine: Engine, age: timedelta) -> int:
 
 
 def _remove_audio(engine: Engine, store: RecordingStore, age: timedelta) -> int:
-    """Remove objects, then note it: when this ends in between, the next round finds the rows again."""
+    """Remove objects, and note each: when this ends in between, the next round finds the rows again."""
     with engine.begin() as connection:
-        found = connection.execute(retention.audio(age, limit=BATCH)).all()
-        for _, key in found:
+        found = connection.execute(retention.audio(age, limit=OBJECTS)).all()
+        for recording_id, key in found:
             store.remove(key)
-        if found:
-            connection.execute(retention.note_audio_removed([each for each, _ in found]))
+            connection.execute(retention.note_audio_removed(recording_id))
     return len(found)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from mindtrack_scheduler.metrics import ALERTS, STANDING_FAILURES, STANDING_SECONDS
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import alerts, analyses, day_values, notifications, standings, webhooks
 from mindtrack_shared.db.models import Alert, Standing
 from mindtrack_shared.domain.alert_events import AlertEventKind
@@ -53,24 +54,20 @@ PERIOD = timedelta(days=RECENT_DAYS)
 WEEK = timedelta(days=7)
 #: Of the z of a day: it becomes a line that nobody reads numbers from.
 RECENT_DIGITS = 2
-#: How long this may keep other tasks waiting.
-BUDGET = timedelta(seconds=5)
 #: Until a standing is looked at again that could not be found out.
 PAUSE = timedelta(hours=1)
 #: Of those who never recorded what counts.
 SOMEWHERE = "UTC"
 
 
-def evaluate(engine: Engine, *, budget: timedelta = BUDGET) -> int:
+def evaluate(engine: Engine) -> int:
     """Look at those of whom something changed, then at those whose day did; return at how many.
 
     Several at a time share the work.
     """
-    looked, until = 0, monotonic() + budget.total_seconds()
+    looked = 0
     # Who has just recorded does not wait for a zone in which a day began.
-    while monotonic() < until and (
-        _look(engine, standings.next_stale()) or _look(engine, standings.next_due())
-    ):
+    while not stopping() and (_look(engine, standings.next_stale()) or _look(engine, standings.next_due())):
         looked += 1
     if looked:
         get_logger().info(events.STANDINGS_EVALUATED, count=looked)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from mindtrack_scheduler.metrics import SWEPT_UPLOADS
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import uploads
 from mindtrack_shared.db.uploads import GRACE
 from mindtrack_shared.observability import events
@@ -17,7 +18,7 @@ from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.storage import RecordingStore
 
 #: Rows that are locked while their objects are removed.
-BATCH = 100
+BATCH = 20
 
 
 def sweep(engine: Engine, store: RecordingStore, *, grace: timedelta = GRACE) -> int:
@@ -30,7 +31,7 @@ def sweep(engine: Engine, store: RecordingStore, *, grace: timedelta = GRACE) ->
 
     """
     swept = 0
-    while removed := _batch(engine, store, grace):
+    while not stopping() and (removed := _batch(engine, store, grace)):
         swept += removed
     if swept:
         SWEPT_UPLOADS.inc(swept)
@@ -41,8 +42,7 @@ def sweep(engine: Engine, store: RecordingStore, *, grace: timedelta = GRACE) ->
 def _batch(engine: Engine, store: RecordingStore, grace: timedelta) -> int:
     with engine.begin() as connection:
         expired = connection.execute(uploads.expired(since=grace, limit=BATCH)).all()
-        for _, key in expired:
+        for upload_id, key in expired:
             store.remove(key)
-        if expired:
-            connection.execute(uploads.forget([upload_id for upload_id, _ in expired]))
+            connection.execute(uploads.forget(upload_id))
     return len(expired)

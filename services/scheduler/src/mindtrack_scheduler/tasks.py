@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from functools import wraps
+
 from celery import shared_task
 
 from mindtrack_scheduler import maintenance
@@ -29,52 +33,71 @@ from mindtrack_shared.queue.names import (
 )
 
 
-@shared_task(name=RESCUE_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def _periodic(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Make a function a task that is passed over while it is at work still: beat will ask again."""
+    at_work = threading.Lock()
+
+    def register(work: Callable[[], None]) -> Callable[[], None]:
+        @wraps(work)
+        def begin() -> None:
+            if at_work.acquire(blocking=False):
+                try:
+                    work()
+                finally:
+                    at_work.release()
+
+        task: Callable[[], None] = shared_task(name=name)(begin)
+        return task
+
+    return register
+
+
+@_periodic(RESCUE_TASK)
 def rescue_stuck_jobs() -> None:
     parts = maintenance.parts()
     rescue(parts.engine, parts.wakeups, parts.job_settings, parts.traces)
 
 
-@shared_task(name=BURY_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(BURY_TASK)
 def bury_deleted_recordings() -> None:
     parts = maintenance.parts()
     finish_erasures(parts.engine, parts.wakeups, maintenance.keys())
     bury(parts.engine, maintenance.store())
 
 
-@shared_task(name=FORGET_KEYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(FORGET_KEYS_TASK)
 def forget_expired_keys() -> None:
     forget_keys(maintenance.parts().engine)
 
 
-@shared_task(name=MEND_DAYS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(MEND_DAYS_TASK)
 def mend_days() -> None:
     mend(maintenance.parts().engine)
 
 
-@shared_task(name=EVALUATE_STANDINGS_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(EVALUATE_STANDINGS_TASK)
 def evaluate_standings() -> None:
     evaluate(maintenance.parts().engine)
 
 
-@shared_task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(SWEEP_TASK)
 def sweep_expired_uploads() -> None:
     sweep(maintenance.parts().engine, maintenance.store())
 
 
-@shared_task(name=SEAL_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(SEAL_TASK)
 def seal_access_events() -> None:
     if keys := maintenance.audit_keys():
         seal(maintenance.parts().engine, keys)
 
 
-@shared_task(name=ANCHOR_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(ANCHOR_TASK)
 def anchor_audit_chain() -> None:
     if maintenance.audit_keys():
         anchor(maintenance.parts().engine, maintenance.anchors())
 
 
-@shared_task(name=RETAIN_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+@_periodic(RETAIN_TASK)
 def remove_what_was_kept_for_long_enough() -> None:
     parts = maintenance.parts()
     listed = policies(RetentionSettings(), parts.engine, maintenance.store(), maintenance.audit_keys())

@@ -429,6 +429,11 @@ def release(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
     return _held(_untouched(), job_id, fence)
 
 
+def postpone(job_id: UUID, fence: int, *, delay: timedelta) -> ReturningUpdate[UUID]:
+    """Give the job back like `release`, not before `delay` has passed: what it needs is away."""
+    return _held(_untouched().values(not_before=clock.after(delay)), job_id, fence)
+
+
 def demote(job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
     """Give the job back like `release`, to wait among bulk jobs from now on."""
     return _held(_untouched().values(priority=Priority.BULK), job_id, fence)

@@ -91,5 +91,5 @@ def audio(age: timedelta, *, limit: int) -> Select[UUID, str]:
     )
 
 
-def note_audio_removed(recording_ids: list[UUID]) -> Update:
-    return update(Recording).where(Recording.id.in_(recording_ids)).values(audio_removed_at=now())
+def note_audio_removed(recording_id: UUID) -> Update:
+    return update(Recording).where(Recording.id == recording_id).values(audio_removed_at=now())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -50,5 +49,5 @@ def expired(*, since: timedelta, limit: int) -> Select[UUID, str]:
     )
 
 
-def forget(upload_ids: Sequence[UUID]) -> Delete:
-    return delete(Upload).where(Upload.id.in_(upload_ids))
+def forget(upload_id: UUID) -> Delete:
+    return delete(Upload).where(Upload.id == upload_id)

@@ -12,6 +12,7 @@ UPLOAD_REPEATED = "upload_repeated"
 KEY_NOT_FREED = "key_not_freed"
 #: Of a class of data, what was kept for long enough.
 RETENTION_REMOVED = "retention_removed"
+RETENTION_FAILED = "retention_failed"
 #: A person's data key is not where it should be: they were erased after the moment that was restored.
 KEY_MISSING = "key_missing"
 #: There is no place for keys.
@@ -35,6 +36,7 @@ JOB_CLAIMED = "job_claimed"
 JOB_SUCCEEDED = "job_succeeded"
 JOB_REJECTED = "job_rejected"
 JOB_RETRIED = "job_retried"
+JOB_POSTPONED = "job_postponed"
 JOB_FAILED = "job_failed"
 JOB_RELEASED = "job_released"
 JOB_CANCELED = "job_canceled"
