@@ -46,6 +46,8 @@ OTHERS = {
     "days resemble each other more (φ = 0.5)": Life(persistence=0.5),
     "odd days are common (Student's t, 4 degrees of freedom)": Life(tails=4),
     "0.5 SD higher from Monday to Friday": Life(workdays=0.5),
+    # What is new with each recording is a third of it in the mean of three.
+    "three recordings on each of the days": Life(noise=0.25),
 }
 _OURS = "ours"
 _STEADY_AND_STEP: tuple[Change, ...] = ("none", "step")

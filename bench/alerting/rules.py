@@ -44,12 +44,12 @@ Rule: TypeAlias = Callable[[list[DayValue]], Sequence[Told]]
 
 
 def ours(days: list[DayValue], method: Method = METHOD, rule: AlertRule = RULE) -> list[Told]:
-    """Ask the product's rule after each recording."""
+    """Ask the product's rule when each recording day is over."""
     state, told = AlertState(), []
     for found in evidence(_chart(days, method), rule):
-        step = next_state(state, found, today=found.day, rule=rule)
+        step = next_state(state, found, today=found.day + timedelta(days=1), rule=rule)
         state = step.state
-        today = (found.day - FIRST_DAY).days
+        today = (found.day - FIRST_DAY).days + 1
         if isinstance(step.event, Opened):
             told.append(Told(today, DAYS))
         elif isinstance(step.event, Ended):

@@ -39,7 +39,7 @@ from mindtrack_shared.domain.trends import (
     Point,
     QuietHours,
     charts,
-    evidence,
+    finished,
     local_day,
     next_state,
     report_of,
@@ -172,8 +172,8 @@ def _recent(points: Iterable[Point], today: date) -> list[float | None]:
 def _move(session: Session, case: _Case) -> tuple[UUID, str] | None:
     """Move an alert on, and tell of it."""
     state = alerts.to_state(case.alert)
-    told = list(evidence(case.of_models[-1])) if case.of_models else []
-    baseless = case.alert is not None and state.open and not _stands(case.alert, case.of_models, told)
+    told = finished(case.of_models, case.today)
+    baseless = case.alert is not None and state.open and not _stands(case.alert, told)
     found = told[-1] if told and not baseless else None
     # Who flies west may have the day before again.
     today = max(day for day in (case.today, state.opened_on, state.ended_on) if day)
@@ -200,16 +200,18 @@ def _since(alert: Alert | None) -> date | None:
     return date.fromisoformat(alert.reason["since"])
 
 
-def _stands(alert: Alert, of_models: list[Chart], told: list[Evidence]) -> bool:
-    """Whether the days are still there for which an alert opened: some day since would open it again.
+def _stands(alert: Alert, told: list[Evidence]) -> bool:
+    """Whether there is still what an alert opened for: nothing of it was deleted, or some day since would do.
 
     Not asked of one that another rule, method or model opened, which would judge the same days otherwise.
     """
+    if not alert.lost_evidence:
+        return True
     reason, since = alert.reason or {}, _since(alert)
-    if since is None or not of_models:
+    if since is None or not told:
         return False
     by = (alert.rule_version, reason["method_version"], alert.bundle_revision)
-    if by != (RULE.version, METHOD.version, of_models[-1].bundle_revision):
+    if by != (RULE.version, METHOD.version, told[-1].bundle_revision):
         return True
     return any(
         isinstance(next_state(AlertState(), each, today=each.day).event, Opened)

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Select, Update, cast, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Date, Select, Update, case, cast, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.dml import Insert, ReturningInsert, ReturningUpdate
 
@@ -78,18 +78,18 @@ def end(alert_id: UUID, on: date, why: End, *, forget_reason: bool = False) -> R
     )
 
 
-def forget_reasons(user_id: UUID, days: Collection[date]) -> Update:
-    """Forget why alerts opened that are over, where something was deleted that they came from.
+def lose_evidence(user_id: UUID, days: Collection[date]) -> Update:
+    """Note of which alerts something was deleted that they came from; forget why those opened that are over.
 
-    Of one that is open, maintenance finds out whether anything of it is left.
+    Of one that is open, maintenance finds out whether what is left would do.
     """
     first, last = (cast(Alert.reason[name].astext, Date) for name in ("since", "last_day"))
     day = func.unnest(literal(list(days), ARRAY(Date))).column_valued("day")
     came_from = select(day).where(day.between(first, last)).exists()
     return (
         update(Alert)
-        .where(Alert.user_id == user_id, Alert.ended_at.is_not(None), came_from)
-        .values(reason=None)
+        .where(Alert.user_id == user_id, came_from)
+        .values(lost_evidence=True, reason=case((Alert.ended_at.is_(None), Alert.reason)))
     )
 
 

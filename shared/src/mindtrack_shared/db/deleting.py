@@ -44,4 +44,4 @@ def _sum_up(session: Session, user_id: UUID, days: Sequence[date]) -> None:
         session.execute(deletion.drop_days(user_id, empty))
     for statement in day_values.renewal(user_id, days):
         session.execute(statement)
-    session.execute(alerts.forget_reasons(user_id, days))
+    session.execute(alerts.lose_evidence(user_id, days))

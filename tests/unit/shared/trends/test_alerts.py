@@ -22,7 +22,7 @@ from mindtrack_shared.domain.trends import (
     charts,
     ended,
     evidence,
-    latest,
+    finished,
     next_state,
     opened,
 )
@@ -161,11 +161,16 @@ def test_to_ask_twice_changes_nothing() -> None:
     assert (second.state, second.event) == (first.state, None)
 
 
+def latest(days: list[DayValue], today: date) -> Evidence | None:
+    found = finished(list(charts(days, measure=STRESS, last_day=today).values()), today)
+    return found[-1] if found else None
+
+
 def story(days: list[DayValue], until: int) -> list[tuple[date, str]]:
     """Ask once a day, as the scheduler does."""
     state, events = AlertState(), []
     for number in range(until):
-        found = latest(days, measure=STRESS, today=day(number))
+        found = latest(days, day(number))
         step = next_state(state, found, today=day(number))
         state = step.state
         if isinstance(step.event, Opened):
@@ -185,8 +190,8 @@ def test_a_lasting_rise_opens_one_alert_and_settling_ends_it() -> None:
     [(began, first), (over, second)] = story(run([*STEADY, *raised, *CALM]), 140)
 
     assert (first, second) == ("opened", "settled")
-    assert day(60 + 9) <= began <= day(60 + 14)
-    assert day(85) < over <= day(100)
+    assert day(60 + 10) <= began <= day(60 + 15)
+    assert day(85) < over <= day(101)
 
 
 def test_three_terrible_days_are_no_alert() -> None:
@@ -207,7 +212,7 @@ def test_silence_ends_an_alert() -> None:
 def test_a_new_model_ends_an_alert() -> None:
     days = run([*STEADY, *[2.0] * 20]) + run([2.0] * 5, first=80, origin=NEXT_MODEL)
 
-    assert story(days, 84)[-1] == (day(80), "nothing_to_compare")
+    assert story(days, 84)[-1] == (day(81), "nothing_to_compare")
 
 
 def test_a_new_headset_raises_no_alert() -> None:
@@ -260,16 +265,17 @@ def test_evidence_is_what_the_chart_says(life: list[tuple[bool, float]]) -> None
 def test_evidence_counts_recordings_of_the_last_week_only() -> None:
     days = [replace(each, recordings=2) for each in run(usual(40))]
 
-    found = latest(days, measure=STRESS, today=day(39))
+    found = latest(days, day(40))
 
     assert found is not None
     assert (found.recent_days, found.recent_recordings) == (7, 14)
 
 
 def test_there_is_no_evidence_before_there_is_a_baseline() -> None:
-    assert latest([], measure=STRESS, today=day(0)) is None
-    assert latest(run(usual(14)), measure=STRESS, today=day(13)) is None
-    assert latest(run(usual(15)), measure=STRESS, today=day(14)) is not None
+    assert latest([], day(0)) is None
+    assert latest(run(usual(14)), day(14)) is None
+    assert latest(run(usual(15)), day(14)) is None, "the fifteenth is not over"
+    assert latest(run(usual(15)), day(15)) is not None
 
 
 def test_by_itself_it_watches_the_stress_score_only() -> None:

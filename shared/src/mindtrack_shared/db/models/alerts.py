@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, REAL
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -99,6 +99,8 @@ class Alert(Base):
     bundle_revision: Mapped[str]
     #: The domain's `Reason`. Null once the recordings that it came from were deleted.
     reason: Mapped[Measurements | None] = mapped_column(measurements)
+    #: Whether something that it came from was deleted since.
+    lost_evidence: Mapped[bool] = mapped_column(server_default=false(), deferred=True)
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     ended_at: Mapped[datetime | None]

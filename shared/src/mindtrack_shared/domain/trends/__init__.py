@@ -14,7 +14,7 @@ from mindtrack_shared.domain.trends.alerts import (
     Reason,
     Step,
     evidence,
-    latest,
+    finished,
     next_state,
 )
 from mindtrack_shared.domain.trends.baselines import Calibration, Progress
@@ -85,8 +85,8 @@ __all__ = [
     "day_value",
     "ended",
     "evidence",
+    "finished",
     "hamed_rao",
-    "latest",
     "local_day",
     "next_state",
     "opened",

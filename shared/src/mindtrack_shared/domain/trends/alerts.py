@@ -3,22 +3,23 @@
 An alert opens when the moving average is beyond its limit on two recording days in a row, has been at least
 half as high for nine days, and the last seven days are high on average. It ends when the moving average and
 those days have come back halfway, on two recording days in a row, or when there is nothing left to compare.
+Days count once they are over: the next recording of a day may say otherwise.
 `docs/trends.md` has what this does to simulated people; it was never measured on real ones.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from itertools import takewhile
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from mindtrack_shared.domain.trends.chart import Chart, charts
-from mindtrack_shared.domain.trends.days import DayValue
+from mindtrack_shared.domain.trends.chart import Chart
 from mindtrack_shared.domain.trends.measures import Measure
 from mindtrack_shared.domain.trends.method import METHOD, Method
 
@@ -175,26 +176,23 @@ def evidence(chart: Chart, rule: AlertRule = RULE) -> Iterator[Evidence]:
         )
 
 
-def latest(
-    days: Iterable[DayValue],
-    *,
-    measure: Measure,
-    today: date,
-    method: Method = METHOD,
-    rule: AlertRule = RULE,
-) -> Evidence | None:
-    """What the chart of the model in use says now; None if it judged no day.
+def finished(of_models: Sequence[Chart], today: date, rule: AlertRule = RULE) -> list[Evidence]:
+    """What the chart of the model in use says of each judged day that is over: of today, it may change.
 
-    As for a report, give at least `HISTORY` days.
+    `of_models` are a person's charts (`charts`), over at least `HISTORY` days.
     """
-    found = list(charts(days, measure=measure, last_day=today, method=method).values())
-    return deque(evidence(found[-1], rule), maxlen=1).pop() if found and found[-1].judged.any() else None
+    before = [(chart, chart.day[chart.day < today.toordinal()]) for chart in of_models]
+    over = [(int(days[-1]), chart) for chart, days in before if len(days)]
+    if not over:
+        return []
+    _, in_use = max(over, key=itemgetter(0))
+    return list(takewhile(lambda found: found.day < today, evidence(in_use, rule)))
 
 
 def next_state(state: AlertState, found: Evidence | None, *, today: date, rule: AlertRule = RULE) -> Step:
     """Move one person's alert of one measure on.
 
-    `found` is what `latest` says, `today` the person's day. To ask twice changes nothing.
+    `found` is the last of what is `finished`, `today` the person's day. To ask twice changes nothing.
     """
     if state.open:
         why = _end(state, found, today, rule)
