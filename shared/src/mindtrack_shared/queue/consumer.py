@@ -1,9 +1,12 @@
-"""A Celery consumer that shows that its worker lives, and connects anew if an acknowledgement is lost."""
+"""A Celery consumer that shows that its worker lives, connects anew if an acknowledgement is lost, and stops in
+time.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from celery.bootsteps import RUN
 from celery.worker.consumer import Consumer
 
 from mindtrack_shared.observability.liveness import SHOW_EVERY, LifeSign
@@ -34,6 +37,16 @@ class LivingConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
             super().update_strategies()
         finally:
             self.connection_errors = errors
+
+    def on_close(self) -> None:
+        """Leave to the pool what it was given, when the worker stops.
+
+        Celery forgets there what no child has accepted. What lies in a child's pipe is carried out all the
+        same, and the child then waits for half a minute that somebody reads its result.
+        """
+        if self.controller.blueprint.state != RUN:
+            self.pool.flush = None
+        super().on_close()
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - Celery's
         with self._life_sign.shown_meanwhile():

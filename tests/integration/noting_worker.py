@@ -1,4 +1,7 @@
-"""A worker whose first acknowledgement fails as over a half-open connection. Run by `test_consumer`."""
+"""A worker that writes lines into files. Run by `test_consumer`.
+
+With `--lose-ack`, its first acknowledgement fails as over a half-open connection.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,20 @@ from mindtrack_shared.observability.liveness import LifeSign
 from mindtrack_shared.queue.celery import celery_app, run_worker
 from mindtrack_shared.settings import QueueSettings
 
-QUEUE, TASK = "lost-ack", "integration.lost_ack.note"
+QUEUE, TASK = "noting", "integration.noting.note"
+LOSE_ACK = "--lose-ack"
 
 
-def main() -> None:
-    app = celery_app("lost-ack", QueueSettings())
+def main(*options: str) -> None:
+    app = celery_app("noting", QueueSettings())
     app.conf.update(worker_concurrency=1, worker_pool_start_method="fork")
     app.task(name=TASK)(note)
+    if LOSE_ACK in options:
+        lose_first_ack()
+    sys.exit(run_worker(app, [QUEUE], LifeSign(None)))
+
+
+def lose_first_ack() -> None:
     acknowledge: Callable[..., None] = transport.QoS.ack
     failed: list[str] = []
 
@@ -30,7 +40,6 @@ def main() -> None:
         acknowledge(self, tag)
 
     transport.QoS.ack = fail_once  # type: ignore[method-assign]  # the fault, where kombu looks for it
-    sys.exit(run_worker(app, [QUEUE], LifeSign(None)))
 
 
 def note(file: str, line: str) -> None:
@@ -39,4 +48,4 @@ def note(file: str, line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
