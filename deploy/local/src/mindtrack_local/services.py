@@ -16,6 +16,8 @@ MIGRATION_TIMEOUT = 120.0  # seconds
 GATEWAY_TIMEOUT = 60.0  # seconds; a first start on a busy machine compiles every module it imports
 #: A worker loads and compiles its model first.
 INFERENCE_TIMEOUT = 120.0  # seconds
+#: What people wait for is finished, as it is in a cluster; the model may be in the middle of a recording.
+INFERENCE_GRACE = 60.0  # seconds
 
 
 def migrate(variables: Mapping[str, str]) -> ProcessSpec:
@@ -55,6 +57,7 @@ def inference(variables: Mapping[str, str], ready_file: Path, name: str = "infer
         environment=variables,
         ready=ready_file.exists,
         ready_within=INFERENCE_TIMEOUT,
+        grace=INFERENCE_GRACE,
         leftovers=(ready_file,),
     )
 

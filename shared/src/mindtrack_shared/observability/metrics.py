@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mindtrack_shared.observability.liveness import lives
 from mindtrack_shared.settings import MetricsSettings
@@ -35,6 +38,7 @@ def served(settings: MetricsSettings) -> Iterator[None]:
     finally:
         server.shutdown()
         thread.join()
+        server.server_close()
 
 
 @contextmanager
@@ -48,14 +52,15 @@ def served_for_children(settings: MetricsSettings) -> Iterator[None]:
     from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - see above
     from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
+    looks = threading.Lock()  # each scrape has a thread
+
     class LivingChildren(MultiProcessCollector):
         """Forgets gauges of children that have ended. What they counted stays: it happened."""
 
         def collect(self) -> Iterator[object]:
-            for file in folder.glob("gauge_live*_*.db"):
-                if not lives(int(file.stem.rpartition("_")[2])):
-                    file.unlink(missing_ok=True)
-            return iter(super().collect())  # type: ignore[no-untyped-call]
+            with looks:
+                _forget_ended(folder)
+                return iter(super().collect())  # type: ignore[no-untyped-call]
 
     registry = CollectorRegistry()
     LivingChildren(registry, path=str(folder))  # type: ignore[no-untyped-call]
@@ -65,5 +70,44 @@ def served_for_children(settings: MetricsSettings) -> Iterator[None]:
     finally:
         server.shutdown()
         thread.join()
+        server.server_close()
         del os.environ[FOLDER_VARIABLE]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+#: In place of a process's number: all that have ended.
+_ENDED = "ended"
+
+
+def _forget_ended(folder: Path) -> None:
+    """Remove files of children that have ended, of whom there is no end: their counts go into one file."""
+    for kind in ("counter", "histogram"):
+        if of_ended := _of_ended(folder, f"{kind}_*.db"):
+            _add_up(folder / f"{kind}_{_ENDED}.db", of_ended)
+    for file in _of_ended(folder, "gauge_live*_*.db"):
+        file.unlink(missing_ok=True)
+
+
+def _of_ended(folder: Path, pattern: str) -> list[Path]:
+    named = [(file, file.stem.rpartition("_")[2]) for file in folder.glob(pattern)]
+    return [file for file, process in named if process != _ENDED and not lives(int(process))]
+
+
+def _add_up(total: Path, files: list[Path]) -> None:
+    """Add what is in `files` to `total`, and remove them."""
+    from prometheus_client import mmap_dict  # noqa: PLC0415 - see above
+
+    counts: Any = mmap_dict.MmapedDict  # it ships no types
+    sums: defaultdict[str, float] = defaultdict(float)
+    for file in [*([total] if total.exists() else []), *files]:
+        for key, value, _, _ in counts.read_all_values_from_file(file):
+            sums[key] += value
+    unfinished = total.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    written = counts(unfinished)
+    for key, value in sums.items():
+        written.write_value(key, value, 0.0)
+    written.close()
+    unfinished.replace(total)
+    for file in files:
+        file.unlink(missing_ok=True)

@@ -1,6 +1,4 @@
-"""A Celery consumer that shows that its worker lives, connects anew if an acknowledgement is lost, and stops in
-time.
-"""
+"""A Celery consumer that shows life, connects anew if an acknowledgement is lost, and stops in time."""
 
 from __future__ import annotations
 
