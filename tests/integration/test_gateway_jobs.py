@@ -442,6 +442,7 @@ def test_health_names_each_dependency(gateway: str) -> None:
         "database": "ok",
         "storage": "ok",
         "broker": "ok",
+        "issuer": "ok",
     }
 
 

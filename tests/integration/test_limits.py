@@ -45,6 +45,7 @@ DEFAULTS = {
     "MINDTRACK_LIMIT_CONCURRENT_UPLOADS": "64",
     "MINDTRACK_LIMIT_CONCURRENT_UPLOADS_PER_SUBJECT": "4",
     "MINDTRACK_LIMIT_CONCURRENT_UPLOAD_BYTES": "167772160",
+    "MINDTRACK_LIMIT_CONCURRENT_STREAMS_PER_SUBJECT": "16",
 }
 
 #: Classes of requests, and the time by which their settings count.
@@ -106,6 +107,15 @@ class Gateway:
         token = self._issuer.token(subject, "clinician")
         headers = {"Authorization": f"Bearer {token}"}
         return self._http.post("/v1/grants", json={"code": "0000-0000-0000-0000"}, headers=headers)
+
+    @contextmanager
+    def stream(self, subject: str = "ada") -> Iterator[httpx.Response]:
+        """Listen, from the first event on."""
+        with self._http.stream("GET", "/v1/events", headers=self.authorization(subject)) as answer:
+            lines = answer.iter_lines()
+            if answer.is_success:
+                next(lines)
+            yield answer
 
     def list(self, subject: str = "ada") -> httpx.Response:
         return self._http.get("/v1/jobs", headers=self.authorization(subject))
@@ -464,3 +474,18 @@ def test_when_valkey_thaws_budgets_are_shared_again(gateways: Gateways, broker: 
 
     assert spent == [202] * 3
     assert elsewhere == 429
+
+
+def test_a_person_has_so_many_streams_at_a_time(gateways: Gateways) -> None:
+    with gateways(concurrent_streams_per_subject=2) as gateway:
+        with ExitStack() as open_streams:
+            statuses = [open_streams.enter_context(gateway.stream()).status_code for _ in range(3)]
+            with gateway.stream("grace") as hers:
+                assert hers.status_code == 200
+        assert statuses == [200, 200, 429]
+
+        def has_room() -> bool:
+            with gateway.stream() as again:
+                return again.status_code == 200
+
+        eventually(has_room)

@@ -19,6 +19,7 @@ from mindtrack_gateway.jobs import polling, routes
 from mindtrack_gateway.jobs.queue import MARKS
 from mindtrack_local.infrastructure import Infrastructure
 from mindtrack_shared.domain.jobs import Priority
+from mindtrack_shared.ids import new_id
 from mindtrack_shared.queue.wakeups import Wakeups
 from mindtrack_shared.sealing import SealedRecordings
 
@@ -91,6 +92,42 @@ def test_an_answer_is_held_until_the_job_ends(
     assert held.json()["status"] == "succeeded"
     assert held.json()["analysis"]["emotion"] == "Stressed"
     assert held.headers["Preference-Applied"] == "wait=20"
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_who_is_held_is_told_that_the_job_was_deleted(
+    ada: httpx.Client, job_id: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "long":
+        monkeypatch.setattr(short_way, "_caller", lambda *_: None)
+    deletion = threading.Timer(0.5, ada.delete, (f"/v1/jobs/{job_id}",))
+    deletion.start()
+    started = time.monotonic()
+    held = ada.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=20"})
+    deletion.join()
+
+    assert 0.4 < time.monotonic() - started < 10
+    assert (held.status_code, held.json()["type"]) == (410, "urn:mindtrack:problem:deleted")
+
+
+def test_both_ways_refuse_alike(
+    ada: httpx.Client, grace: httpx.Client, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown jobs are charged like others before anything is looked up."""
+    ada.get(f"/v1/jobs/{job_id}")
+    ada.delete(f"/v1/jobs/{job_id}")
+    others = upload(grace).json()["id"]
+    paths = [f"/v1/jobs/{each}" for each in (job_id, others, new_id())]
+
+    short = [ada.get(path) for path in paths]
+    monkeypatch.setattr(short_way, "_caller", lambda *_: None)
+    long = [ada.get(path) for path in paths]
+
+    assert [answer.status_code for answer in short] == [410, 404, 404]
+    for one, other in zip(short, long, strict=True):
+        assert one.json() | {"request_id": None} == other.json() | {"request_id": None}
+        assert one.headers["content-type"] == other.headers["content-type"] == "application/problem+json"
+        assert one.headers["ratelimit"].split(";")[0] == other.headers["ratelimit"].split(";")[0]
 
 
 def test_an_answer_is_held_no_longer_than_wished(ada: httpx.Client, job_id: str) -> None:

@@ -36,6 +36,10 @@ select gen_random_uuid(), :user_id, key, :sha256, :size, 'audio/wav', now(), now
 from unnest(cast(:keys as text[])) as key
 """)
 
+UPLOAD = text("""
+insert into uploads (id, user_id, object_key, expires_at) values (gen_random_uuid(), :person, :key, now())
+""")
+
 Put = Callable[..., str]
 
 
@@ -157,13 +161,16 @@ def test_pages_and_batches_join_without_a_seam(engine: Engine, store: RecordingS
 NAMES = ("B/x", "a-1", "a/1", "a0", "b", "bB", "b_", "é")
 
 
-def test_uploads_are_no_orphans(engine: Engine, store: RecordingStore, put: Put) -> None:
+def test_uploads_are_no_orphans_while_the_sweep_knows_of_them(
+    engine: Engine, store: RecordingStore, put: Put
+) -> None:
     note(engine, put("recordings/1"))
-    put("uploads/1")
-    orphan = put("elsewhere/1")
+    with engine.begin() as connection:
+        connection.execute(UPLOAD, {"key": put("uploads/1"), "person": add_user(engine)})
+    orphans = [put("elsewhere/1"), put("uploads/2")]
 
     found = told(verify(engine, SealedRecordings(store, None), checksums=False))
-    assert found == [(orphan, "orphaned"), ("recordings/1", "sound")]
+    assert found == [(orphans[0], "orphaned"), ("recordings/1", "sound"), (orphans[1], "orphaned")]
 
 
 def test_keys_are_compared_by_bytes(engine: Engine, store: RecordingStore, put: Put) -> None:

@@ -41,6 +41,11 @@ class Watching:
         assert found is not None
         return found
 
+    async def ended(self, job_id: UUID, known: Snapshot, *, within: float) -> Snapshot:
+        found = await self.watch.ended(job_id, known, within=within)
+        assert found is not None
+        return found
+
     async def parked(self, count: int = 1) -> None:
         """Wait until so many wait."""
         deadline = time.monotonic() + 10
@@ -99,7 +104,7 @@ async def test_a_wake_up_ends_the_wait_at_once(
     job_id = add_job(engine, person)
     async with listening() as watching:
         known = await watching.known(job_id)
-        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        waiting = asyncio.create_task(watching.ended(job_id, known, within=30))
         await watching.parked()
         end_jobs(engine, job_id)
         started = time.monotonic()
@@ -113,7 +118,7 @@ async def test_a_lost_wake_up_costs_one_look(listening: Listening, engine: Engin
     job_id = add_job(engine, person)
     async with listening(check_every=0.1) as watching:
         known = await watching.known(job_id)
-        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        waiting = asyncio.create_task(watching.ended(job_id, known, within=30))
         await watching.parked()
         end_jobs(engine, job_id)  # and nobody says so
         started = time.monotonic()
@@ -129,7 +134,7 @@ async def test_what_another_request_has_seen_is_not_missed(
     job_id = add_job(engine, person)
     async with listening(check_every=0.3) as watching:
         known = await watching.known(job_id)
-        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        waiting = asyncio.create_task(watching.ended(job_id, known, within=30))
         await watching.parked()
         end_jobs(engine, job_id)
         assert (await watching.snapshots.look(job_id, watching.person) or known).has_ended
@@ -145,7 +150,7 @@ async def test_who_waits_for_the_end_sleeps_through_the_start(
     job_id = add_job(engine, person)
     async with listening() as watching:
         known = await watching.known(job_id)
-        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=0.8))
+        waiting = asyncio.create_task(watching.ended(job_id, known, within=0.8))
         await watching.parked()
         move_jobs(engine, job_id, to=RUNNING)
         wakeups.job_finished(job_id)
@@ -174,7 +179,7 @@ async def test_a_wake_up_for_another_job_changes_nothing(
     job_id = add_job(engine, person)
     async with listening() as watching:
         known = await watching.known(job_id)
-        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=0.6))
+        waiting = asyncio.create_task(watching.ended(job_id, known, within=0.6))
         await watching.parked()
         asked = len(watching.statements)
         wakeups.job_finished(new_id())
@@ -193,7 +198,7 @@ async def test_many_who_wait_share_one_connection_and_one_look(
         known = await watching.snapshots.get_all(job_ids, person)
         asked = len(watching.statements)
         waiting = [
-            asyncio.create_task(watching.watch.ended(job_id, known[job_id], within=30)) for job_id in job_ids
+            asyncio.create_task(watching.ended(job_id, known[job_id], within=30)) for job_id in job_ids
         ]
         await watching.parked(len(job_ids))
         assert await subscribers(redis, finished_channel(queue)) == before + 1
@@ -214,12 +219,12 @@ async def test_a_process_that_stops_lets_everybody_go(
     job_id = add_job(engine, person)
     async with listening() as watching:
         known = await watching.known(job_id)
-        waiting = [asyncio.create_task(watching.watch.ended(job_id, known, within=30)) for _ in range(3)]
+        waiting = [asyncio.create_task(watching.ended(job_id, known, within=30)) for _ in range(3)]
         await watching.parked(3)
         watching.watch.release()
 
         assert not any(snapshot.has_ended for snapshot in await asyncio.wait_for(asyncio.gather(*waiting), 1))
-        assert not (await asyncio.wait_for(watching.watch.ended(job_id, known, within=30), 1)).has_ended
+        assert not (await asyncio.wait_for(watching.ended(job_id, known, within=30), 1)).has_ended
 
 
 async def test_what_is_forgotten_while_it_is_read_is_read_again(
@@ -272,7 +277,7 @@ async def test_the_subscription_comes_back_after_the_broker_cut_it(
         await asyncio.sleep(0.1)
         await subscribed(redis, finished_channel(queue), count=count)
         known = await watching.known(job_id)
-        waiting = asyncio.create_task(watching.watch.ended(job_id, known, within=30))
+        waiting = asyncio.create_task(watching.ended(job_id, known, within=30))
         await watching.parked()
         end_jobs(engine, job_id)
         wakeups.job_finished(job_id)

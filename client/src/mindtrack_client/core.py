@@ -60,7 +60,7 @@ from mindtrack_client.models import (
     Upload,
     UseContext,
 )
-from mindtrack_client.retry import Retry
+from mindtrack_client.retry import Retry, was_refused
 from mindtrack_client.upload import (
     UNTYPED,
     FileContent,
@@ -324,7 +324,8 @@ class Core:
         return parsed((yield from self._exchange(request)), Trend)
 
     def invite(self, document: Mapping[str, object]) -> Flow[Invitation]:
-        request = json_request("POST", "v1/invitations", document)
+        # A second one would be another invitation, beside one whose code nobody knows.
+        request = replace(json_request("POST", "v1/invitations", document), repeatable=False)
         return parsed((yield from self._exchange(request)), Invitation)
 
     def withdraw(self, invitation_id: UUID | str) -> Flow[Invitation]:
@@ -397,7 +398,7 @@ class Core:
                 if reply.status < 400:  # noqa: PLR2004 - HTTP's
                     return reply
                 error = self._problem(reply)
-            pause = schedule.pause(error)
+            pause = schedule.pause(error) if request.repeatable or was_refused(error) else None
             if pause is None or (deadline is not None and pause > deadline.remaining()):
                 raise error
             yield Sleep(pause)

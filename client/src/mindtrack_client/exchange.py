@@ -30,6 +30,8 @@ class Request:
     authorized: bool = True
     #: Seconds for which the server was asked to hold its answer.
     hold: int = 0
+    #: Whether to send it again where nobody knows if it was carried out.
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

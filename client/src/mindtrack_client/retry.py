@@ -16,6 +16,8 @@ from mindtrack_client.errors import (
 
 #: Answers that say "not now" rather than "no".
 TRANSIENT_STATUSES = frozenset({408, 429, 502, 503, 504})
+#: Those of them that a gateway gives before it does anything.
+REFUSALS = frozenset({429, 503})
 #: How often one request is tried unless told otherwise.
 ATTEMPTS = 5
 #: What is added at most to a pause that a server asks for, as a share of it, lest all come back at once.
@@ -68,6 +70,11 @@ class Schedule:
         named = error.retry_after if isinstance(error, ProblemError) else None
         pause = self.retry.backoff(self.failures) if named is None else self.retry.spread(named)
         return pause if self.clock.now() + pause <= self.ends_at else None
+
+
+def was_refused(error: MindTrackError) -> bool:
+    """Whether a request was surely not carried out."""
+    return isinstance(error, ProblemError) and error.status in REFUSALS
 
 
 def is_transient(error: MindTrackError) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx2
 import pytest
 
 from mindtrack_client import (
+    ConnectionFailedError,
     InvitationRedeemedError,
     MindTrack,
     NotFoundError,
@@ -43,6 +45,17 @@ def test_invite(mindtrack: MindTrack, gateway: FakeGateway) -> None:
     first, second = (json.loads(asked.body) for asked in gateway.asked)
     assert first == documents.CONSENT, "how long it holds is the server's to say"
     assert (second["grant_days"], second["code_days"]) == (30, 1)
+
+
+def test_an_invitation_is_asked_for_once(mindtrack: MindTrack, gateway: FakeGateway) -> None:
+    """Its code is told once: where the answer is lost, another would be one too many."""
+    busy = Reply(503, documents.problem(503))
+    gateway.on("POST", "/v1/invitations", busy, httpx2.ReadTimeout("timed out"))
+
+    with pytest.raises(ConnectionFailedError):
+        mindtrack.invite(["trends"], purpose="x", use_context="research")
+
+    assert len(gateway.asked) == 2, "who was refused may ask again"
 
 
 def test_what_the_law_refuses(mindtrack: MindTrack, gateway: FakeGateway) -> None:

@@ -29,6 +29,7 @@ from mindtrack_gateway.identity import TokenVerifier
 from mindtrack_gateway.jobs import lifecycle, listing, statuses, streams
 from mindtrack_gateway.jobs import routes as jobs
 from mindtrack_gateway.jobs.feeds import Feeds
+from mindtrack_gateway.jobs.open_streams import OpenStreams
 from mindtrack_gateway.jobs.polling import Polls
 from mindtrack_gateway.jobs.queue import QueueBoard
 from mindtrack_gateway.jobs.snapshots import Snapshots
@@ -137,6 +138,7 @@ def build_parts(settings: GatewaySettings) -> Parts:
         traces=traces,
         snapshots=snapshots,
         feeds=Feeds(sessions),
+        streams=OpenStreams(limits.concurrent_streams_per_subject),
         guard=Guard(WebhookSettings()),
         channels=NotificationSettings().offered,
         limits=limits,

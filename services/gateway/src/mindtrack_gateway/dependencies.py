@@ -16,6 +16,7 @@ from mindtrack_gateway.access import Caller
 from mindtrack_gateway.edge import ADMISSION, Admission
 from mindtrack_gateway.identity import Principal, Role, TokenVerifier, bearer, bearer_token
 from mindtrack_gateway.jobs.feeds import Feeds
+from mindtrack_gateway.jobs.open_streams import OpenStreams
 from mindtrack_gateway.jobs.snapshots import Snapshots
 from mindtrack_gateway.jobs.waiting import JobWatch
 from mindtrack_gateway.limits import Limiter
@@ -56,6 +57,7 @@ class Parts:
     snapshots: Snapshots
     watch: JobWatch
     feeds: Feeds
+    streams: OpenStreams
     uploads: Uploads
     traces: JobTraces
     #: Says where webhooks may go.

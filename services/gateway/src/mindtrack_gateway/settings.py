@@ -200,6 +200,12 @@ class LimitSettings(BaseSettings):
     concurrent_uploads_per_subject: Annotated[
         int, Field(ge=0, description="Of one person, in each process; more are answered 429. 0: any.")
     ] = 4
+    concurrent_streams_per_subject: Annotated[
+        int,
+        Field(
+            ge=0, description="Event streams of one person, in each process; more are answered 429. 0: any."
+        ),
+    ] = 16
     concurrent_upload_bytes: Annotated[
         int,
         Field(

@@ -31,7 +31,6 @@ from mindtrack_gateway.problems import (
     REQUEST_ID_HEADER,
     DependencyUnavailableError,
     ProblemError,
-    TooManyRequestsError,
 )
 from mindtrack_gateway.problems import answer as problem_answer
 from mindtrack_shared.observability import events
@@ -124,7 +123,7 @@ async def _answer(
     try:
         await admission.admit_both(client_name(scope, parts.limits.trusted_proxies), principal.subject)
         status, told, body = await make()
-    except TooManyRequestsError as error:
+    except ProblemError as error:
         status, told, body = _refusal(error, scope["path"])
     except DEPENDENCY_ERRORS as error:  # to charge and to wait once more would help nobody
         name = request_id.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +48,9 @@ class KeySource(Protocol):
 
         """
 
+    async def known(self) -> bool:
+        """Whether there are keys: whoever has none can let nobody in."""
+
 
 class PublishedKeys:
     """Keys that the issuer publishes at an address (its `jwks_uri`).
@@ -72,6 +76,12 @@ class PublishedKeys:
         if not self._keys:
             raise DependencyUnavailableError(AWAY)
         return self._keys.get(key_id)
+
+    async def known(self) -> bool:
+        if not self._keys:
+            with suppress(DependencyUnavailableError):
+                await self.get("")
+        return bool(self._keys)
 
     def _is_due(self, key_id: str) -> bool:
         if self._fetched is None:
@@ -125,6 +135,9 @@ class TrustedKeys:
     async def get(self, key_id: str) -> PyJWK | None:
         self._look()
         return self._keys.get(key_id)
+
+    async def known(self) -> bool:
+        return True  # there is no start without
 
     def _look(self) -> None:
         if self._clock() - self._looked >= LOOK_EVERY:

@@ -143,7 +143,7 @@ class QualitySettings(BaseSettings):
     min_speech_seconds: Annotated[
         float,
         Field(
-            ge=0,
+            gt=0,  # a trend weighs recordings by their speech
             description="Less speech is rejected as too_little_speech, s. The sentences of RAVDESS, among "
             "the shortest that emotion corpora label, have seven syllables: a second when spoken very fast.",
         ),

@@ -16,14 +16,14 @@ from uuid import UUID
 from sqlalchemy import Engine, Row, collate, select
 
 from mindtrack_shared.db.engine import without_hurry
-from mindtrack_shared.db.models import Recording
+from mindtrack_shared.db.models import Recording, Upload
 from mindtrack_shared.sealing import KeyMissingError, SealBrokenError, SealedRecordings, sealed_size
 from mindtrack_shared.storage import ListedObject, ObjectMissingError
 
 #: Rows fetched at a time.
 BATCH = 1000
-#: No recordings yet, or not any more, which the sweep removes; and what is no recording at all.
-OTHERS = ("uploads/", "anchors/")
+#: What is no recording at all.
+OTHERS = "anchors/"
 #: How long an upload, from its first byte to the commit of its row, may take.
 GRACE = timedelta(hours=1)
 
@@ -70,6 +70,8 @@ def verify(
     with engine.connect() as connection:
         without_hurry(connection)
         # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
+        # What was put there to become a recording, which the sweep removes by its row.
+        uploads = set(connection.scalars(select(Upload.object_key)))
         rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
         objects = (found for found in recordings.store.objects() if not found.key.startswith(OTHERS))
         row, found = next(rows, None), next(objects, None)
@@ -81,7 +83,7 @@ def verify(
                 yield Finding(row.object_key, Verdict.MISSING)
                 row = next(rows, None)
             elif found is not None:
-                if found.modified < settled:
+                if found.modified < settled and found.key not in uploads:
                     yield Finding(found.key, Verdict.ORPHANED)
                 found = next(objects, None)
 

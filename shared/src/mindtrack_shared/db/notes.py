@@ -87,7 +87,9 @@ def change(note_id: UUID, text: str) -> ReturningUpdate[Note]:
 
 
 def delete(note_id: UUID) -> Update:
-    return update(Note).where(Note.id == note_id).values(deleted_at=func.greatest(Note.created_at, now()))
+    """Mark a note as deleted, once."""
+    listed = update(Note).where(Note.id == note_id, Note.deleted_at.is_(None))
+    return listed.values(deleted_at=func.greatest(Note.created_at, now()))
 
 
 def _by(author_id: UUID | None) -> ColumnElement[bool]:

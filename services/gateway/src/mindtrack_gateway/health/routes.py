@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from mindtrack_gateway.dependencies import Parts, PartsDep
 from mindtrack_gateway.metrics import REGISTRY, update_backlog
+from mindtrack_gateway.problems import AWAY, DependencyUnavailableError
 from mindtrack_shared.db.fence import OBSERVER
 
 router = APIRouter(tags=["health"])
@@ -27,10 +28,13 @@ State = Literal["ok", "unavailable"]
 class Readiness(BaseModel):
     """Each dependency by name. The broker is reported, but a gateway without it still accepts jobs."""
 
-    status: Annotated[State, Field(description="unavailable if the database or the storage is.")]
+    status: Annotated[State, Field(description="unavailable if the database, the storage or the issuer is.")]
     database: State
     storage: State
     broker: State
+    issuer: Annotated[
+        State, Field(description="unavailable until its keys were had once: until then nobody is let in.")
+    ]
 
 
 @router.get("/healthz", operation_id="liveness", summary="The process runs")
@@ -45,15 +49,16 @@ async def liveness() -> dict[str, Literal["ok"]]:
     responses={HTTPStatus.SERVICE_UNAVAILABLE: {"model": Readiness}},
 )
 async def readiness(response: Response, parts: PartsDep) -> Readiness:
-    database, storage, broker = await asyncio.gather(
+    database, storage, broker, issuer = await asyncio.gather(
         _state(_ping_database(parts)),
         _state(parts.store.ping()),
         _state(parts.redis.ping()),
+        _state(_need_keys(parts)),
     )
-    status: State = "ok" if database == storage == "ok" else "unavailable"
+    status: State = "ok" if database == storage == issuer == "ok" else "unavailable"
     if status != "ok":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status=status, database=database, storage=storage, broker=broker)
+    return Readiness(status=status, database=database, storage=storage, broker=broker, issuer=issuer)
 
 
 @router.get("/metrics", operation_id="metrics", summary="Prometheus metrics", include_in_schema=False)
@@ -66,6 +71,11 @@ async def _ping_database(parts: Parts) -> None:
     """Ask as the observer: a login that may not be one is not the gateway's own."""
     async with parts.sessions.begin(OBSERVER) as session:
         await session.execute(text("select 1"))
+
+
+async def _need_keys(parts: Parts) -> None:
+    if not await parts.verifier.keys.known():
+        raise DependencyUnavailableError(AWAY)
 
 
 async def _state(check: Awaitable[object]) -> State:

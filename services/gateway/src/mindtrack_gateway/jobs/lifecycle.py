@@ -100,7 +100,7 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> Recei
             row = await _tombstone(session, job_id, user_id)
         if row is None:
             raise NotFoundError(NO_SUCH_JOB)
-    if row.object_key is not None:
+    if row.object_key is not None and row.bury_after is None:  # else somebody may read it until then
         get_logger().info(events.JOB_DELETED, job_id=str(job_id))
         await announce(parts, job_id)
         row = await _bury(parts, row)

@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from mindtrack_gateway.dependencies import Parts
-from mindtrack_gateway.jobs.snapshots import Header, Snapshot
+from mindtrack_gateway.jobs.lifecycle import missing
+from mindtrack_gateway.jobs.snapshots import Header
 from mindtrack_gateway.limits import Kind
 from mindtrack_gateway.short_way import Reply
 
@@ -53,12 +54,23 @@ def _wait(preferences: bytes) -> int | None:
     return min(MAX_WAIT, int(found[1])) if found else None
 
 
-async def reply(parts: Parts, job_id: UUID, snapshot: Snapshot, wishes: Wishes) -> Reply:
-    """Answer for a job, once it has ended or as long after as the caller wishes to wait."""
+async def reply(parts: Parts, job_id: UUID, user_id: UUID, wishes: Wishes) -> Reply:
+    """Answer for a person's job, once it has ended or as long after as the caller wishes to wait.
+
+    Raises:
+        NotFoundError: the person has no such job.
+        DeletedError: they have deleted it, now or before.
+
+    """
+    snapshot = await parts.snapshots.get(job_id, user_id)
+    if snapshot is None or snapshot.user_id != user_id:
+        raise await missing(parts, job_id, user_id)
     applied: list[Header] = []
     if wishes.wait is not None:
         applied.append((b"preference-applied", b"wait=%d" % wishes.wait))
         snapshot = await parts.watch.ended(job_id, snapshot, within=wishes.wait)
+        if snapshot is None:
+            raise await missing(parts, job_id, user_id)
     if wishes.known and (snapshot.etag in wishes.known or b"*" in wishes.known):
         return HTTPStatus.NOT_MODIFIED, [*snapshot.headers, *applied], b""
     return HTTPStatus.OK, [*snapshot.full_headers, *applied], snapshot.body
@@ -69,7 +81,7 @@ class Polls:
     """Polls as nearly all are: `short_way.Usual`."""
 
     kind = Kind.POLLS
-    statuses = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
+    statuses = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
     route: APIRoute
 
     def concerns(self, path: str) -> bool:
@@ -81,10 +93,7 @@ class Polls:
         job_id = _id(scope["path"])
         if job_id is None:
             return None
-        snapshot = parts.snapshots.recall(job_id) or await parts.snapshots.look(job_id, user_id)
-        if snapshot is None or snapshot.user_id != user_id:
-            return None
-        return partial(reply, parts, job_id, snapshot, Wishes.of(headers))
+        return partial(reply, parts, job_id, user_id, Wishes.of(headers))
 
 
 def _id(path: str) -> UUID | None:

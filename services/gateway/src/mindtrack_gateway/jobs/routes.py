@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from mindtrack_gateway.dependencies import CurrentFollower, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.lifecycle import missing
 from mindtrack_gateway.jobs.polling import Wishes, reply
 from mindtrack_gateway.jobs.schemas import JobView
 from mindtrack_gateway.problems import (
@@ -65,11 +64,8 @@ POLL_HEADERS: dict[str, Any] = {
 )
 async def get(job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentFollower) -> Response:
     """Return the job, with its analysis once it has succeeded. `Retry-After` says when to ask again."""
-    snapshot = await parts.snapshots.get(job_id, user_id)
-    if snapshot is None or snapshot.user_id != user_id:
-        raise await missing(parts, job_id, user_id)
     wishes = Wishes.of(dict(request.scope["headers"]))
-    status, headers, body = await reply(parts, job_id, snapshot, wishes)
+    status, headers, body = await reply(parts, job_id, user_id, wishes)
     response = Response(body, status_code=status)
     response.raw_headers = headers
     return response

@@ -7,7 +7,7 @@ from `Feeds`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
@@ -61,16 +61,17 @@ async def follow(
     job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentFollower
 ) -> StreamingResponse:
     """Send the job as it stands, whenever it changes, and once it has ended; then the stream ends."""
+    parts.streams.refuse_more(user_id)
     known = await parts.snapshots.get(job_id, user_id)
     if known is None or known.user_id != user_id:
         raise await missing(parts, job_id, user_id)
     stream = _follow(parts, job_id, known, request.headers.get("last-event-id"))
-    return StreamingResponse(stream, media_type=MEDIA_TYPE, headers=HEADERS)
+    return StreamingResponse(parts.streams.counted(user_id, stream), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 async def _follow(
     parts: Parts, job_id: UUID, known: Snapshot, last_event_id: str | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     if known.has_ended or known.etag.decode() != last_event_id:
         yield event(known)
@@ -96,10 +97,12 @@ async def _follow(
 )
 async def follow_all(parts: PartsDep, user_id: CurrentFollower) -> StreamingResponse:
     """Send each of your jobs when it is accepted and whenever it changes, for as long as you listen."""
-    return StreamingResponse(_follow_all(parts, user_id), media_type=MEDIA_TYPE, headers=HEADERS)
+    parts.streams.refuse_more(user_id)
+    stream = parts.streams.counted(user_id, _follow_all(parts, user_id))
+    return StreamingResponse(stream, media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-async def _follow_all(parts: Parts, user_id: UUID) -> AsyncIterator[bytes]:
+async def _follow_all(parts: Parts, user_id: UUID) -> AsyncGenerator[bytes, None]:
     async with parts.feeds.listen(user_id) as changed:
         yield b"retry: %d\n\n" % RETRY_MILLISECONDS
         end = asyncio.get_running_loop().time() + LONGEST

@@ -88,13 +88,13 @@ class JobWatch:
     def waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    async def ended(self, job_id: UUID, known: Snapshot, *, within: float) -> Snapshot:
-        """Return the job once it has ended, or as it stands after so many seconds."""
+    async def ended(self, job_id: UUID, known: Snapshot, *, within: float) -> Snapshot | None:
+        """Return the job once it has ended, or as it stands after so many seconds; None if it is gone."""
         deadline = asyncio.get_running_loop().time() + within
         while not known.has_ended:
             changed = await self.changed(job_id, known, within=deadline - asyncio.get_running_loop().time())
             if changed is None:
-                break
+                return await self._snapshots.get(job_id, known.user_id)
             known = changed
         return known
 

@@ -206,11 +206,16 @@ async def change(  # noqa: PLR0913, PLR0917 - which note, and what it is to say
     responses=OF_ONE,
 )
 async def delete(user_id: UUID, note_id: UUID, parts: PartsDep, caller: CurrentClinician) -> None:
-    """Mark a note as deleted. It stays on record, for you and the person, for as long as they are here."""
+    """Mark a note as deleted. It stays on record, for you and the person, for as long as they are here.
+
+    One that is deleted stays as it is.
+    """
     async with access.attending(
         parts, caller, user_id, Scope.NOTES, action="deleteNote", absent=NO_SUCH_NOTE
     ) as session:
-        await _held(session, note_id, user_id, caller)
+        row = await session.scalar(notes.one(note_id, user_id, author_id=caller.id))
+        if row is None:
+            raise NotFoundError(NO_SUCH_NOTE)
         await session.execute(notes.delete(note_id))
 
 
