@@ -54,6 +54,12 @@ VARIABLES = (
         "JWKS_FILE", "The issuer's public keys, a JSON Web Key Set; containers must be able to read it."
     ),
     Variable("MINDTRACK_AUTH_AUDIENCE", "The `aud` claim of tokens for this service.", AUDIENCE),
+    Variable("MINDTRACK_AUTH_ALGORITHM", "What tokens are signed with: ES256 unless set.", ""),
+    Variable(
+        "MINDTRACK_AUTH_SECOND_FACTOR",
+        "Which `amr` or `acr` clinicians' and operators' tokens must have, a JSON list such as [\"mfa\"].",
+        "",
+    ),
     Variable("MINDTRACK_ADDRESS", "Where the gateway listens. Put a proxy with TLS before it.", "127.0.0.1"),
     Variable(
         "MINDTRACK_LIMIT_TRUSTED_PROXIES",
@@ -77,6 +83,37 @@ VARIABLES = (
     ),
     Variable("MINDTRACK_SIGN_IN_RESOURCE", "The parameter `resource`, if the provider wants one.", ""),
     Variable("MINDTRACK_SIGN_IN_AUDIENCE", "The parameter `audience`, if the provider wants one.", ""),
+    Variable(
+        "MINDTRACK_SIGN_IN_DISCOVERY_URL",
+        "Where the provider describes itself, if not under the issuer's address.",
+        "",
+    ),
+    Variable("MINDTRACK_SIGN_IN_ID_TOKEN_ALGORITHM", "Of ID tokens, if other than of access tokens.", ""),
+    Variable(
+        "MINDTRACK_GATEWAY_SUPPORT_URL", "Where people find somebody to talk to (docs/feedback.md).", ""
+    ),
+    Variable(
+        "MINDTRACK_GATEWAY_RUNBOOK_URL",
+        "Where docs/runbook is published, for links of the operators' page.",
+        "",
+    ),
+    Variable("MINDTRACK_WEBHOOK_PORTS", "Ports of webhooks, a JSON list: [443] unless set.", ""),
+    Variable(
+        "MINDTRACK_KEYS_SEAL",
+        "false while a release runs that cannot read what is sealed (docs/runbook/upgrade.md).",
+        "",
+    ),
+    Variable(
+        "MINDTRACK_AUDIT_ANCHORS_URL", "Another bucket for the audit chain's anchors (docs/audit.md).", ""
+    ),
+    *(
+        Variable(
+            f"MINDTRACK_RETENTION_{each.upper()}",
+            f"Of {each}: for how long to keep them, as P30D or in seconds (docs/retention.md).",
+            "",
+        )
+        for each in ("audio", "deliveries", "notifications", "invitations", "accesses")
+    ),
     Variable("GRAFANA_PORT", "Grafana's port, at the same address.", "3000"),
     Variable(
         "MINDTRACK_INFERENCE_BUNDLE", "Id of a packaged bundle, or a path in the image.", "demo-synthetic"
