@@ -81,7 +81,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if isinstance(field.default, timedelta):
-        return f"`{field.default.total_seconds():g}`"
+        return f"`{field.default.total_seconds():.10g}`"
     if isinstance(field.default, tuple):
         return f"`{json.dumps(field.default)}`"
     return "unset" if field.default is None else f"`{field.default}`"

@@ -271,7 +271,8 @@ class MetricsSettings(BaseSettings):
         Field(
             gt=0,
             lt=65536,
-            description="Port of a worker's, the relay's or the deliverer's metrics; none if unset.",
+            description="Port of the metrics of a process that has no other: a worker, the relay, the "
+            "deliverer, beat, maintenance. No metrics if unset.",
         ),
     ] = None
     host: Annotated[str, Field(description="Address on which they are served.")] = "0.0.0.0"  # noqa: S104 - pods

@@ -115,6 +115,15 @@ def test_catalogues_say_the_same(language: str, area: str) -> None:
         assert isinstance(text, str) == isinstance(other[key], str), key
 
 
+def test_what_others_do_has_a_name_for_the_person() -> None:
+    sources = "".join(path.read_text() for path in PAGE.parent.rglob("*.py"))
+    of_others = set(re.findall(r"(?:attending|reading)\([^()]*action=\"(\w+)\"", sources))
+
+    assert {"getTrends", "acknowledgeAlert"} <= of_others
+    named = {key.rpartition(".")[2] for key in catalogue("en", "person") if key.startswith("sharing.action.")}
+    assert of_others <= named
+
+
 def test_areas_share_no_key() -> None:
     keys = [key for area in AREAS for key in catalogue("en", area)]
 

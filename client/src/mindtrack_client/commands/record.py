@@ -41,9 +41,9 @@ def record(  # noqa: PLR0913 - one parameter per option
     timeout: Timeout = WAIT_TIMEOUT,
     as_json: AsJson = False,
 ) -> None:
-    """Record from a microphone (16 kHz, mono), submit it and show what the voice says.
+    r"""Record from a microphone (16 kHz, mono), submit it and show what the voice says.
 
-    Needs the extra `record`: pip install 'mindtrack-client[record]'. A recording that could not be submitted
+    Needs the extra `record`: pip install 'mindtrack-client\[record]'. A recording that could not be submitted
     is kept, and its place is told.
     """
     if list_devices:

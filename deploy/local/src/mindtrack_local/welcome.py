@@ -14,7 +14,7 @@ def welcome(stack: Stack) -> str:
     """Addresses, a token, and two commands to paste."""
     layout = stack.infrastructure.layout
     sample = files("mindtrack_local") / "samples" / SAMPLES[0]
-    bearer = '-H "Authorization: Bearer $TOKEN"'
+    bearer = '-H "Authorization: Bearer $MINDTRACK_TOKEN"'
     return f"""
 MindTrack runs at {stack.base_url}  (docs: {stack.base_url}/docs, logs: {layout.logs})
 
@@ -23,12 +23,15 @@ otto, an operator.{_more(stack)}
 
 For the API, speak for the user "{SUBJECT}" for the next twelve hours:
 
-  export TOKEN={stack.token(SUBJECT)}
+  export MINDTRACK_URL={stack.base_url}
+  export MINDTRACK_TOKEN={stack.token(SUBJECT)}
 
 Submit a recording, then read the week:
 
-  curl -sS {bearer} -F file=@{sample} {stack.base_url}/v1/jobs
-  curl -sS {bearer} "{stack.base_url}/v1/users/me/trends?days=7"
+  curl -sS {bearer} -F file=@{sample} "$MINDTRACK_URL/v1/jobs"
+  curl -sS {bearer} "$MINDTRACK_URL/v1/users/me/trends?days=7"
+
+.venv/bin/mindtrack reads the same two variables.
 
 Ctrl-C stops everything; the data stays in {layout.var}.
 """
