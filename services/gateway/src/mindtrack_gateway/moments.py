@@ -1,10 +1,12 @@
-"""Moments as clients write them: RFC 3339, with an offset from UTC."""
+"""Moments as clients write them: RFC 3339, with an offset from UTC; and the names of time zones."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated
+from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -40,6 +42,19 @@ def moment(text: object) -> datetime:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise _refused("is no moment that there is") from error
+
+
+NO_ZONE = "must be an IANA time zone such as Europe/Berlin"
+
+
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
+    return name in _zones()
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def implausible(when: datetime, *, now: datetime) -> str | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
-from unicodedata import category
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from mindtrack_gateway.access import Caller
+from mindtrack_gateway.words import one_line
 from mindtrack_shared.db.models import AccessEvent, Grant, Invitation
 from mindtrack_shared.domain.access_events import Outcome
 from mindtrack_shared.domain.grants import (
@@ -28,16 +27,8 @@ from mindtrack_shared.domain.grants import (
     invitation_state,
 )
 
-#: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
-_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 #: Longer than any way to write a code.
 LONGEST_CODE = 64
-
-
-def _one_line(text: str) -> str:
-    if any(category(character) in _CONTROL for character in text):
-        raise PydanticCustomError("purpose", "must not hold control characters")
-    return text
 
 
 def _each_once(scopes: list[Scope]) -> list[Scope]:
@@ -62,7 +53,7 @@ class NewInvitation(BaseModel):
             description="What it is for, in words that both sides see.",
             examples=["Weekly sessions with Dr. Nightingale"],
         ),
-        AfterValidator(_one_line),
+        AfterValidator(one_line),
     ]
     use_context: Annotated[
         UseContext, Field(description="Where it is used. `workplace` and `education` are refused.")

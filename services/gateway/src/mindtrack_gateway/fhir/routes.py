@@ -73,7 +73,7 @@ async def search(
     ) as session:
         rows = [row for row, *_ in await session.execute(query)]
         items, more = rows[: asked.count], len(rows) > asked.count
-        base = str(parts.settings.public_url or request.base_url).rstrip("/")
+        base = parts.browser.base_url(request)
         last = items[-1] if more else None
         following = f"{base}{pages.following(request, encode(last.recorded_at, last.id))}" if last else None
         found = bundle(items, address=f"{base}{_target(request)}", following=following)

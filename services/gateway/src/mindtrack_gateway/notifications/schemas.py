@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import time
-from functools import cache
 from typing import Annotated, Self
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from mindtrack_gateway.moments import NO_ZONE, is_zone
 from mindtrack_shared.db.models import NotificationAddress, NotificationPreferences
 from mindtrack_shared.domain.notifications import (
     LONGEST_ADDRESS,
@@ -24,14 +23,9 @@ from mindtrack_shared.domain.notifications import (
 CLOCK = "%H:%M"
 
 
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
 def _known(zone: str) -> str:
-    if zone not in _zones():
-        raise PydanticCustomError("time_zone", "must be an IANA time zone such as Europe/Berlin")
+    if not is_zone(zone):
+        raise PydanticCustomError("time_zone", NO_ZONE)
     return zone
 
 

@@ -26,7 +26,6 @@ from mindtrack_gateway.patients.schemas import (
     OverviewView,
     PatientPage,
     PatientView,
-    one_line,
 )
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
@@ -35,6 +34,7 @@ from mindtrack_gateway.problems import (
     NotFoundError,
     documented,
 )
+from mindtrack_gateway.words import one_line
 from mindtrack_shared.db import patients
 from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.patients import Asked, Place

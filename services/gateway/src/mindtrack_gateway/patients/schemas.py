@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated, Any, Self
-from unicodedata import category
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
 from mindtrack_gateway.trends.schemas import NOTICE
+from mindtrack_gateway.words import one_line
 from mindtrack_shared.domain.notes import LONGEST_LABEL
 from mindtrack_shared.domain.patients import RECENT_DAYS
 from mindtrack_shared.domain.trends import Direction, Status
-
-#: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
-_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-
-def one_line(label: str | None) -> str | None:
-    """Refuse control characters, for pydantic."""
-    if label is not None and any(category(character) in _CONTROL for character in label):
-        raise PydanticCustomError("label", "must not hold control characters")
-    return label
 
 
 class OpenAlertsView(BaseModel):

@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from functools import cache
 from typing import TypeVar
-from unicodedata import category
-from zoneinfo import available_timezones
 
-from mindtrack_gateway.moments import implausible
+from mindtrack_gateway.moments import NO_ZONE, implausible, is_zone
 from mindtrack_gateway.problems import FieldError, InvalidRequestError
+from mindtrack_gateway.words import CONTROL_REFUSED, holds_control
 from mindtrack_shared.domain.jobs import Priority
 from mindtrack_shared.domain.recordings import MAX_APP_VERSION, MAX_DEVICE, Microphone
 from mindtrack_shared.domain.trends import local_day
-
-#: Control characters, halves of a surrogate pair, separators of lines and paragraphs.
-_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -102,8 +97,8 @@ class _Reading:
 
     def _time_zone(self) -> str:
         name = self._fields.get("time_zone", "UTC")
-        if name not in _zones():
-            self._refuse("time_zone", "must be an IANA time zone such as Europe/Berlin")
+        if not is_zone(name):
+            self._refuse("time_zone", NO_ZONE)
         return name
 
     def _choice(self, name: str, choices: type[Choice]) -> Choice | None:
@@ -119,8 +114,8 @@ class _Reading:
         said = self._fields.get(name)
         if said is not None and not 1 <= len(said) <= most:
             self._refuse(name, f"must have 1 to {most} characters")
-        elif said is not None and any(category(character) in _CONTROL for character in said):
-            self._refuse(name, "must not hold control characters")
+        elif said is not None and holds_control(said):
+            self._refuse(name, CONTROL_REFUSED)
         return said
 
 
@@ -134,8 +129,3 @@ def _moment(text: str, *, now: datetime) -> datetime:
     if why := implausible(moment, now=now):
         raise ValueError(f"{why}: is the phone's clock right?")
     return moment.astimezone(UTC)
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())

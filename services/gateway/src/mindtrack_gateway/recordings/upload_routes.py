@@ -59,7 +59,7 @@ async def create(request: Request, parts: PartsDep, user_id: CurrentSender) -> U
     What is declared here is checked when the upload is submitted.
     """
     declared = await _declared(request, parts)
-    upload, url = await parts.uploads.declare(user_id, declared, _base_url(request, parts))
+    upload, url = await parts.uploads.declare(user_id, declared, parts.browser.base_url(request))
     return UploadView.of(upload, url, max_bytes=parts.uploads.max_bytes)
 
 
@@ -72,10 +72,6 @@ async def _declared(request: Request, parts: Parts) -> UploadRequest:
         if any(item["type"] == "json_invalid" for item in error.errors()):
             raise MalformedRequestError("The body is no JSON document.") from error
         raise RequestValidationError(error.errors()) from error
-
-
-def _base_url(request: Request, parts: Parts) -> str:
-    return str(parts.settings.public_url or request.base_url).rstrip("/")
 
 
 @router.put(

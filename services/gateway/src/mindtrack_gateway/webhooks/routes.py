@@ -11,8 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from mindtrack_gateway.dependencies import CurrentSubscriber, Parts, PartsDep, documented_bearer
-from mindtrack_gateway.jobs.cursor import decode
-from mindtrack_gateway.pages import lead_on
+from mindtrack_gateway.pages import PageQuery, lead_on
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -43,11 +42,14 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], dependencies=[docum
 
 #: Endpoints that one person may have.
 MOST_WEBHOOKS = 10
-MAX_PAGE = 100
 
 OF_ONE = documented(NotFoundError, InvalidRequestError, DependencyUnavailableError)
 CHANGING = {**OF_ONE, **documented(MalformedRequestError)}
 SENDING = {**OF_ONE, **documented(WebhookDisabledError)}
+
+
+class DeliveryQuery(PageQuery):
+    state: DeliveryState | None = None
 
 
 async def owned_webhook(
@@ -184,22 +186,15 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - what a page is asked by
     response: Response,
     parts: PartsDep,
     user_id: CurrentSubscriber,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next_cursor` of the page before.")
-    ] = None,
-    state: DeliveryState | None = None,
+    asked: Annotated[DeliveryQuery, Query()],
 ) -> DeliveryPage:
     """Return deliveries with each attempt: when, how long, and the status or why there was none."""
-    before = decode(cursor) if cursor else None
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         await owned_webhook(session, webhook_id, user_id)
-        # One row more than asked for tells whether another page follows.
-        query = webhooks.deliveries(webhook_id, before=before, limit=limit + 1, state=state)
-        rows = list(await session.scalars(query))
-        items = [DeliveryView.of(row) for row in rows[:limit]]
-    last = items[-1].id if len(rows) > limit else None
-    return DeliveryPage(items=items, next_cursor=lead_on(request, response, last))
+        query = webhooks.deliveries(webhook_id, before=asked.before, limit=asked.enough, state=asked.state)
+        rows, last = asked.cut((await session.scalars(query)).all())
+        items = [DeliveryView.of(row) for row in rows]
+    return DeliveryPage(items=items, next_cursor=lead_on(request, response, last.id if last else None))
 
 
 @router.post(
