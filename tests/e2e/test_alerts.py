@@ -1,4 +1,4 @@
-"""A recording is the last of a sustained rise: whoever asked hears of it, through every process."""
+"""A recording completes the last day of a sustained rise: who asked hears of it, through every process."""
 
 from __future__ import annotations
 
@@ -63,14 +63,15 @@ def test_a_recording_opens_an_alert_and_who_asked_is_told(
         probe = sign_in("probe").submit(SAMPLES / "day-1.wav", wait=True, timeout=60)
         assert probe.analysis is not None
 
-        yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        add_history(
-            engine, user_id, rise(yesterday, days=DAYS), revision=probe.analysis.model.bundle_revision
-        )
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        days = rise(yesterday.date() - timedelta(days=1), days=DAYS)
+        add_history(engine, user_id, days, revision=probe.analysis.model.bundle_revision)
         eventually(lambda: evaluated(engine, user_id), what="the history is looked at")
         assert alerts() == []
 
-        sign_in("edith").submit(SAMPLES / "day-1.wav", wait=True, timeout=60)
+        sign_in("edith").submit(
+            SAMPLES / "day-1.wav", recorded_at=yesterday, time_zone="UTC", wait=True, timeout=60
+        )
         eventually(lambda: alerts() != [], what="an alert")
         (alert,) = alerts()
         eventually(lambda: receiver.received != [], what="a webhook")

@@ -118,7 +118,7 @@ def test_what_ended_long_ago_goes(  # noqa: PLR0913, PLR0917 - a table
     table: str,
     days: int,
 ) -> None:
-    monkeypatch.setattr(retention, "OBJECTS", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     person = add_user(engine)
     rows = [(ended, days + 1)] * 5 + [(ended, days - 1), (waiting, days + 1 if waiting == "pending" else 2)]
     with engine.begin() as connection:

@@ -456,6 +456,24 @@ def test_deleting_what_an_alert_came_from_ends_it_and_forgets_why(
     assert told(engine, alert) == [("opened", None), ("ended", None)]
 
 
+def test_what_is_left_of_an_alert_is_asked_about_once(
+    engine: Engine, ada: httpx.Client, ada_id: UUID
+) -> None:
+    added = add_history(engine, ada_id, rise(TODAY, days=14))
+    look(engine)
+    since = min(day for day, score in rise(TODAY, days=14).items() if score > 0.5)
+
+    delete(ada, added[since + 2 * DAY])
+    with Session(engine) as session:
+        assert session.scalars(select(Alert.lost_evidence)).all() == [True]
+    look(engine)
+
+    (alert,) = alerts_of(engine, ada_id)
+    assert (alert.ended_at, alert.reason is None) == (None, False)
+    with Session(engine) as session:
+        assert session.scalars(select(Alert.lost_evidence)).all() == [False]
+
+
 def test_deleting_something_else_ends_nothing(engine: Engine, ada: httpx.Client, ada_id: UUID) -> None:
     added = add_history(engine, ada_id, rise(TODAY))
     look(engine)

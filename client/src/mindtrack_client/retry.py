@@ -15,9 +15,8 @@ from mindtrack_client.errors import (
 )
 
 #: Answers that say "not now" rather than "no".
-TRANSIENT_STATUSES = frozenset({408, 429, 502, 503, 504})
-#: Those of them that a gateway gives before it does anything.
-REFUSALS = frozenset({429, 503})
+TOO_MANY = 429
+TRANSIENT_STATUSES = frozenset({408, TOO_MANY, 502, 503, 504})
 #: How often one request is tried unless told otherwise.
 ATTEMPTS = 5
 #: What is added at most to a pause that a server asks for, as a share of it, lest all come back at once.
@@ -73,8 +72,8 @@ class Schedule:
 
 
 def was_refused(error: MindTrackError) -> bool:
-    """Whether a request was surely not carried out."""
-    return isinstance(error, ProblemError) and error.status in REFUSALS
+    """Whether a request was surely not carried out. 503 may be the answer to a commit whose own got lost."""
+    return isinstance(error, ProblemError) and error.status == TOO_MANY
 
 
 def is_transient(error: MindTrackError) -> bool:

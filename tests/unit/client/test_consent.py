@@ -49,7 +49,7 @@ def test_invite(mindtrack: MindTrack, gateway: FakeGateway) -> None:
 
 def test_an_invitation_is_asked_for_once(mindtrack: MindTrack, gateway: FakeGateway) -> None:
     """Its code is told once: where the answer is lost, another would be one too many."""
-    busy = Reply(503, documents.problem(503))
+    busy = Reply(429, documents.problem(429))
     gateway.on("POST", "/v1/invitations", busy, httpx2.ReadTimeout("timed out"))
 
     with pytest.raises(ConnectionFailedError):

@@ -171,6 +171,8 @@ class Address:
         self.seconds = 0.0
         self.keys: str | None = key_set(one=KEY)
         self.asked = 0
+        #: Real seconds that an answer takes.
+        self.takes = 0.0
 
     @contextmanager
     def serving(self) -> Iterator[str]:
@@ -179,6 +181,7 @@ class Address:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.asked += 1
+                time.sleep(outer.takes)
                 self.send_response(200 if outer.keys else 503)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
@@ -237,6 +240,17 @@ async def test_before_the_first_keys_nothing_is_said_about_tokens() -> None:
 
         address.keys, address.seconds = key_set(one=KEY), FETCH_FIRST_AGAIN_AFTER
         assert await keys.get("one")
+
+
+async def test_who_gives_up_waiting_for_a_slow_issuer_takes_its_answer_from_nobody() -> None:
+    address = Address()
+    address.takes = 0.5
+    with address.serving() as url:
+        keys = PublishedKeys(url, clock=lambda: address.seconds)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(keys.known(), 0.1)
+        assert await keys.known()
+    assert address.asked == 1
 
 
 async def test_many_callers_fetch_once() -> None:

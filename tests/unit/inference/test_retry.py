@@ -9,13 +9,12 @@ from mindtrack_inference.retry import JITTER, LONGEST_DELAY, PATIENCE, GiveUp, P
 from mindtrack_shared.domain.jobs import FailureCode
 
 
-def decided(  # noqa: PLR0913 - what a decision hangs on
+def decided(
     code: FailureCode = FailureCode.INTERNAL,
     *,
     attempt: int = 1,
     max_attempts: int = 3,
     uncounted: int = 0,
-    age: timedelta = timedelta(0),
     seed: int = 1,
 ) -> Retry | Postpone | GiveUp:
     return decide(
@@ -23,7 +22,6 @@ def decided(  # noqa: PLR0913 - what a decision hangs on
         attempt=attempt,
         max_attempts=max_attempts,
         uncounted=uncounted,
-        age=age,
         jitter=random.Random(seed),
     )
 
@@ -53,14 +51,17 @@ def test_the_last_attempt_is_the_last() -> None:
 
 
 def test_a_dependency_that_is_away_costs_no_attempt_for_a_day() -> None:
-    almost = PATIENCE - timedelta(seconds=1)
+    waited = timedelta(0)
+    for uncounted in range(PATIENCE):
+        postponed = decided(FailureCode.DEPENDENCY, attempt=3, uncounted=uncounted, seed=uncounted)
+        assert isinstance(postponed, Postpone)
+        assert postponed.delay <= LONGEST_DELAY * (1 + JITTER)
+        waited += postponed.delay
 
-    last = decided(FailureCode.DEPENDENCY, attempt=3, uncounted=200, age=almost)
-
-    assert isinstance(last, Postpone)
-    assert LONGEST_DELAY <= last.delay <= LONGEST_DELAY * (1 + JITTER)
-    assert isinstance(decided(FailureCode.DEPENDENCY, attempt=1, age=PATIENCE), Retry)
-    assert decided(FailureCode.DEPENDENCY, attempt=3, age=PATIENCE) == GiveUp(FailureCode.DEPENDENCY)
+    assert timedelta(hours=23) < waited < timedelta(hours=30)
+    assert isinstance(decided(FailureCode.DEPENDENCY, attempt=1, uncounted=PATIENCE), Retry)
+    gave_up = decided(FailureCode.DEPENDENCY, attempt=3, uncounted=PATIENCE)
+    assert gave_up == GiveUp(FailureCode.DEPENDENCY)
 
 
 def test_nobody_waits_for_much_longer_than_twice_what_a_dependency_was_away() -> None:

@@ -49,7 +49,7 @@ class KeySource(Protocol):
         """
 
     async def known(self) -> bool:
-        """Whether there are keys: whoever has none can let nobody in."""
+        """Whether there are keys: without any, nobody who signs in can be let in."""
 
 
 class PublishedKeys:
@@ -65,14 +65,14 @@ class PublishedKeys:
         self._clock = clock
         self._keys: Mapping[str, PyJWK] = {}
         self._fetched: float | None = None
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
         self.generation = 0
 
     async def get(self, key_id: str) -> PyJWK | None:
         if self._is_due(key_id):
-            async with self._fetching:
-                if self._is_due(key_id):  # nobody else did meanwhile
-                    await self._fetch()
+            if self._fetching is None or self._fetching.done():
+                self._fetching = asyncio.create_task(self._fetch(), name="keys")
+            await asyncio.shield(self._fetching)  # goes on for others, should who waits give up
         if not self._keys:
             raise DependencyUnavailableError(AWAY)
         return self._keys.get(key_id)

@@ -11,9 +11,9 @@ from mindtrack_shared.domain.jobs import FailureCode
 FIRST_DELAY = timedelta(seconds=2)
 GROWTH = 2  # 2 s, 4 s, 8 s, ...: nobody waits for longer than twice what was wrong lasted
 LONGEST_DELAY = timedelta(minutes=5)
-#: A job is this old before a dependency that stays away costs it attempts. Until then the job waits: nothing
-#: is known to be wrong with it, and an attempt that could not begin says nothing about it.
-PATIENCE = timedelta(days=1)
+#: Tries before a dependency that stays away costs a job attempts; with the longest delay between them, a day.
+#: Until then it waits: an attempt that could not begin says nothing about the job.
+PATIENCE = 288
 #: Spread by up to this share, so that jobs that failed together do not come back together.
 JITTER = 0.25
 
@@ -35,20 +35,19 @@ class GiveUp:
     code: FailureCode
 
 
-def decide(  # noqa: PLR0913 - what a decision hangs on
+def decide(
     code: FailureCode,
     *,
     attempt: int,
     max_attempts: int,
     uncounted: int,
-    age: timedelta,
     jitter: random.Random,
 ) -> Retry | Postpone | GiveUp:
     """Decide what follows attempt number `attempt` (counted from 1), which failed with `code`.
 
-    The job was accepted `age` ago; `uncounted` claims before this one were no attempts.
+    `uncounted` claims before this one were no attempts.
     """
-    if code is FailureCode.DEPENDENCY and age < PATIENCE:
+    if code is FailureCode.DEPENDENCY and uncounted < PATIENCE:
         return Postpone(_delay(uncounted, jitter))
     if attempt >= max_attempts:
         return GiveUp(code)

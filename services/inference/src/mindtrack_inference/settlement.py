@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -38,7 +37,6 @@ FAILURES: tuple[tuple[type[Exception], FailureCode], ...] = (
     (KeyMissingError, FailureCode.RECORDING_LOST),
     (UnwrapRefusedError, FailureCode.RECORDING_LOST),
     (StorageUnavailableError, FailureCode.DEPENDENCY),
-    (OperationalError, FailureCode.DEPENDENCY),
 )
 
 #: Waits between tries to write an outcome, seconds; together well below a lease.
@@ -140,7 +138,6 @@ class Settlement:
             attempt=job.attempt,
             max_attempts=job.max_attempts,
             uncounted=job.fence - job.attempt,
-            age=timedelta(seconds=job.seconds),
             jitter=self._jitter,
         )
 

@@ -181,7 +181,9 @@ def verify(
     configure_logging(LogSettings(), service="verify")
     engine = sync_engine(DatabaseSettings(), application_name="mindtrack-verify")
     storage = StorageSettings()
-    recordings = SealedRecordings(open_store(storage), open_keys(KeySettings(), storage))
+    # Sizes need no keys, and maintenance has none that open recordings.
+    keys = open_keys(KeySettings(), storage) if checksums else None
+    recordings = SealedRecordings(open_store(storage), keys)
     found = Counter[Verdict]()
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("Recordings", total=None)

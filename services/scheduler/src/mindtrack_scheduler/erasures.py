@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import erasing
 from mindtrack_shared.db import erasures as statements
 from mindtrack_shared.observability import events
@@ -31,6 +32,8 @@ def finish_erasures(engine: Engine, wakeups: Wakeups, keys: KeyPlace | None) -> 
     with engine.connect() as connection:
         half_done = connection.scalars(statements.half_done(GRACE)).all()
     for user_id in half_done:
+        if stopping():
+            break
         try:
             _finish(engine, wakeups, keys, user_id)
         except StorageUnavailableError:
@@ -41,7 +44,7 @@ def finish_erasures(engine: Engine, wakeups: Wakeups, keys: KeyPlace | None) -> 
 
 
 def _finish(engine: Engine, wakeups: Wakeups, keys: KeyPlace | None, user_id: UUID) -> None:
-    while True:
+    while not stopping():
         # A step's rows are used up when its transaction ends.
         with Session(engine, expire_on_commit=False) as session, session.begin():
             step = erasing.go_on(session, user_id, partial(_destroy, keys))

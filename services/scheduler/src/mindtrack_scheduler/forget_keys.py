@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import idempotency
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
@@ -15,7 +16,7 @@ BATCH = 5000
 def forget_keys(engine: Engine, *, batch: int = BATCH) -> int:
     """Delete expired keys; return how many. Several at a time share the work."""
     forgotten = 0
-    while True:
+    while not stopping():
         with engine.begin() as connection:
             deleted = len(connection.scalars(idempotency.forget(limit=batch)).all())
         forgotten += deleted

@@ -43,6 +43,8 @@ from mindtrack_shared.settings import (
 from mindtrack_shared.storage import AnchorStore, RecordingStore, open_anchors, open_store
 
 SERVICE = "scheduler"
+#: How many there are; each has a thread.
+TASKS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,11 @@ class Parts:
 @cache
 def parts() -> Parts:
     """Return what the periodic tasks of this process work with."""
+    database = DatabaseSettings()
+    # One each, or a rescue would wait for one.
+    enough = database.model_copy(update={"pool_size": max(database.pool_size, TASKS)})
     return Parts(
-        engine=sync_engine(DatabaseSettings(), application_name="mindtrack-maintenance"),
+        engine=sync_engine(enough, application_name="mindtrack-maintenance"),
         wakeups=Wakeups(QueueSettings()),
         job_settings=JobSettings(),
         traces=open_traces(TracingSettings(), service="maintenance"),
@@ -111,7 +116,7 @@ def build_app(settings: SchedulerSettings, queue: QueueSettings) -> Celery:
         # A thread for each task: what takes long, as to remove a year of recordings, holds up no rescue.
         # One process is plenty for statements, and it has no model whose limits need a child to kill.
         worker_pool="threads",
-        worker_concurrency=len(every),
+        worker_concurrency=TASKS,
         task_default_queue=MAINTENANCE_QUEUE,
         beat_schedule={
             # An unread message is worthless once the next one is due.

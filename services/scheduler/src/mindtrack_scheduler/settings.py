@@ -67,7 +67,7 @@ class SchedulerSettings(BaseSettings):
         Field(
             gt=timedelta(0),
             description="How often beat asks for trends to be looked at of which something changed, or whose "
-            "day did. An alert opens this long after the recording that confirms it, and a little.",
+            "day did. Alerts open this long, and a little, after the day that confirms them is over.",
         ),
     ] = timedelta(seconds=2)
     seal_every: Annotated[

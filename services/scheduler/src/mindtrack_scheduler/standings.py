@@ -174,6 +174,8 @@ def _move(session: Session, case: _Case) -> tuple[UUID, str] | None:
     state = alerts.to_state(case.alert)
     told = finished(case.of_models, case.today)
     baseless = case.alert is not None and state.open and not _stands(case.alert, told)
+    if case.alert is not None and state.open and not baseless:
+        case.alert.lost_evidence = False  # what is left would do: that is not asked again
     found = told[-1] if told and not baseless else None
     # Who flies west may have the day before again.
     today = max(day for day in (case.today, state.opened_on, state.ended_on) if day)

@@ -156,7 +156,7 @@ class FailureCode(StrEnum):
 
     #: The last attempt ended in an unexpected error.
     INTERNAL = "internal_error"
-    #: A dependency (storage, database) stayed away for a day, and through every attempt after it.
+    #: Object storage, or the keys that open it, stayed away for a day, and through every attempt after it.
     DEPENDENCY = "dependency_unavailable"
     #: The stored object is gone or no longer matches its checksum.
     RECORDING_LOST = "recording_lost"

@@ -33,7 +33,8 @@ class Readiness(BaseModel):
     storage: State
     broker: State
     issuer: Annotated[
-        State, Field(description="unavailable until its keys were had once: until then nobody is let in.")
+        State,
+        Field(description="unavailable until its keys were had once: no token can be verified before."),
     ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from mindtrack_gateway.problems import TooManyRequestsError
@@ -14,7 +14,7 @@ AGAIN_AFTER = 5  # seconds
 
 
 class OpenStreams:
-    """Counts streams from their first event to their end.
+    """Counts streams while they are sent.
 
     Args:
         most: that one person may have; 0 is any.
@@ -25,23 +25,19 @@ class OpenStreams:
         self._most = most
         self._open = Counter[UUID]()
 
-    def refuse_more(self, person: UUID) -> None:
-        """Let somebody open one more.
+    @contextmanager
+    def one_more(self, person: UUID) -> Iterator[None]:
+        """Count one for as long as the block runs.
 
         Raises:
-            TooManyRequestsError: they have as many as one may have.
+            TooManyRequestsError: the person has as many as one may have.
 
         """
         if self._most and self._open[person] >= self._most:
             raise TooManyRequestsError(f"At most {self._most} streams at a time.", seconds=AGAIN_AFTER)
-
-    async def counted(self, person: UUID, stream: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-        """Pass a stream on."""
         self._open[person] += 1
         try:
-            async with aclosing(stream) as events:
-                async for event in events:
-                    yield event
+            yield
         finally:
             self._open[person] -= 1
             if not self._open[person]:

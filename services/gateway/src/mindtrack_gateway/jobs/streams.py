@@ -7,15 +7,17 @@ from `Feeds`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from mindtrack_gateway.dependencies import CurrentFollower, Parts, PartsDep, documented_bearer
 from mindtrack_gateway.jobs.lifecycle import missing
+from mindtrack_gateway.jobs.open_streams import OpenStreams
 from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
 from mindtrack_gateway.problems import (
     DeletedError,
@@ -47,6 +49,18 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
+class EventStream(StreamingResponse):
+    """Events of one person, who may have so many streams; one more is refused before it begins."""
+
+    def __init__(self, events: AsyncIterator[bytes], streams: OpenStreams, person: UUID) -> None:
+        super().__init__(events, media_type=MEDIA_TYPE, headers=HEADERS)
+        self._streams, self._person = streams, person
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._streams.one_more(self._person):
+            await super().__call__(scope, receive, send)
+
+
 @router.get(
     "/v1/jobs/{job_id}/events",
     operation_id="followJob",
@@ -61,17 +75,16 @@ async def follow(
     job_id: UUID, request: Request, parts: PartsDep, user_id: CurrentFollower
 ) -> StreamingResponse:
     """Send the job as it stands, whenever it changes, and once it has ended; then the stream ends."""
-    parts.streams.refuse_more(user_id)
     known = await parts.snapshots.get(job_id, user_id)
     if known is None or known.user_id != user_id:
         raise await missing(parts, job_id, user_id)
     stream = _follow(parts, job_id, known, request.headers.get("last-event-id"))
-    return StreamingResponse(parts.streams.counted(user_id, stream), media_type=MEDIA_TYPE, headers=HEADERS)
+    return EventStream(stream, parts.streams, user_id)
 
 
 async def _follow(
     parts: Parts, job_id: UUID, known: Snapshot, last_event_id: str | None
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncIterator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     if known.has_ended or known.etag.decode() != last_event_id:
         yield event(known)
@@ -97,12 +110,10 @@ async def _follow(
 )
 async def follow_all(parts: PartsDep, user_id: CurrentFollower) -> StreamingResponse:
     """Send each of your jobs when it is accepted and whenever it changes, for as long as you listen."""
-    parts.streams.refuse_more(user_id)
-    stream = parts.streams.counted(user_id, _follow_all(parts, user_id))
-    return StreamingResponse(stream, media_type=MEDIA_TYPE, headers=HEADERS)
+    return EventStream(_follow_all(parts, user_id), parts.streams, user_id)
 
 
-async def _follow_all(parts: Parts, user_id: UUID) -> AsyncGenerator[bytes, None]:
+async def _follow_all(parts: Parts, user_id: UUID) -> AsyncIterator[bytes]:
     async with parts.feeds.listen(user_id) as changed:
         yield b"retry: %d\n\n" % RETRY_MILLISECONDS
         end = asyncio.get_running_loop().time() + LONGEST

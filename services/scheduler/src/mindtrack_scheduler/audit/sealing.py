@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, insert
 
 from mindtrack_scheduler.audit.chain import GENESIS, Keys, Link, link_mac
 from mindtrack_scheduler.metrics import SEALED_EVENTS
+from mindtrack_scheduler.stopping import stopping
 from mindtrack_shared.db import access_seals
 from mindtrack_shared.db.models import AccessSeal
 
@@ -21,13 +22,14 @@ BATCH = 1000
 def seal(engine: Engine, keys: Keys, *, batch: int = BATCH) -> int:
     """Seal what is not yet; return how many events."""
     sealed = 0
-    while True:
+    while not stopping():
         with engine.begin() as connection:
             added = _seal_batch(connection, keys, batch)
         SEALED_EVENTS.inc(added)
         sealed += added
         if added < batch:
-            return sealed
+            break
+    return sealed
 
 
 def _seal_batch(connection: Connection, keys: Keys, batch: int) -> int:

@@ -1,6 +1,7 @@
 """Whether something of what an alert came from was deleted since.
 
 The previous release asks of every open alert whether its days would open it again, and needs no such mark.
+Nor does its gateway make one: what is deleted there while this release's maintenance runs ends no alert.
 """
 
 from __future__ import annotations
