@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 from factories import AUDIO, add_user
 from integration_support import as_role
 from mindtrack_local.infrastructure import Infrastructure
-from mindtrack_scheduler.verify import GRACE, Finding, verify
+from mindtrack_scheduler.verify import GRACE, Finding, orphans, remove_orphans, verify
 from mindtrack_shared.db import roles
 from mindtrack_shared.ids import new_id
 from mindtrack_shared.sealing import SealedRecordings
@@ -38,6 +38,11 @@ from unnest(cast(:keys as text[])) as key
 
 UPLOAD = text("""
 insert into uploads (id, user_id, object_key, expires_at) values (gen_random_uuid(), :person, :key, now())
+""")
+
+TOMBSTONE = text("""
+insert into tombstones (job_id, user_id, receipt_id, object_key)
+values (gen_random_uuid(), :person, gen_random_uuid(), :key)
 """)
 
 Put = Callable[..., str]
@@ -171,6 +176,40 @@ def test_uploads_are_no_orphans_while_the_sweep_knows_of_them(
 
     found = told(verify(engine, SealedRecordings(store, None), checksums=False))
     assert found == [(orphans[0], "orphaned"), ("recordings/1", "sound"), (orphans[1], "orphaned")]
+
+
+def test_what_people_deleted_is_no_orphan_while_it_is_to_be_buried(
+    engine: Engine, store: RecordingStore, put: Put
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(TOMBSTONE, {"key": put("recordings/1"), "person": add_user(engine)})
+
+    assert told(verify(engine, SealedRecordings(store, None), checksums=False)) == []
+
+
+def test_orphans_are_removed_and_nothing_else(engine: Engine, store: RecordingStore, put: Put) -> None:
+    note(engine, put("recordings/1"))
+    with engine.begin() as connection:
+        connection.execute(UPLOAD, {"key": put("uploads/1"), "person": add_user(engine)})
+    young = put("recordings/2", age=60)
+    old = put("recordings/3")
+
+    assert list(orphans(engine, store, grace=GRACE)) == [old]
+    assert list(remove_orphans(engine, store, grace=GRACE)) == [old]
+    assert [found.key for found in store.objects()] == ["recordings/1", young, "uploads/1"]
+    assert list(remove_orphans(engine, store, grace=GRACE)) == []
+
+
+def test_what_gets_its_row_meanwhile_stays(
+    engine: Engine, store: RecordingStore, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = put("recordings/1")
+    (seen,) = orphans(engine, store, grace=GRACE)
+    note(engine, late)
+    monkeypatch.setattr("mindtrack_scheduler.verify.orphans", lambda *_, **__: iter([seen]))
+
+    assert list(remove_orphans(engine, store, grace=GRACE)) == []
+    assert late in {found.key for found in store.objects()}
 
 
 def test_keys_are_compared_by_bytes(engine: Engine, store: RecordingStore, put: Put) -> None:

@@ -203,6 +203,33 @@ def verify(
     raise typer.Exit(1 if missing or damaged else 0)
 
 
+@app.command("remove-orphans")
+def remove_orphans(
+    *,
+    grace: Annotated[
+        float, typer.Option(metavar="DAYS", min=1, help="Younger objects stay, whatever they are.")
+    ] = 7,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be removed, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove objects that no row names, left by uploads that were not accepted in the end.
+
+    Not after a restore: what was accepted after its moment has no row any more, and may be wanted back.
+    """
+    from mindtrack_scheduler.maintenance import store
+    from mindtrack_scheduler.verify import orphans
+    from mindtrack_scheduler.verify import remove_orphans as remove
+
+    configure_logging(LogSettings(), service="remove-orphans")
+    engine = sync_engine(DatabaseSettings(), application_name="mindtrack-remove-orphans")
+    found = 0
+    for key in (orphans if dry_run else remove)(engine, store(), grace=timedelta(days=grace)):
+        typer.echo(key)
+        found += 1
+    typer.echo(f"{found} objects without a row{', left there' if dry_run else ' removed'}", err=True)
+
+
 @app.command("rebuild-days")
 def rebuild_days() -> None:
     """Sum up all days of all persons from their analyses, as trends read them. Safe at any time."""

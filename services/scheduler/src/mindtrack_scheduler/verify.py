@@ -13,12 +13,12 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Engine, Row, collate, select
+from sqlalchemy import Engine, Row, collate, select, union_all
 
 from mindtrack_shared.db.engine import without_hurry
-from mindtrack_shared.db.models import Recording, Upload
+from mindtrack_shared.db.models import Recording, Tombstone, Upload
 from mindtrack_shared.sealing import KeyMissingError, SealBrokenError, SealedRecordings, sealed_size
-from mindtrack_shared.storage import ListedObject, ObjectMissingError
+from mindtrack_shared.storage import ListedObject, ObjectMissingError, RecordingStore
 
 #: Rows fetched at a time.
 BATCH = 1000
@@ -26,6 +26,8 @@ BATCH = 1000
 OTHERS = "anchors/"
 #: How long an upload, from its first byte to the commit of its row, may take.
 GRACE = timedelta(hours=1)
+#: What maintenance removes by its row: uploads that nobody submitted, and what people deleted.
+_AWAITED = (select(Upload.object_key), select(Tombstone.object_key).where(Tombstone.object_key.is_not(None)))
 
 
 class Verdict(StrEnum):
@@ -70,8 +72,7 @@ def verify(
     with engine.connect() as connection:
         without_hurry(connection)
         # Rows as of now, before the first object is listed: what is committed meanwhile is not missed.
-        # What was put there to become a recording, which the sweep removes by its row.
-        uploads = set(connection.scalars(select(Upload.object_key)))
+        awaited = set(connection.scalars(union_all(*_AWAITED)))
         rows = iter(connection.execute(known.execution_options(yield_per=BATCH)))
         objects = (found for found in recordings.store.objects() if not found.key.startswith(OTHERS))
         row, found = next(rows, None), next(objects, None)
@@ -83,9 +84,32 @@ def verify(
                 yield Finding(row.object_key, Verdict.MISSING)
                 row = next(rows, None)
             elif found is not None:
-                if found.modified < settled and found.key not in uploads:
+                if found.modified < settled and found.key not in awaited:
                     yield Finding(found.key, Verdict.ORPHANED)
                 found = next(objects, None)
+
+
+def orphans(engine: Engine, store: RecordingStore, *, grace: timedelta) -> Iterator[str]:
+    """Name objects that are that old and have no row; errors as for `verify`."""
+    for key, verdict in verify(engine, SealedRecordings(store, None), checksums=False, grace=grace):
+        if verdict is Verdict.ORPHANED:
+            yield key
+
+
+def remove_orphans(engine: Engine, store: RecordingStore, *, grace: timedelta) -> Iterator[str]:
+    """Remove objects that are that old and have no row; yield their keys. Errors as for `verify`.
+
+    Not after a restore: what was accepted after its moment has no row any more, and may be wanted back.
+    """
+    for key in orphans(engine, store, grace=grace):
+        if not _has_row(engine, key):  # it may have since
+            store.remove(key)
+            yield key
+
+
+def _has_row(engine: Engine, key: str) -> bool:
+    with engine.connect() as connection:
+        return connection.scalar(select(Recording.id).where(Recording.object_key == key)) is not None
 
 
 def _judge(row: Row[str, int, bytes, UUID], found: ListedObject, hashed: SealedRecordings | None) -> Verdict:
