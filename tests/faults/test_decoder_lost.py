@@ -16,7 +16,7 @@ KILLS = 10
 FIRST_TO_GO = "1000"
 
 
-def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultyStack, tmp_path: Path) -> None:
+def test_decoders_that_somebody_kills_cost_no_recording(stack: FaultyStack, tmp_path: Path) -> None:
     stack.add_inference("inference")
     recording = talking(tmp_path / "log.wav", seconds=60)
     with stack.client() as client:
@@ -35,11 +35,11 @@ def test_a_decoder_killed_ten_times_costs_ten_recordings_at_most(stack: FaultySt
     eventually(lambda: stack.succeeded(spared), within=120, what="the others succeeding")
     eventually(lambda: all(job.status.is_terminal for job in stack.jobs()), what="an end for all")
     jobs = [stack.job(job_id) for job_id in doomed]
-    rejected = [job for job in jobs if job.status is JobStatus.REJECTED]
-    assert {job.status for job in jobs} <= {JobStatus.SUCCEEDED, JobStatus.REJECTED}
-    assert {job.code for job in rejected} == {RejectionCode.UNREADABLE}
-    assert 1 <= len(rejected) <= KILLS
-    assert {job.attempt for job in stack.jobs()} == {1}, "nobody else paid for it"
+    again = sum(job.attempt - 1 for job in jobs)
+    assert 1 <= again <= KILLS
+    for job in jobs:  # one may be hit by chance each time it is tried
+        assert job.status is JobStatus.SUCCEEDED or (job.code, job.attempt) == (RejectionCode.UNREADABLE, 3)
+    assert {stack.job(job_id).attempt for job_id in spared} == {1}, "nobody else paid for it"
 
 
 def decoders(stack: FaultyStack) -> list[psutil.Process]:

@@ -241,6 +241,32 @@ def test_what_cannot_be_written_down_is_not_done(
     assert sign_in(subject, Role.USER).get(f"/v1/jobs/{job}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "action"),
+    [
+        (("GET", ""), "getJob"),
+        (("GET", "/events"), "followJob"),
+        (("POST", "/cancel"), "cancelJob"),
+        (("DELETE", ""), "deleteJob"),
+        (("POST", "/feedback"), "giveFeedback"),
+    ],
+)
+def test_who_asks_for_a_strangers_job_is_written_down(
+    grace: httpx.Client, engine: Engine, person: UUID, asked: tuple[str, str], action: str
+) -> None:
+    method, below = asked
+    stranger = UUID(grace.get("/v1/users/me/trends").json()["user_id"])
+    said = {"mood": 4} if action == "giveFeedback" else None
+
+    for job_id in (analysed(engine, person), new_id()):
+        assert grace.request(method, f"/v1/jobs/{job_id}{below}", json=said).status_code == 404
+
+    (line,) = (line for line in written(engine, stranger, person) if line.action == action)
+    assert (line.actor_id, line.actor_role, line.subject_id) == (stranger, "self", person)
+    assert line.outcome == "refused"
+    assert line.request_id is not None
+
+
 def test_who_asks_for_a_strangers_is_refused_and_written_down(
     sign_in: SignIn, engine: Engine, person: UUID
 ) -> None:

@@ -554,3 +554,14 @@ def test_each_query_finds_its_index_on_a_busy_table(
 
     assert index in plan
     assert "Sort" not in plan, "the index has the order, too"
+
+
+def test_of_each_person_the_newest_jobs_are_looked_at(engine: Engine, user_id: UUID) -> None:
+    other = add_user(engine, "other")
+    own = [add_job(engine, user_id) for _ in range(3)]
+    others = add_job(engine, other)
+
+    found = run(engine, jobs.lately([user_id, other], since=datetime.now(UTC) - timedelta(days=1), most=2))
+
+    assert {row.id for row in found} == {*own[1:], others}
+    assert run(engine, jobs.lately([user_id], since=datetime.now(UTC) + timedelta(days=1), most=2)) == []

@@ -13,10 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import psycopg
 import pytest
 from numpy.typing import NDArray
 from redis import Redis
 from sqlalchemy import Connection, Engine, event, select, update
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, selectinload
 from structlog.testing import capture_logs
@@ -35,7 +37,7 @@ from factories import (
     load_job,
     object_key,
 )
-from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.errors import DecoderKilledError, RecordingRejectedError
 from mindtrack_inference.preparation import LaneExceededError, Prepared
 from mindtrack_inference.retry import JITTER
 from mindtrack_inference.runner import Runner
@@ -245,6 +247,7 @@ def test_the_baseline_is_made_of_what_counts_and_compares(workshop: Workshop) ->
         remember(workshop, unsure, days_ago=8 + number)
         remember(workshop, high, days_ago=8 + number, subject="grace")
         remember(workshop, high, days_ago=8 + number, content_type="audio/amr")
+        remember(workshop, high, days_ago=8 + number, microphone="headset")
         remember(workshop, high, days_ago=61 + number)
         remember(workshop, high, days_ago=-1 - number)
 
@@ -495,6 +498,48 @@ def test_a_database_that_is_away_for_a_moment_costs_no_analysis(workshop: Worksh
     assert lost == ["commit"]
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
     assert len(workshop.analyses()) == 1
+
+
+@pytest.mark.parametrize("said", [analysis(), RuntimeError("a bug")], ids=["an end", "a retry"])
+def test_a_commit_whose_answer_is_lost_counts(
+    workshop: Workshop, said: Analysis | Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second try finds no running job, and what the first one left."""
+    job_id = workshop.job()
+    lost: list[str] = []
+    commit: Any = PGDialect_psycopg.do_commit
+
+    def lose_the_answer_once(dialect: PGDialect_psycopg, connection: Any) -> None:  # noqa: ANN401 - the driver's
+        commit(dialect, connection)
+        if not lost and threading.current_thread().name.startswith("settler"):
+            lost.append("commit")
+            raise psycopg.OperationalError("connection lost")
+
+    with pytest.MonkeyPatch.context() as patched, capture_logs() as logs:
+        patched.setattr(PGDialect_psycopg, "do_commit", lose_the_answer_once)
+        workshop.runner(ScriptedAnalyzer(said)).drain(job_id)
+
+    told = {line["event"] for line in logs}
+    assert lost == ["commit"]
+    assert events.JOB_STALE_WRITE_REFUSED not in told
+    assert (events.JOB_SUCCEEDED if isinstance(said, Analysis) else events.JOB_RETRIED) in told
+    assert len(workshop.analyses()) == isinstance(said, Analysis)
+
+
+def test_a_decoder_that_somebody_killed_is_not_the_recordings_fault_until_the_last_attempt(
+    workshop: Workshop,
+) -> None:
+    job_id = workshop.job(max_attempts=2)
+    killed = DecoderKilledError(RejectionCode.UNREADABLE, "its decoder was killed")
+    runner = workshop.runner(ScriptedAnalyzer(killed))
+
+    runner.drain(job_id)
+    assert load_job(workshop.engine, job_id).status is JobStatus.QUEUED
+    workshop.make_due(job_id)
+    runner.drain(job_id)
+
+    ended = load_job(workshop.engine, job_id)
+    assert (ended.status, ended.code, ended.attempt) == (JobStatus.REJECTED, RejectionCode.UNREADABLE, 2)
 
 
 def test_what_a_person_scored_stays_out_of_error_messages(workshop: Workshop) -> None:

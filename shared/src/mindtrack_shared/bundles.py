@@ -32,6 +32,8 @@ CHECKSUMMED = (CONFIG_NAME, PREPROCESSOR_NAME, ONNX_NAME, GOLDEN_NAME)
 SCHEMA_VERSION: Literal[2] = 2
 #: Hz. What wav2vec2 checkpoints were trained on, and hence what every recording is resampled to.
 SAMPLE_RATE = 16_000
+#: Ten windows begin in each second, at most: an hour has 36,000.
+LEAST_HOP_SECONDS = 0.1
 #: Logits, absolute: how closely every engine must reproduce the golden ones.
 GOLDEN_TOLERANCE = 1e-4
 #: What the weights' encoder keys begin with; every other key belongs to the head.
@@ -188,6 +190,8 @@ class BundleManifest(BaseModel):
     def _hop_fits_window(self) -> BundleManifest:
         if self.hop_seconds > self.window_seconds:
             raise ValueError("hop_seconds must not exceed window_seconds, or speech between windows is lost")
+        if self.hop_seconds < LEAST_HOP_SECONDS:
+            raise ValueError(f"hop_seconds must be at least {LEAST_HOP_SECONDS:g}: windows have no end")
         return self
 
     @model_validator(mode="after")

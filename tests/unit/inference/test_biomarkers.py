@@ -15,6 +15,7 @@ from mindtrack_inference.audio import Waveform, decode
 from mindtrack_inference.speech import detect
 from mindtrack_shared.bundles import SAMPLE_RATE
 from mindtrack_shared.domain.biomarkers import Biomarkers
+from samples import SAMPLES
 from unit.inference.recordings import PROMPTS
 from unit.inference.vowels import RATE, Vowel, resonate
 
@@ -314,6 +315,20 @@ def test_no_marker_depends_on_the_level(scale: float, seed: int) -> None:
 
     for name, value in biomarkers.measure(waveform, whole(waveform)).as_dict().items():
         assert quieter.as_dict()[name] == (None if value is None else pytest.approx(value, rel=1e-3)), name
+
+
+@pytest.mark.parametrize("decibels", [-10, -20, -30])
+def test_nor_on_how_far_away_the_phone_was(decibels: int) -> None:
+    """Through the detector, which would hear pauses in a quiet voice."""
+    waveform = decode((SAMPLES / "day-3.webm").read_bytes(), max_seconds=100)
+    farther = np.float32(10 ** (decibels / 20)) * waveform
+
+    near = biomarkers.measure(waveform, detect(waveform)).as_dict()
+    far = biomarkers.measure(farther, detect(farther)).as_dict()
+
+    assert near["pause_count"] == 3
+    for name, value in near.items():
+        assert far[name] == (None if value is None else pytest.approx(value, rel=1e-3)), name
 
 
 @settings(deadline=None, max_examples=40)

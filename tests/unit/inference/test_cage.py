@@ -20,7 +20,7 @@ import soxr
 
 from mindtrack_inference.cage import Cage, CageBrokenError, PreparationError, parent, protocol
 from mindtrack_inference.cage.process import environment
-from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.errors import DecoderKilledError, RecordingRejectedError
 from mindtrack_inference.metrics import DECODERS_KILLED
 from mindtrack_inference.preparation import LaneExceededError, Prepared, Terms, prepare
 from mindtrack_inference.settings import QualitySettings
@@ -205,10 +205,10 @@ def test_whoever_is_killed_takes_one_recording_along() -> None:
     with Cage(TERMS) as cage:
         for _ in range(10):
             assert agrees(cage.prepare([voice_log()]), voice_log())
-            with sent_at_work(pid_of(cage), signal.SIGKILL), pytest.raises(RecordingRejectedError) as caught:
+            with sent_at_work(pid_of(cage), signal.SIGKILL), pytest.raises(DecoderKilledError) as caught:
                 list(cage.prepare([busy]).chunks())
             assert caught.value.code is RejectionCode.UNREADABLE
-            assert caught.value.detail == "its decoder died"
+            assert caught.value.detail == "its decoder was killed"
         assert agrees(cage.prepare([voice_log()]), voice_log())
 
 
@@ -395,6 +395,7 @@ def test_what_a_child_died_of_is_told(cage: Cage, number: signal.Signals, reason
     with sent_at_work(pid_of(cage), number), pytest.raises(RecordingRejectedError) as caught:
         list(cage.prepare([encode(np.tile(voice(), 5))]).chunks())
     assert caught.value.code is RejectionCode.UNREADABLE
+    assert not isinstance(caught.value, DecoderKilledError), "that was the recording's doing"
     assert counted._value.get() == before + 1
 
 

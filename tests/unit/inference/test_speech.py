@@ -47,6 +47,13 @@ def test_a_voice_is_heard() -> None:
     assert 0.7 < mask(segments, voice().size).mean() < 0.95
 
 
+@pytest.mark.parametrize("scale", [0.3, 0.1, 0.03, 0.01])
+def test_a_quiet_voice_is_heard_alike(scale: float) -> None:
+    noisy = voice() + white_noise(voice().size, -60)
+
+    assert detect(np.float32(scale) * noisy).tolist() == detect(noisy).tolist()
+
+
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 3.0])
 def test_a_pause_is_as_long_as_it_is(seconds: float) -> None:
     words = voice()[: round(2.9 * SAMPLE_RATE)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,3 +98,21 @@ def test_windows_without_speech_are_not_worth_scoring(
     speech = np.array(stretches, np.intp).reshape(-1, 2)
     heard = with_speech(starts, speech, window_samples=15, min_share=min_share)
     assert heard.tolist() == expected
+
+
+def test_an_hour_of_short_stretches_takes_little_memory() -> None:
+    """A window each tenth of a second, a stretch of speech every two: all pairs would be gigabytes."""
+    starts = np.arange(36_000) * 1_600
+    speech = np.arange(1_800)[:, np.newaxis] * 32_000 + np.array([0, 20_000])
+    tracemalloc.start()
+    try:
+        heard = with_speech(starts, speech, window_samples=80_000, min_share=0.6)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    shares = [
+        sum(max(0, min(end, at + 80_000) - max(first, at)) for first, end in speech) for at in starts[:50]
+    ]
+    assert heard[:50].tolist() == [share / 80_000 >= 0.6 for share in shares]
+    assert peak < 8 << 20

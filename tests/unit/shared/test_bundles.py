@@ -63,6 +63,7 @@ def test_a_manifest_of_another_schema_is_refused(tmp_path: Path, text: str, mess
     "changes",
     [
         {"hop_seconds": 5.0},
+        {"hop_seconds": 1e-5},
         {"temperature": 0.0},
         {"label_mapping": {"calm": "Bored"}},
         {"revision": "latest"},

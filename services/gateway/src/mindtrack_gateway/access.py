@@ -196,6 +196,15 @@ def note_own(session: AsyncSession, person: UUID, *, action: str) -> None:
     session.add(access_events.own(person, action=action, request_id=request_id()))
 
 
+async def note_refusal(parts: Parts, stranger: UUID, person: UUID, *, action: str) -> None:
+    """Write down that somebody asked for what is a stranger's."""
+    asked = access_events.decide(
+        stranger, person, None, by=frozenset(), action=action, request_id=request_id()
+    )
+    async with parts.sessions.begin(Fence(clinician=stranger, about=person)) as session:
+        await session.execute(asked)
+
+
 def request_id() -> UUID | None:
     """Name the request as its answer and the log do."""
     name = correlation_id.get()

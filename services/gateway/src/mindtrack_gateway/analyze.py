@@ -109,5 +109,5 @@ async def _ended(parts: Parts, job_id: UUID, user_id: UUID) -> Job:
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
     if job is None:
-        raise await missing(parts, job_id, user_id)
+        raise await missing(parts, job_id, user_id, action="analyzeStress")
     return job

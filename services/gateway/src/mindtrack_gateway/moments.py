@@ -54,7 +54,8 @@ def is_zone(name: str) -> bool:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """All but those that are the machine's own: they are another zone elsewhere."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def implausible(when: datetime, *, now: datetime) -> str | None:

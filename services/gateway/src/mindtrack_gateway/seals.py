@@ -6,8 +6,11 @@ Where there is no place for keys, nothing is sealed, and words pass as they are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -57,6 +60,29 @@ def of_invitation(person: UUID, invitation_id: UUID) -> Place:
 def of_label(clinician: UUID, person: UUID) -> Place:
     """A clinician's own words, with the clinician's key: a list needs one, however long it is."""
     return Place(clinician, f"patient_labels.label/{person}")
+
+
+#: Threads that wait for keys: apart from those that others need, should their place be slow.
+_WAITERS = ThreadPoolExecutor(4, "keys")
+#: How long a request waits for keys, within a transaction at times.
+_PATIENCE = 5.0  # seconds
+
+Args = ParamSpec("Args")
+Answer = TypeVar("Answer")
+
+
+async def _ask(keys: Callable[Args, Answer], *args: Args.args, **options: Args.kwargs) -> Answer:
+    """Ask for keys in a thread.
+
+    Raises:
+        StorageUnavailableError: it takes too long.
+
+    """
+    asked = asyncio.get_running_loop().run_in_executor(_WAITERS, partial(keys, *args, **options))
+    try:
+        return await asyncio.wait_for(asked, _PATIENCE)
+    except TimeoutError as error:
+        raise StorageUnavailableError("keys take too long") from error
 
 
 class Seals:
@@ -119,7 +145,7 @@ class Seals:
             return [text for _, text in texts]
         if self._keys is None:
             raise StorageUnavailableError("words are sealed, and there is no place for keys")
-        return await asyncio.to_thread(_opened, self._keys, texts)
+        return await _ask(_opened, self._keys, texts)
 
     def destroy(self, key_id: UUID) -> None:
         """Destroy a key: for what `AsyncSession.run_sync` runs, while others are served.
@@ -130,7 +156,7 @@ class Seals:
         """
         if self._keys is None:
             raise StorageUnavailableError("somebody has a key, and there is no place for keys")
-        await_only(asyncio.to_thread(self._keys.destroy, key_id))
+        await_only(_ask(self._keys.destroy, key_id))
 
     async def _key(self, session: AsyncSession, person: UUID) -> DataKey | None:
         """Return a person's key, making one for who has none; None where nothing is sealed."""
@@ -143,7 +169,7 @@ class Seals:
         if known is not None:
             return known
         try:
-            return await asyncio.to_thread(self._keys.find, key_id, person)
+            return await _ask(self._keys.find, key_id, person)
         except KeyMissingError:
             # The database is older than an erasure of theirs. What they say from now on needs another key.
             get_logger().error(events.KEY_MISSING, user_id=str(person))
@@ -152,15 +178,15 @@ class Seals:
     @staticmethod
     async def _made(keys: DataKeys, session: AsyncSession, person: UUID, *, lost: UUID | None) -> DataKey:
         """Make a key; of several made at once, one is the person's, and the others never seal anything."""
-        made = await asyncio.to_thread(keys.make, person)
+        made = await _ask(keys.make, person)
         given = (
             data_keys.give(person, made.id) if lost is None else data_keys.replace(person, made.id, lost=lost)
         )
         if await session.scalar(given) is not None:
             return made
-        await asyncio.to_thread(keys.destroy, made.id)
+        await _ask(keys.destroy, made.id)
         winner = (await session.scalars(data_keys.current(person))).one()
-        return await asyncio.to_thread(keys.find, winner, person)
+        return await _ask(keys.find, winner, person)
 
 
 def _opened(keys: DataKeys, texts: Sequence[tuple[Place, str]]) -> list[str]:

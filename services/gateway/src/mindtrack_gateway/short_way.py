@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Protocol
 from uuid import UUID
 
+from asgi_correlation_id import correlation_id
 from asgi_correlation_id.middleware import is_valid_uuid4
 from fastapi.routing import APIRoute
 from starlette.responses import Response
@@ -120,6 +121,7 @@ async def _answer(
     if make is None:
         return None
     admission = Admission(parts.limiter, usual.kind)
+    correlation_id.set(request_id.decode())  # for what is written down of a refusal
     try:
         await admission.admit_both(client_name(scope, parts.limits.trusted_proxies), principal.subject)
         status, told, body = await make()

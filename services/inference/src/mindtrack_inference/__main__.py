@@ -99,12 +99,14 @@ def analyse(files: Sequence[Path]) -> None:
         ValueError: a setting makes no sense.
 
     """
+    from mindtrack_inference import audio
     from mindtrack_inference.assembly import build_analyzer
     from mindtrack_inference.bundle import load_bundle
 
     if unfit := [str(file) for file in files if not file.is_file() or not os.access(file, os.R_OK)]:
         sys.stderr.write(f"mindtrack-inference: not a file that can be read: {', '.join(unfit)}\n")
         sys.exit(USAGE_ERROR)
+    audio.cap_pieces()
     settings = InferenceSettings()
     analyzer = build_analyzer(load_bundle(settings.bundle), settings, QualitySettings())
     for file in files:

@@ -2,6 +2,7 @@
 
 InferenceError
 ├── RecordingRejectedError    the recording's fault: another attempt would end the same way
+│   └── DecoderKilledError    perhaps not its fault: another attempt may end otherwise
 ├── RecordingCorruptedError   the stored object is no longer what its owner uploaded
 ├── AbandonedError            the caller told us to stop; somebody else may hold the job by now
 └── ModelOutputError          the model answered with something that is not a score
@@ -45,6 +46,10 @@ class RecordingRejectedError(InferenceError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
+
+
+class DecoderKilledError(RecordingRejectedError):
+    """The system killed the decoder. One that has no memory left kills it first, whoever took the memory."""
 
 
 class RecordingCorruptedError(InferenceError):

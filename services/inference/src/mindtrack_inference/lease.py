@@ -40,6 +40,7 @@ class ClaimedJob:
     recorded_on: date
     prompt_ended_at: datetime | None
     content_type: str
+    microphone: str | None
     #: Since it was accepted, when it was claimed.
     age_seconds: float
     _claimed_at: float = field(default_factory=time.monotonic)
@@ -160,8 +161,9 @@ class Leases:
             with self._engine.begin() as connection:
                 renewal = jobs.heartbeat(job.id, job.fence, lease=self._settings.lease)
                 renewed = connection.execute(renewal).first()
-        except SQLAlchemyError:
-            # It may be back before the lease runs out; if it is not, the fence protects the next holder.
-            get_logger().warning(events.DATABASE_UNAVAILABLE, job_id=str(job.id))
+        except Exception as error:  # noqa: BLE001 - whatever it was, other jobs and later beats go on
+            # It may be over before the lease runs out; if it is not, the fence protects the next holder.
+            name = type(error).__name__
+            get_logger().warning(events.DATABASE_UNAVAILABLE, job_id=str(job.id), error=name)
             return True
         return renewed is not None

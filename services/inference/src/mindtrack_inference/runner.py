@@ -146,8 +146,9 @@ class Runner:
         ahead = int(settings.ahead_seconds * SAMPLE_RATE / self._analyzer.terms.window_samples)
         limit_seconds = settings.batch_limit.total_seconds()
         with (
-            ThreadPoolExecutor(1, "settler") as settler,
+            # The last to end: what is still to be settled is still ours.
             Leases(self._engine, self._job_settings, limit_seconds, self._on_hang) as leases,
+            ThreadPoolExecutor(1, "settler") as settler,
             ThreadPoolExecutor(len(lanes), "lane") as feeders,
         ):
             drain = _Drain(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from mindtrack_inference import metrics
-from mindtrack_inference.errors import RecordingCorruptedError, RecordingRejectedError
+from mindtrack_inference.errors import DecoderKilledError, RecordingCorruptedError, RecordingRejectedError
 from mindtrack_inference.lease import ClaimedJob
 from mindtrack_inference.retry import GiveUp, Postpone, Retry, decide
 from mindtrack_shared.db import analyses, day_values, jobs, tables, webhooks
@@ -129,7 +129,8 @@ class Settlement:
         self._traces.attempt(job.id, job.fence, seconds=job.held_seconds, number=job.attempt, outcome=outcome)
 
     def _after(self, error: Exception, job: ClaimedJob) -> Reject | Retry | Postpone | GiveUp:
-        if isinstance(error, RecordingRejectedError):
+        last = job.attempt >= job.max_attempts
+        if isinstance(error, RecordingRejectedError) and (last or not isinstance(error, DecoderKilledError)):
             return Reject(error.code, error.measured, error.needed, error.quality)
         code = next((code for kind, code in FAILURES if isinstance(error, kind)), FailureCode.INTERNAL)
         get_logger().error(events.ATTEMPT_FAILED, code=code, exc_info=error)
@@ -144,7 +145,8 @@ class Settlement:
     def _write(self, job: ClaimedJob, outcome: Outcome) -> None:
         """Write the outcome in one commit, with patience for a database that is away for a moment.
 
-        Repeating is safe: should the first commit have happened after all, the second finds no running job.
+        Repeating is safe: should the first commit have happened after all, the second finds no running job,
+        and what it left.
 
         Raises:
             StaleAttemptError: the job has been claimed again, or is settled; nothing was written.
@@ -155,6 +157,8 @@ class Settlement:
             try:
                 with Session(self._engine) as session, session.begin():
                     if session.execute(statement).first() is None:
+                        if pause != SETTLE_PAUSES[0] and self._is_written(session, job, outcome):
+                            break  # only the answer to the commit was lost
                         raise StaleAttemptError
                     if isinstance(outcome, Analysis):
                         self._add_analysis(session, job, outcome)
@@ -169,6 +173,11 @@ class Settlement:
                 break
         get_logger().info(event, **fields)
 
+    def _is_written(self, session: Session, job: ClaimedJob, outcome: Outcome) -> bool:
+        ending = _ending(outcome)
+        wanted = JobStatus.QUEUED if ending is None else ending[0]
+        return session.scalar(jobs.left(job.id, job.fence)) is wanted
+
     def _tell(self, session: Session, job_id: UUID) -> None:
         """Queue webhooks about a job's end, where the database has them already."""
         if self._has(session, WebhookDelivery) and session.scalars(webhooks.tell_ends([job_id])).all():
@@ -180,7 +189,12 @@ class Settlement:
         That makes the standing of the person's trend stale; maintenance looks at it.
         """
         earlier = session.execute(
-            analyses.history(job.user_id, content_type=job.content_type, before=job.recorded_at)
+            analyses.history(
+                job.user_id,
+                content_type=job.content_type,
+                microphone=job.microphone,
+                before=job.recorded_at,
+            )
         )
         past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]
         found = indices(analysis.probabilities, deviations(analysis.biomarkers, job.recorded_on, past))

@@ -34,9 +34,7 @@ class Shift:
         with self._changed:
             if self._stop.is_set() or self._is_over():
                 return False
-            if time.monotonic() >= self._ends_at and (
-                lane is Priority.BULK or not self._in_hand[Priority.BULK]
-            ):
+            if time.monotonic() >= self._ends_at and (lane is Priority.BULK or not self._is_at_bulk()):
                 return False
             self._idle.discard(lane)
             return True
@@ -66,6 +64,11 @@ class Shift:
         with self._changed:
             self._idle.add(lane)
             self._changed.notify_all()
+
+    def _is_at_bulk(self) -> bool:
+        """Whether bulk work is in hand, or may be in a moment: its lane is claiming."""
+        claiming = Priority.BULK in self._lanes - self._idle
+        return claiming or bool(self._in_hand[Priority.BULK])
 
     def _is_over(self) -> bool:
         return self._idle == self._lanes and not self._in_hand.total()

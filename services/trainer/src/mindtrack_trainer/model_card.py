@@ -85,13 +85,16 @@ answer to the windows in `golden.safetensors` with the logits there, within 1e-4
 
 **Labels.** $meanings.
 They are proxies: high arousal with negative valence is called Stressed where it confronts (anger) and Anxious
-where it avoids (fear). Nobody was ever labelled as being under stress.
+where it avoids (fear). $labelled
 $map
 **Calibration.** $calibration
 
 **Licence.** $licence.
 """
 )
+
+_NOBODY = "Nobody was ever labelled as being under stress."
+_SOMEBODY = "Whether anybody was labelled as being under stress is for the model's makers to say."
 
 _SYNTHETIC_DATA = """One prosody rule per label (F0 mean and range, tempo, pauses, voice quality), after the
 percentages of SyntAct and Emofilt, applied to voices of espeak-ng; see `prosody.py` in the trainer."""
@@ -138,7 +141,7 @@ def trained_card(manifest: BundleManifest, training: TrainingReport, parameters:
         learnt=_SYNTHETIC_DATA
         if synthetic
         else f"The labels of {corpora}, as the trainer's table maps them.",
-        common=_common(manifest),
+        common=_common(manifest, _NOBODY),
         report=", in words and plots in `evaluation.md`" if report else "",
         figures="\n".join(f"| {title} | {value} |" for title, value in _figures(manifest.evaluation).items()),
         seed=training.seed,
@@ -167,7 +170,7 @@ def imported_card(manifest: BundleManifest) -> str:
         source=manifest.source or "a Hugging Face checkpoint",
         head=manifest.head,
         intended_use=manifest.intended_use,
-        common=_common(manifest),
+        common=_common(manifest, _SOMEBODY),
         limits=_IMPORTED_LIMITS,
     )
 
@@ -177,7 +180,7 @@ def is_synthetic(training: TrainingReport) -> bool:
     return training.base is None and set(training.data) == {SYNTHETIC}
 
 
-def _common(manifest: BundleManifest) -> str:
+def _common(manifest: BundleManifest, labelled: str) -> str:
     meanings = [
         theirs if theirs == ours else f"{theirs} stands for {ours or 'nothing'}"
         for theirs, ours in manifest.label_mapping.items()
@@ -191,6 +194,7 @@ def _common(manifest: BundleManifest) -> str:
         hop=f"{manifest.hop_seconds:g}",
         labels=len(manifest.label_mapping),
         meanings=", ".join(meanings),
+        labelled=labelled,
         map=fitted if manifest.head is Head.DIMENSIONAL else "",
         calibration=_calibration(manifest),
         licence=manifest.licence,

@@ -81,10 +81,12 @@ def record(  # noqa: PLR0913 - what a row is made of
     )
 
 
-def history(user_id: UUID, *, content_type: str, before: datetime) -> Select[date, Measurements | None]:
+def history(
+    user_id: UUID, *, content_type: str, microphone: str | None, before: datetime
+) -> Select[date, Measurements | None]:
     """What a baseline is made of: days and biomarkers of earlier recordings that count.
 
-    In the same format only: a codec leaves its own marks on a voice.
+    In the same format and by the same kind of microphone only, as in trends: both leave marks on a voice.
     """
     return (
         select(Recording.recorded_on, AnalysisRecord.biomarkers)
@@ -96,6 +98,7 @@ def history(user_id: UUID, *, content_type: str, before: datetime) -> Select[dat
             AnalysisRecord.recorded_at >= before - HISTORY,
             AnalysisRecord.indeterminate_reason.is_(None),
             Recording.content_type == content_type,
+            Recording.microphone.is_not_distinct_from(microphone),
         )
         .order_by(AnalysisRecord.recorded_at.desc())
         .limit(HISTORY_LIMIT)

@@ -30,6 +30,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
     union_all,
     update,
 )
@@ -148,9 +149,18 @@ def moved_on(known: Sequence[tuple[UUID, _Change]]) -> Select[UUID]:
     return select(then.c.id).where(~exists().where(stands))
 
 
-def lately(user_ids: Sequence[UUID], *, since: datetime) -> Select[*_Glance]:
-    """What changes about persons' jobs that were made since then: the columns of `glances`."""
-    return _glance().where(Job.user_id.in_(user_ids), Job.id >= first_id(since))
+def lately(user_ids: Sequence[UUID], *, since: datetime, most: int) -> Select[*_Glance]:
+    """What changes about the newest jobs of each person that were made since then: columns of `glances`."""
+    asked = func.unnest(literal(list(user_ids), ARRAY(Job.user_id.type)))
+    people = asked.table_valued("id", name="people").render_derived()
+    newest = (
+        _glance()
+        .where(Job.user_id == people.c.id, Job.id >= first_id(since))
+        .order_by(Job.id.desc())
+        .limit(most)
+        .lateral("newest")
+    )
+    return select(*newest.c).select_from(people).join(newest, true())
 
 
 def _among(job_ids: Sequence[UUID]) -> ColumnElement[bool]:
@@ -365,6 +375,7 @@ def claim(
             Recording.recorded_on,
             Recording.prompt_ended_at,
             Recording.content_type,
+            Recording.microphone,
             _age(),
         )
     )
@@ -377,6 +388,11 @@ def _worker_lost() -> ColumnElement[bool]:
 
 def _held(statement: Update, job_id: UUID, fence: int) -> ReturningUpdate[UUID]:
     return statement.where(Job.id == job_id, Job.fence == fence).returning(Job.id)
+
+
+def left(job_id: UUID, fence: int) -> Select[JobStatus]:
+    """How a job stands that nobody has claimed since."""
+    return select(Job.status).where(Job.id == job_id, Job.fence == fence)
 
 
 def heartbeat(job_id: UUID, fence: int, *, lease: timedelta) -> ReturningUpdate[UUID]:

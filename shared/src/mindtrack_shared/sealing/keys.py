@@ -93,8 +93,9 @@ class DataKeys:
     def remembered(self, key_id: UUID, person: UUID) -> DataKey | None:
         """Return a key without looking further than this process."""
         with self._lock:
-            until, key = self._known.get((key_id, person), (0.0, None))
-        return key if until > time.monotonic() else None
+            self._forget_old()
+            _, key = self._known.get((key_id, person), (0.0, None))
+        return key
 
     def find(self, key_id: UUID, person: UUID) -> DataKey:
         """Return a person's key.
@@ -139,10 +140,16 @@ class DataKeys:
 
     def _remember(self, key: DataKey, person: UUID) -> None:
         with self._lock:
+            self._forget_old()
             self._known[key.id, person] = time.monotonic() + self._seconds, key
             self._known.move_to_end((key.id, person))
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
+
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        while self._known and next(iter(self._known.values()))[0] <= now:
+            self._known.popitem(last=False)
 
 
 def _path(key_id: UUID) -> str:

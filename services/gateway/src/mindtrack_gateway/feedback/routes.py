@@ -23,7 +23,7 @@ from mindtrack_gateway.feedback.schemas import (
     SupportView,
 )
 from mindtrack_gateway.identity import Role
-from mindtrack_gateway.jobs.lifecycle import NO_SUCH_JOB
+from mindtrack_gateway.jobs.lifecycle import NO_SUCH_JOB, note_stranger
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -168,9 +168,13 @@ async def _saying(
     As who records, one's own; as a clinician, one of who granted it. Nobody is their own clinician.
     """
     if kind is FeedbackKind.SELF:
-        async with parts.sessions.begin(Fence.own(author.id)) as session:
-            yield session, author.id
-            access.note_own(session, author.id, action="giveFeedback")
+        try:
+            async with parts.sessions.begin(Fence.own(author.id)) as session:
+                yield session, author.id
+                access.note_own(session, author.id, action="giveFeedback")
+        except NotFoundError:
+            await note_stranger(parts, job_id, author.id, action="giveFeedback")
+            raise
         return
     owner = await _owner(parts, job_id)
     async with access.attending(

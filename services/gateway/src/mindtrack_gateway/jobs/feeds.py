@@ -10,14 +10,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mindtrack_gateway.jobs.snapshots import Version
-from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.db import jobs
 from mindtrack_shared.db.fence import Fence, Sessions
+from mindtrack_shared.ids import first_id
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
 
 #: How often persons who listen are looked at.
 LOOK_EVERY = 1.0  # seconds
-#: Whose jobs are older is told nothing new of them.
-LATELY = timedelta(days=2)
+#: Whose jobs are older is told nothing new of them, nor of more than that many, the newest: each is looked at
+#: each second.
+LATELY, MOST = timedelta(days=2), 1000
 
 
 class Feeds:
@@ -54,14 +57,17 @@ class Feeds:
 
     async def _look(self) -> None:
         while True:
-            with suppress(*DEPENDENCY_ERRORS):
+            try:
                 if self._listening:
                     await self._tell(list(self._listening))
+            except Exception as error:  # noqa: BLE001 - whatever it was, looking goes on
+                get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
             await asyncio.sleep(LOOK_EVERY)
 
     async def _tell(self, asked: list[UUID]) -> None:
         async with self._sessions.begin(Fence(people=tuple(asked))) as session:
-            rows = (await session.execute(jobs.lately(asked, since=datetime.now(UTC) - LATELY))).all()
+            since = datetime.now(UTC) - LATELY
+            rows = (await session.execute(jobs.lately(asked, since=since, most=MOST))).all()
         found: dict[UUID, dict[UUID, Version]] = {user_id: {} for user_id in asked}
         for row in rows:
             found[row.user_id][row.id] = Version.of(row)
@@ -71,7 +77,9 @@ class Feeds:
                 self._seen[user_id] = now
             if before is None:
                 continue  # nobody listened before
-            for job_id in [*now, *(gone for gone in before if gone not in now)]:
+            # Older ones are not looked at any more, which does not mean that they are gone.
+            oldest = min(now, default=first_id(since)) if len(now) == MOST else first_id(since)
+            for job_id in [*now, *(gone for gone in before if gone not in now and gone >= oldest)]:
                 if now.get(job_id) != before.get(job_id):
                     for queue in self._listening.get(user_id, ()):
                         queue.put_nowait(job_id)

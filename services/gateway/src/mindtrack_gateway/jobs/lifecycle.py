@@ -22,7 +22,7 @@ from mindtrack_gateway.problems import (
     NotFoundError,
     documented,
 )
-from mindtrack_shared.db import deletion, jobs, webhooks
+from mindtrack_shared.db import deletion, feedback, jobs, webhooks
 from mindtrack_shared.db.deleting import delete_jobs
 from mindtrack_shared.db.fence import Fence
 from mindtrack_shared.db.models import Tombstone
@@ -75,7 +75,7 @@ async def cancel(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> JobVi
             await session.execute(webhooks.announce())
         job = (await session.scalars(jobs.owned(job_id, user_id))).unique().one_or_none()
     if job is None:
-        raise await missing(parts, job_id, user_id)
+        raise await missing(parts, job_id, user_id, action="cancelJob")
     if canceled:
         get_logger().info(events.JOB_CANCELED, job_id=str(job_id))
         await announce(parts, job_id)
@@ -98,8 +98,8 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> Recei
             access.note_own(session, user_id, action="deleteJob")
         else:
             row = await _tombstone(session, job_id, user_id)
-        if row is None:
-            raise NotFoundError(NO_SUCH_JOB)
+    if row is None:
+        raise await missing(parts, job_id, user_id, action="deleteJob")
     if row.object_key is not None and row.bury_after is None:  # else somebody may read it until then
         get_logger().info(events.JOB_DELETED, job_id=str(job_id))
         await announce(parts, job_id)
@@ -107,13 +107,22 @@ async def delete(job_id: UUID, parts: PartsDep, user_id: CurrentSender) -> Recei
     return Receipt.of(row)
 
 
-async def missing(parts: Parts, job_id: UUID, user_id: UUID) -> NotFoundError | DeletedError:
-    """Say why a person has no such job: they deleted it, or it never was theirs."""
+async def missing(parts: Parts, job_id: UUID, user_id: UUID, *, action: str) -> NotFoundError | DeletedError:
+    """Say why a person has no such job: they deleted it, or it never was theirs, which may leave a line."""
     async with parts.sessions.begin(Fence.own(user_id)) as session:
         row = await _tombstone(session, job_id, user_id)
-    if row is None:
-        return NotFoundError(NO_SUCH_JOB)
-    return DeletedError(f"Deleted at {row.deleted_at.isoformat()}; receipt {row.receipt_id}.")
+    if row is not None:
+        return DeletedError(f"Deleted at {row.deleted_at.isoformat()}; receipt {row.receipt_id}.")
+    await note_stranger(parts, job_id, user_id, action=action)
+    return NotFoundError(NO_SUCH_JOB)
+
+
+async def note_stranger(parts: Parts, job_id: UUID, user_id: UUID, *, action: str) -> None:
+    """Write down that somebody was refused an `action` if the job that they asked for is a stranger's."""
+    async with parts.sessions.begin(Fence(job=job_id)) as session:
+        owner = await session.scalar(feedback.owner(job_id))
+    if owner is not None and owner != user_id:
+        await access.note_refusal(parts, user_id, owner, action=action)
 
 
 async def _tombstone(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombstone | None:

@@ -64,13 +64,13 @@ async def reply(parts: Parts, job_id: UUID, user_id: UUID, wishes: Wishes) -> Re
     """
     snapshot = await parts.snapshots.get(job_id, user_id)
     if snapshot is None or snapshot.user_id != user_id:
-        raise await missing(parts, job_id, user_id)
+        raise await missing(parts, job_id, user_id, action="getJob")
     applied: list[Header] = []
     if wishes.wait is not None:
         applied.append((b"preference-applied", b"wait=%d" % wishes.wait))
         snapshot = await parts.watch.ended(job_id, snapshot, within=wishes.wait)
         if snapshot is None:
-            raise await missing(parts, job_id, user_id)
+            raise await missing(parts, job_id, user_id, action="getJob")
     if wishes.known and (snapshot.etag in wishes.known or b"*" in wishes.known):
         return HTTPStatus.NOT_MODIFIED, [*snapshot.headers, *applied], b""
     return HTTPStatus.OK, [*snapshot.full_headers, *applied], snapshot.body

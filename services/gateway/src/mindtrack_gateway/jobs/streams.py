@@ -77,7 +77,7 @@ async def follow(
     """Send the job as it stands, whenever it changes, and once it has ended; then the stream ends."""
     known = await parts.snapshots.get(job_id, user_id)
     if known is None or known.user_id != user_id:
-        raise await missing(parts, job_id, user_id)
+        raise await missing(parts, job_id, user_id, action="followJob")
     stream = _follow(parts, job_id, known, request.headers.get("last-event-id"))
     return EventStream(stream, parts.streams, user_id)
 

@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mindtrack_gateway.jobs.snapshots import Snapshot, Snapshots
-from mindtrack_gateway.problems import DEPENDENCY_ERRORS
 from mindtrack_shared.observability import events
 from mindtrack_shared.observability.logging import get_logger
 
@@ -142,7 +141,7 @@ class JobWatch:
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(self._check_every)
-            with suppress(*DEPENDENCY_ERRORS):
+            try:
                 known = {
                     (job_id, snapshot.user_id, snapshot.version)
                     for job_id, waiting in self._waiting.items()
@@ -151,6 +150,8 @@ class JobWatch:
                 async for job_id in self._snapshots.moved_on([*known]):
                     self._snapshots.forget(job_id)
                     self._wake(job_id)
+            except Exception as error:  # noqa: BLE001 - whatever it was, looking goes on
+                get_logger().warning(events.DATABASE_UNAVAILABLE, error=type(error).__name__)
 
     def _wake(self, job_id: UUID) -> None:
         for woken in self._waiting.get(job_id, ()):

@@ -3,7 +3,7 @@
 No row without its object: the object is written first. An upload that is refused afterwards is removed again,
 and so is one of a recording that the person sent before: it has its job.
 When the commit fails, the object stays: the commit may have happened although its answer got lost. Such
-orphans are logged, and listed by `mindtrack-scheduler verify`; nothing removes them.
+orphans are logged, and listed by `mindtrack-scheduler verify`; an operator may remove them.
 """
 
 from __future__ import annotations

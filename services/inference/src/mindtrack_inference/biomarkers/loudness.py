@@ -10,9 +10,9 @@ from mindtrack_inference.biomarkers.frames import HOP, Flags, Floats, Indices, p
 STEP = HOP // 2
 #: Steps averaged: 65 ms, about what Praat's intensity sees with its pitch floor of 50 Hz.
 SMOOTH = 13
-#: dB. A syllable rises by as much out of the dip before it, and lies no farther below the loudest ones:
-#: de Jong, N. H., Wempe, T. (2009). Praat script to detect syllable nuclei and measure speech rate
-#: automatically. Behavior Research Methods 41, 385-390.
+#: dB. A syllable rises by as much out of the dip before it: de Jong, N. H., Wempe, T. (2009). Praat script to
+#: detect syllable nuclei and measure speech rate automatically. Behavior Research Methods 41, 385-390. And it
+#: lies no farther below the loudest ones, as in the script's revision of 2010 (Quené, Persoon, de Jong).
 DIP, DEPTH = 2.0, 25.0
 #: Percentiles: the loudest level that is no click, and the range of energy.
 LOUDEST = 99.0
@@ -55,7 +55,10 @@ def syllables(level: Floats, voiced: Flags) -> int:
 
 
 def _peaks(level: Floats) -> Indices:
-    """Find maxima that rise by DIP out of the dip before and fall by as much into the dip after."""
+    """Find maxima that rise by DIP out of the dip before and fall by as much into the dip after.
+
+    The first needs no dip before it, the last none after: a recording may begin and end within speech.
+    """
     turns = np.flatnonzero(np.diff(np.sign(np.diff(level)), prepend=0, append=0))
     peaks: list[int] = []
     rising, top, at, dip = True, -np.inf, 0, np.inf

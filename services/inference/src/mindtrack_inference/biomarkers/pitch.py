@@ -1,8 +1,9 @@
 """Fundamental frequency: autocorrelation after Boersma (1993), steadied by the pitch around each frame.
 
 Boersma, P. (1993). Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio
-of a sampled sound. IFA Proceedings 17, 97-110. His constants; instead of his search for the cheapest path, a
-frame chooses again among its own candidates once the median of its neighbours is known, which takes no loop.
+of a sampled sound. IFA Proceedings 17, 97-110. Thresholds and costs are the defaults of his program, Praat;
+instead of his search for the cheapest path, a frame chooses again among its own candidates once the median of
+its neighbours is known, which takes no loop.
 """
 
 from __future__ import annotations

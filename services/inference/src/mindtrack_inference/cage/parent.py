@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from mindtrack_inference.cage import protocol
 from mindtrack_inference.cage.handover import Handover
 from mindtrack_inference.cage.process import CageBrokenError, Child, LostError, Reason
-from mindtrack_inference.errors import RecordingRejectedError
+from mindtrack_inference.errors import DecoderKilledError, RecordingRejectedError
 from mindtrack_inference.preparation import (
     CHUNK_WINDOWS,
     MIN_BYTES_PER_SECOND,
@@ -50,6 +50,7 @@ class PreparationError(Exception):
 
 _DETAILS = {
     Reason.CRASH: "its decoder died",
+    Reason.KILLED: "its decoder was killed",
     Reason.TIMEOUT: "it could not be decoded in time",
     Reason.MEMORY: "its decoder ran out of memory",
     Reason.PROTOCOL: "its decoder gave an answer that makes no sense",
@@ -153,6 +154,7 @@ class Cage:
 
         Raises:
             RecordingRejectedError: the recording is at fault; UNREADABLE also if the child was lost over it.
+            DecoderKilledError: somebody killed the child; it may have been at fault, or not.
             LaneExceededError: its lane takes none so long.
             PreparationError: a bug of ours; the child's log has the traceback.
             CageBrokenError: no child can be started.
@@ -255,7 +257,8 @@ class Cage:
         self._bury(reason)
         with suppress(CageBrokenError):  # the next recording will say so
             self.start()
-        return RecordingRejectedError(RejectionCode.UNREADABLE, _DETAILS[reason])
+        error = DecoderKilledError if reason is Reason.KILLED else RecordingRejectedError
+        return error(RejectionCode.UNREADABLE, _DETAILS[reason])
 
     def _bury(self, reason: Reason) -> None:
         from mindtrack_inference import metrics  # noqa: PLC0415 - a cold worker starts its decoder first

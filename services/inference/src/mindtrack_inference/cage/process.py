@@ -49,6 +49,8 @@ class Reason(StrEnum):
     """Why a child was killed, or found dead."""
 
     CRASH = "crash"
+    #: By somebody else: the system, most likely, for want of memory, which need not be the recording's doing.
+    KILLED = "killed"
     TIMEOUT = "timeout"
     MEMORY = "memory"
     #: It said what makes no sense.
@@ -61,6 +63,7 @@ class Reason(StrEnum):
 _FATES = {
     protocol.OUT_OF_MEMORY: Reason.MEMORY,
     -signal.SIGPROF: Reason.TIMEOUT,
+    -signal.SIGKILL: Reason.KILLED,
     -signal.SIGSYS: Reason.FORBIDDEN,
 }
 
@@ -107,9 +110,10 @@ class Child:
 
     def kill(self) -> None:
         """Kill it with all its descendants, and take its ashes."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._process.returncode is None:  # else its number may be somebody else's by now
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()

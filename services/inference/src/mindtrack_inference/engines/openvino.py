@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,16 @@ class OpenVinoEngine:
         first = 0
         while left := len(windows) - first:
             requests = [self._alone] if left == 1 else self._together[:left]
-            for request, window in zip(requests, windows[first:], strict=False):
-                request.start(window)
-            for row, request in enumerate(requests, start=first):
-                logits[row] = request.result()
+            try:
+                for request, window in zip(requests, windows[first:], strict=False):
+                    request.start(window)
+                for row, request in enumerate(requests, start=first):
+                    logits[row] = request.result()
+            except BaseException:
+                for request in requests:  # none may be at work when the next windows come
+                    with suppress(RuntimeError):
+                        request.result()
+                raise
             first += len(requests)
         return logits
 

@@ -18,38 +18,33 @@ export const get = (path, options) => ask("GET", path, undefined, options);
 export const post = (path, body = {}, options) => ask("POST", path, body, options);
 export const put = (path, body) => ask("PUT", path, body);
 export const patch = (path, body) => ask("PATCH", path, body);
-export const remove = (path, body) => ask("DELETE", path, body);
+export const remove = (path, body, options) => ask("DELETE", path, body, options);
 
-async function ask(method, path, body, { signal, headers = {} } = {}) {
-  const limit = timeout();
+async function ask(method, path, body, { signal, headers = {}, milliseconds = TIMEOUT } = {}) {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), milliseconds);
   const options = {
     method,
     headers: { Accept: "application/json", ...headers },
     credentials: "same-origin",
     redirect: "error",
-    signal: signal ? either(signal, limit) : limit,
+    signal: signal ? either(signal, limit.signal) : limit.signal,
   };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  let answer;
   try {
-    answer = await fetch(path, options);
+    return await understand(await fetch(path, options)); // its body may get lost, too
   } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError("offline");
+    if (error instanceof ApiError || signal?.aborted) throw error;
+    throw new ApiError(error instanceof SyntaxError ? "unavailable" : "offline");
+  } finally {
+    clearTimeout(timer);
   }
-  return understand(answer);
 }
 
 // `AbortSignal.timeout` and `.any` are younger than the browsers that we serve.
-function timeout() {
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(), TIMEOUT);
-  return controller.signal;
-}
-
 function either(...signals) {
   const controller = new AbortController();
   for (const signal of signals) {

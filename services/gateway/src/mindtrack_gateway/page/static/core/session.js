@@ -6,8 +6,12 @@ const here = () => location.pathname + location.search;
 
 export const signIn = () => `/session/sign-in?to=${encodeURIComponent(here())}`;
 
-/** Say once that the session is over; what was typed or recorded stays on the page behind the dialog. */
+let told = false;
+
+/** Say that the session is over. What was typed stays on the page behind: signing in goes on beside it. */
 async function sessionOver() {
+  if (told) return;
+  told = true;
   const t = await texts("common");
   const dialog = document.createElement("dialog");
   dialog.id = "session-over";
@@ -20,18 +24,44 @@ async function sessionOver() {
   const link = Object.assign(document.createElement("a"), {
     className: "button",
     href: signIn(),
-    textContent: t("sign-in"),
+    target: "_blank",
+    rel: "noopener",
+    textContent: t("session-over.sign-in"),
   });
-  dialog.append(title, body, link);
+  const close = Object.assign(document.createElement("button"), {
+    type: "button",
+    className: "quiet",
+    textContent: t("session-over.back"),
+    onclick: () => dialog.close(),
+  });
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    told = false;
+  });
+  const row = Object.assign(document.createElement("p"), { className: "row" });
+  row.append(link, close);
+  dialog.append(title, body, row);
   document.body.append(dialog);
   dialog.showModal();
 }
 
 async function signOut() {
-  const answer = await fetch("/session/sign-out", { method: "POST", headers: { Accept: "application/json" } });
-  const told = answer.ok ? await answer.json() : {};
-  location.assign(told.location ?? "/");
+  const button = document.getElementById("sign-out");
+  try {
+    const answer = await fetch("/session/sign-out", { method: "POST", headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    location.assign((await answer.json()).location ?? "/");
+  } catch {
+    // Whoever leaves a shared machine has to know.
+    const t = await texts("common");
+    document.getElementById("sign-out-failed")?.remove();
+    button.after(Object.assign(document.createElement("span"), {
+      id: "sign-out-failed",
+      role: "alert",
+      textContent: t("sign-out.failed"),
+    }));
+  }
 }
 
-document.addEventListener("session-over", sessionOver, { once: true });
+document.addEventListener("session-over", sessionOver);
 document.getElementById("sign-out")?.addEventListener("click", signOut);

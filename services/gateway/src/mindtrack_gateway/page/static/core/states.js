@@ -46,9 +46,12 @@ export function useLoaded(load, inputs) {
   return { ...state, again };
 }
 
-/** Show what was loaded, or why it was not. `children` is a function of the value. */
+/**
+ * Show what was loaded, or why it was not. `children` is a function of the value. They stay where it could not be
+ * loaded anew, with what was typed into them, unless it is not there any more.
+ */
 export function Loaded({ t, from, children }) {
-  if (from.error) return html`<${Failure} t=${t} error=${from.error} again=${from.again} />`;
-  if (from.value === null) return html`<${Loading} t=${t} />`;
-  return children(from.value);
+  const failure = from.error && html`<${Failure} t=${t} error=${from.error} again=${from.again} />`;
+  if (from.value === null || from.error?.kind === "not-found") return failure ?? html`<${Loading} t=${t} />`;
+  return html`${failure}${children(from.value)}`;
 }

@@ -26,9 +26,9 @@ export function Live({ t, id, known = null, ended, again }) {
   if (gone) return html`<${Gone} t=${t} error=${gone} />`;
   return html`<div class="stack" tabindex="-1" ref=${place}>
     <div aria-live="polite">${trouble && html`<p class="notice warn">${t("job.trouble")}</p>`}</div>
+    ${job && !over && html`<${Way} t=${t} job=${job} changed=${setJob} />`}
     <div class="stack" aria-live="polite">
       ${job === null && html`<${Loading} t=${t} />`}
-      ${job && !over && html`<${Way} t=${t} job=${job} changed=${setJob} />`}
       ${over && html`<${Ending} t=${t} job=${job} again=${again} />`}
     </div>
   </div>`;
@@ -45,7 +45,7 @@ function Way({ t, job, changed }) {
         </li>`,
       )}
     </ol>
-    <p>${t(`job.${job.status}`)} ${job.status === "queued" && job.queue && place(t, job.queue)}</p>
+    <p><span aria-live="polite">${t(`job.${job.status}`)}</span> ${job.status === "queued" && job.queue && place(t, job.queue)}</p>
     <p class="quiet">${t("job.leave")}</p>
     ${job.status === "queued" && html`<${Withdraw} t=${t} job=${job} changed=${changed} />`}
   </div>`;

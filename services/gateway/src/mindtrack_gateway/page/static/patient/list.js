@@ -23,7 +23,8 @@ export function useList(access, part, path, query = {}) {
     if (page === undefined) return;
     setFurther(({ items }) => ({ items: [...items, ...page.items], cursor: page.next_cursor, error: null, busy: false }));
   }, [first, further.cursor]);
-  return { from, items: [...(from.value?.items ?? []), ...further.items], further, more };
+  const gone = from.error?.kind === "not-found"; // whoever shared it does not any more
+  return { from, items: gone ? [] : [...(from.value?.items ?? []), ...further.items], further, more };
 }
 
 export function More({ t, list }) {

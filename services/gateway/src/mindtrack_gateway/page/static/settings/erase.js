@@ -9,6 +9,8 @@ import { Failure } from "../core/states.js";
 
 /** What the API wants to hear, in any language. */
 const WORDS = "erase everything";
+/** Milliseconds: thousands of recordings take minutes. */
+const PATIENCE = 600_000;
 
 export function Erase({ t, onErased }) {
   const [asking, setAsking] = useState(false);
@@ -26,7 +28,7 @@ function Ask({ t, onClose, onErased }) {
   const erase = async (event) => {
     event.preventDefault();
     if (!meant || sending.busy) return;
-    const told = await sending.run(() => remove("/v1/users/me", { confirm: WORDS }));
+    const told = await sending.run(() => remove("/v1/users/me", { confirm: WORDS }, { milliseconds: PATIENCE }));
     if (told) onErased(told);
   };
   return html`<${Dialog} title=${t("settings.erase.title")} id="erase-title" onClose=${close}>
