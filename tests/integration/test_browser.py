@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2 as httpx
 import pytest
@@ -110,3 +111,13 @@ def test_where_nobody_can_sign_in_a_cookie_means_nothing(
         assert ada.get("/session/sign-in").headers["location"] == "/?sign_in=off"
         assert ada.get("/session/callback").headers["location"] == "/?sign_in=off"
         assert ada.post("/session/sign-out", headers=OWN).json() == {"location": "/"}
+
+
+def test_what_narrows_an_address_outlasts_signing_in_and_a_change_of_language(page: str) -> None:
+    there = "/patients?status=above&status=well_above"
+    with httpx.Client(base_url=page) as stranger:
+        sent = stranger.get(there).headers["Location"]
+        chosen = stranger.get(f"{there}&language=de").headers["Location"]
+
+    assert parse_qs(urlsplit(sent).query) == {"to": [there]}
+    assert chosen == there

@@ -6,6 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from mindtrack_scheduler.maintenance import TASKS, build_app
 from mindtrack_scheduler.settings import SchedulerSettings
 from mindtrack_scheduler.tasks import _periodic
@@ -40,3 +42,14 @@ def test_a_task_that_is_at_work_is_not_begun_again() -> None:
         first.result(10)
     slow()
     assert len(begun) == 2
+
+
+def test_a_task_that_fails_is_told_and_asked_again() -> None:
+    @_periodic("tests.failing")
+    def failing() -> None:
+        raise RuntimeError("a bug")
+
+    for _ in range(2):
+        with capture_logs() as logs:
+            failing()
+        assert [(line["event"], line["task"]) for line in logs] == [("task_failed", "tests.failing")]

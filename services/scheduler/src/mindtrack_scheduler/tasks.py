@@ -20,6 +20,8 @@ from mindtrack_scheduler.retention import policies, retain
 from mindtrack_scheduler.settings import RetentionSettings
 from mindtrack_scheduler.standings import evaluate
 from mindtrack_scheduler.sweep import sweep
+from mindtrack_shared.observability import events
+from mindtrack_shared.observability.logging import get_logger
 from mindtrack_shared.queue.names import (
     ANCHOR_TASK,
     BURY_TASK,
@@ -34,7 +36,11 @@ from mindtrack_shared.queue.names import (
 
 
 def _periodic(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Make a function a task that is passed over while it is at work still: beat will ask again."""
+    """Make a function a task that is passed over while it is at work still: beat will ask again.
+
+    What it raises is told here. Celery would keep a copy of every frame's code with it, a megabyte and more,
+    until the garbage is collected: a database that is away would cost maintenance its memory.
+    """
     at_work = threading.Lock()
 
     def register(work: Callable[[], None]) -> Callable[[], None]:
@@ -43,6 +49,8 @@ def _periodic(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
             if at_work.acquire(blocking=False):
                 try:
                     work()
+                except Exception as error:  # noqa: BLE001 - beat will ask again
+                    get_logger().error(events.TASK_FAILED, task=name, exc_info=error)
                 finally:
                     at_work.release()
 

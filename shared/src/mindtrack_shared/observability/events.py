@@ -13,6 +13,7 @@ KEY_NOT_FREED = "key_not_freed"
 #: Of a class of data, what was kept for long enough.
 RETENTION_REMOVED = "retention_removed"
 RETENTION_FAILED = "retention_failed"
+TASK_FAILED = "task_failed"
 #: A person's data key is not where it should be: they were erased after the moment that was restored.
 KEY_MISSING = "key_missing"
 #: There is no place for keys.

@@ -84,6 +84,7 @@ FIELDS: Mapping[str, Kind] = MappingProxyType(
         "outcome": _code,
         #: Of what retention keeps.
         "data_class": _code,
+        "task": _code,
         "precision": _code,
         "reason": _code,
         "bundle": _name,

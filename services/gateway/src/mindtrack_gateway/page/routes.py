@@ -89,7 +89,7 @@ def _welcome(request: Request) -> Response:
 
 
 def _sign_in(request: Request) -> Response:
-    return _away(f"/session/sign-in?{urlencode({'to': request.url.path})}")
+    return _away(f"/session/sign-in?{urlencode({'to': _here(request)})}")
 
 
 def _elsewhere(request: Request, page: Page, principal: Principal) -> Response:
@@ -101,9 +101,15 @@ def _elsewhere(request: Request, page: Page, principal: Principal) -> Response:
 
 
 def _remember(request: Request, language: str) -> Response:
-    answer = _away(request.url.path)
+    answer = _away(_here(request))
     answer.set_cookie(COOKIE, language, max_age=A_YEAR, samesite="lax", httponly=True)
     return answer
+
+
+def _here(request: Request) -> str:
+    """Where somebody is, with what narrows it; without the language that they choose."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "language"]
+    return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
 
 
 def _away(address: str) -> Response:
