@@ -15,6 +15,8 @@ from mindtrack_shared.ids import new_id
 from webhook_receiver import Receiver, answer, receiving, silence
 
 CONFLICT = int(HTTPStatus.CONFLICT)
+#: Without anything new, nothing is on its way any more.
+AT_REST = 3.0  # seconds
 
 
 @fault("F18", "the gateway SIGKILLed between upload and commit")
@@ -36,12 +38,22 @@ def gateway_killed(trial: Trial) -> None:
             link.heal()
             sender.join()
     trial.settled()
+    _at_rest(rig)
     trial.check(f"{between} of {rounds} kills between the two", holds=between >= rounds / 2)
     rows = {key for (key,) in rig.rows("select object_key from recordings")}
     left = len(set(rig.objects()) - former - rows)
     # Of each kill what was under way: the request, and its repetition, which a client sends at once.
     trial.check(f"{left} orphans left, listed by `mindtrack-scheduler verify`", holds=left <= 2 * rounds)
     trial.all_succeeded()
+
+
+def _at_rest(rig: Rig) -> None:
+    """Wait for what is still on its way to storage: a server may finish what a killed gateway began."""
+    seen, since = len(rig.objects()), time.monotonic()
+    while time.monotonic() - since < AT_REST:
+        time.sleep(0.2)
+        if len(rig.objects()) != seen:
+            seen, since = len(rig.objects()), time.monotonic()
 
 
 def _more_objects(rig: Rig, before: set[str]) -> set[str]:
