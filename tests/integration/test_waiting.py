@@ -94,6 +94,12 @@ async def subscribed(redis: Redis, channel: str, *, count: int) -> None:
 
 
 @pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read is told for longer than a busy machine takes."""
+    monkeypatch.setattr("mindtrack_gateway.jobs.snapshots.FRESH_SECONDS", 60.0)
+
+
+@pytest.fixture
 def person(engine: Engine) -> UUID:
     return add_user(engine)
 
@@ -173,6 +179,7 @@ async def test_who_waits_for_a_change_is_told_of_the_start(
     assert found.version.status is JobStatus.RUNNING
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_wake_up_for_another_job_changes_nothing(
     listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups
 ) -> None:
@@ -188,6 +195,7 @@ async def test_a_wake_up_for_another_job_changes_nothing(
         assert len(watching.statements) == asked, "no look for somebody else's job"
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_many_who_wait_share_one_connection_and_one_look(
     listening: Listening, engine: Engine, person: UUID, wakeups: Wakeups, queue: QueueSettings
 ) -> None:
