@@ -40,7 +40,6 @@ class ClaimedJob:
     recorded_on: date
     prompt_ended_at: datetime | None
     content_type: str
-    microphone: str | None
     #: Since it was accepted, when it was claimed.
     age_seconds: float
     _claimed_at: float = field(default_factory=time.monotonic)

@@ -192,8 +192,8 @@ class Settlement:
             analyses.history(
                 job.user_id,
                 content_type=job.content_type,
-                microphone=job.microphone,
                 before=job.recorded_at,
+                like=job.id if self._has(session, Standing) else None,  # databases with it know microphones
             )
         )
         past = [analyses.to_past(day, biomarkers) for day, biomarkers in earlier]

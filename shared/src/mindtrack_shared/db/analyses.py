@@ -7,8 +7,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, bindparam, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.orm import aliased
 
 from mindtrack_shared.db.models import (
     AnalysisRecord,
@@ -82,12 +83,14 @@ def record(  # noqa: PLR0913 - what a row is made of
 
 
 def history(
-    user_id: UUID, *, content_type: str, microphone: str | None, before: datetime
+    user_id: UUID, *, content_type: str, before: datetime, like: UUID | None
 ) -> Select[date, Measurements | None]:
     """What a baseline is made of: days and biomarkers of earlier recordings that count.
 
-    In the same format and by the same kind of microphone only, as in trends: both leave marks on a voice.
+    In the same format, and by the same kind of microphone as the job that they shall be `like`, as in trends:
+    both leave marks on a voice.
     """
+    same = true() if like is None else Recording.microphone.is_not_distinct_from(_microphone(like))
     return (
         select(Recording.recorded_on, AnalysisRecord.biomarkers)
         .join(Job, Job.id == AnalysisRecord.job_id)
@@ -98,11 +101,18 @@ def history(
             AnalysisRecord.recorded_at >= before - HISTORY,
             AnalysisRecord.indeterminate_reason.is_(None),
             Recording.content_type == content_type,
-            Recording.microphone.is_not_distinct_from(microphone),
+            same,
         )
         .order_by(AnalysisRecord.recorded_at.desc())
         .limit(HISTORY_LIMIT)
     )
+
+
+def _microphone(job_id: UUID) -> ScalarSelect[str | None]:
+    """Which microphone a job's recording was made with."""
+    job, recording = aliased(Job), aliased(Recording)
+    made = select(recording.microphone).join(job, job.recording_id == recording.id)
+    return made.where(job.id == job_id).scalar_subquery()
 
 
 def to_past(day: date, biomarkers: Measurements | None) -> PastRecording:

@@ -375,7 +375,6 @@ def claim(
             Recording.recorded_on,
             Recording.prompt_ended_at,
             Recording.content_type,
-            Recording.microphone,
             _age(),
         )
     )
