@@ -14,8 +14,8 @@ from mindtrack_client.errors import (
     ProblemError,
 )
 
-#: Answers that say "not now" rather than "no".
 TOO_MANY = 429
+#: Answers that say "not now" rather than "no".
 TRANSIENT_STATUSES = frozenset({408, TOO_MANY, 502, 503, 504})
 #: How often one request is tried unless told otherwise.
 ATTEMPTS = 5

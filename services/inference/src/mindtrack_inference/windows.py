@@ -67,10 +67,10 @@ def with_speech(
     A model answers for silence, too, and the pause before somebody stops the recording must not outvote what
     they said. So `min_share` of a window must be speech; the one with the most always counts.
     """
-    lengths = np.diff(speech)[:, 0]  # (m,)
-    spoken = np.repeat(np.concatenate([[0], np.cumsum(lengths)]), 2)[1:-1]  # before each edge (2 m,)
-    edges = speech.ravel() if speech.size else np.zeros(1)
-    before = np.interp(np.stack([starts, starts + window_samples]), edges, spoken if speech.size else [0])
+    edges = np.append(0, speech)  # (2 m + 1,)
+    # Speech before each edge: as much at the end of a pause as at its start.
+    spoken = np.repeat(np.append(0, np.cumsum(np.diff(speech))), 2)[:-1]
+    before = np.interp(np.stack([starts, starts + window_samples]), edges, spoken)
     shares = (before[1] - before[0]) / window_samples  # (n,)
     heard: NDArray[np.bool_] = shares >= min(min_share, shares.max())
     return heard

@@ -23,7 +23,7 @@ from mindtrack_gateway.feedback.schemas import (
     SupportView,
 )
 from mindtrack_gateway.identity import Role
-from mindtrack_gateway.jobs.lifecycle import NO_SUCH_JOB, note_stranger
+from mindtrack_gateway.jobs.lifecycle import NO_SUCH_JOB, note_stranger, owner_of
 from mindtrack_gateway.problems import (
     DependencyUnavailableError,
     InvalidRequestError,
@@ -143,7 +143,7 @@ async def get(job_id: UUID, response: Response, parts: PartsDep, caller: Current
 
     Of your own job, or as a clinician of one of who granted you `feedback`.
     """
-    owner = await _owner(parts, job_id)
+    owner = await owner_of(parts, job_id)
     async with access.reading(
         parts, caller, owner, Scope.FEEDBACK, action="getFeedback", absent=NO_SUCH_JOB
     ) as session:
@@ -176,18 +176,13 @@ async def _saying(
             await note_stranger(parts, job_id, author.id, action="giveFeedback")
             raise
         return
-    owner = await _owner(parts, job_id)
+    owner = await owner_of(parts, job_id)
     async with access.attending(
         parts, author, owner, Scope.FEEDBACK, action="giveFeedback", absent=NO_SUCH_JOB
     ) as session:
         if owner is None:  # nobody grants anything of theirs
             raise NotFoundError(NO_SUCH_JOB)
         yield session, owner
-
-
-async def _owner(parts: Parts, job_id: UUID) -> UUID | None:
-    async with parts.sessions.begin(Fence(job=job_id)) as session:
-        return await session.scalar(feedback.owner(job_id))
 
 
 def _nothing_to_rate(status: JobStatus) -> NothingToRateError:

@@ -119,10 +119,15 @@ async def missing(parts: Parts, job_id: UUID, user_id: UUID, *, action: str) -> 
 
 async def note_stranger(parts: Parts, job_id: UUID, user_id: UUID, *, action: str) -> None:
     """Write down that somebody was refused an `action` if the job that they asked for is a stranger's."""
-    async with parts.sessions.begin(Fence(job=job_id)) as session:
-        owner = await session.scalar(feedback.owner(job_id))
+    owner = await owner_of(parts, job_id)
     if owner is not None and owner != user_id:
         await access.note_refusal(parts, user_id, owner, action=action)
+
+
+async def owner_of(parts: Parts, job_id: UUID) -> UUID | None:
+    """Whose job it is; None if there is none."""
+    async with parts.sessions.begin(Fence(job=job_id)) as session:
+        return await session.scalar(feedback.owner(job_id))
 
 
 async def _tombstone(session: AsyncSession, job_id: UUID, user_id: UUID) -> Tombstone | None:

@@ -5,7 +5,7 @@ import { Loaded, useLoaded } from "../core/states.js";
 
 const PARTS = ["trends", "alerts", "analyses", "notes"];
 
-const closed = (error) => error?.kind === "not-found";
+export const closed = (error) => error?.kind === "not-found";
 
 /** `turn` grows when something that was open has closed: then all parts ask again. */
 function reduce(state, { part, open }) {

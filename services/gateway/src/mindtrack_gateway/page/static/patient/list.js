@@ -3,7 +3,7 @@
 import { address, get } from "../core/api.js";
 import { html, useCallback, useEffect, useState } from "../core/html.js";
 import { Failure } from "../core/states.js";
-import { attempt, useShared } from "./access.js";
+import { attempt, closed, useShared } from "./access.js";
 
 /** Returns the first page as `useLoaded` does, and beside it all `items` so far and how to get more. */
 export function useList(access, part, path, query = {}) {
@@ -23,8 +23,7 @@ export function useList(access, part, path, query = {}) {
     if (page === undefined) return;
     setFurther(({ items }) => ({ items: [...items, ...page.items], cursor: page.next_cursor, error: null, busy: false }));
   }, [first, further.cursor]);
-  const gone = from.error?.kind === "not-found"; // whoever shared it does not any more
-  return { from, items: gone ? [] : [...(from.value?.items ?? []), ...further.items], further, more };
+  return { from, items: closed(from.error) ? [] : [...(from.value?.items ?? []), ...further.items], further, more };
 }
 
 export function More({ t, list }) {
